@@ -1,0 +1,1 @@
+"""Benchmarks of fastbp against its peers; run them with ``python -m benchmarks``."""

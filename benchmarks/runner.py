@@ -1,0 +1,168 @@
+"""Run jobs on peers in turns, and decide which of the timings count."""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import data, peers
+from .cases import Job
+from .workers import Worker, WorkerFailed
+
+__all__ = ["TOLERANCE", "JobResult", "Row", "run_job"]
+
+# Two losses agree when they differ by less than this share of the larger one. Peers
+# round differently, and stochastic training lets such differences grow, in float32
+# from 1e-7 to about 1e-3 within these few epochs.
+TOLERANCE = {"float32": 0.02, "float64": 0.005}
+# Losses below this are taken for equal: the network has learned all there is.
+LOSS_FLOOR = 1e-3
+
+
+@dataclass
+class Row:
+    """The outcome of one job on one peer.
+
+    ``rounds`` holds the seconds of each timed epoch, one list per round. A row that
+    is not ``valid`` says why in ``reason``.
+    """
+
+    peer: str
+    rounds: list[list[float]] = field(default_factory=list)
+    loss: float | None = None
+    initial_loss: float | None = None
+    reason: str | None = None
+
+    @property
+    def valid(self) -> bool:
+        return self.reason is None
+
+    @property
+    def seconds(self) -> list[float]:
+        return [seconds for epochs in self.rounds for seconds in epochs]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds)
+
+    @property
+    def spread(self) -> float:
+        """Distance of the quartiles, as a share of the median."""
+        if len(self.seconds) < 2:
+            return 0.0
+        lower, _, upper = statistics.quantiles(self.seconds, n=4, method="inclusive")
+        return (upper - lower) / self.median
+
+
+@dataclass
+class JobResult:
+    """All rows of one job; ``skipped`` says why there are none."""
+
+    job: Job
+    n_epochs: int
+    rows: list[Row] = field(default_factory=list)
+    skipped: str | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def best(self, library: str) -> Row | None:
+        """Return the fastest valid row of a library, whatever its threads."""
+        rows = [r for r in self.rows if r.valid and peers.library(r.peer) == library]
+        return min(rows, key=lambda row: row.median, default=None)
+
+
+def run_job(
+    job: Job,
+    names: list[str],
+    repeats: int,
+    *,
+    n_epochs: int | None = None,
+    folder: Path | None = None,
+    report: Callable[[str], None] = print,
+) -> JobResult:
+    """Time a job on every peer, interleaved: one round of each, ``repeats`` times."""
+    result = JobResult(job, n_epochs or job.epochs)
+    try:
+        data.require(job, folder)
+    except data.DataMissing as error:
+        result.skipped = str(error)
+        return result
+    result.rows = [Row(name, reason=peers.unsupported(name, job)) for name in names]
+    with contextlib.ExitStack() as stack:
+        workers = _start(result, folder, stack)
+        for turn in range(repeats):
+            for row in result.rows:
+                _attempt(row, lambda row: _round(row, workers[row.peer], result))
+            times = ", ".join(
+                f"{row.peer} {1e3 * statistics.median(row.rounds[-1]):.4g} ms"
+                for row in result.rows
+                if row.valid
+            )
+            report(f"{job.name}, round {turn + 1} of {repeats}: {times}")
+        for row in result.rows:
+            _attempt(row, lambda row: _fetch_losses(row, workers[row.peer]))
+    judge(result)
+    return result
+
+
+def _start(
+    result: JobResult, folder: Path | None, stack: contextlib.ExitStack
+) -> dict[str, Worker]:
+    """Start all workers at once; none is timed until the last has its data."""
+    workers = {}
+    for row in result.rows:
+        if row.valid:
+            worker = Worker(row.peer, result.job, folder)
+            stack.callback(worker.close)
+            workers[row.peer] = worker
+    for row in result.rows:
+        _attempt(row, lambda row: result.versions.update(workers[row.peer].ready()))
+    return workers
+
+
+def _attempt(row: Row, action: Callable[[Row], None]) -> None:
+    """Do something with a row that is still valid; a failure of its peer ends it."""
+    if row.valid:
+        try:
+            action(row)
+        except WorkerFailed as error:
+            row.reason = str(error)
+
+
+def _round(row: Row, worker: Worker, result: JobResult) -> None:
+    row.rounds.append(worker.round(result.n_epochs))
+    if len(row.rounds[-1]) != result.n_epochs:
+        row.reason = f"trained {len(row.rounds[-1])} epochs, not {result.n_epochs}"
+
+
+def _fetch_losses(row: Row, worker: Worker) -> None:
+    row.initial_loss, row.loss = worker.losses()
+
+
+def judge(result: JobResult) -> None:
+    """Mark the rows whose network is not the one that the reference trained.
+
+    The reference is scikit-learn when it ran, else the first peer.
+    """
+    rows = [row for row in result.rows if row.valid]
+    if not rows:
+        return
+    reference = next((r for r in rows if peers.library(r.peer) == "sklearn"), rows[0])
+    tolerance = TOLERANCE[result.job.dtype]
+    for row in rows:
+        assert row.loss is not None and row.initial_loss is not None
+        assert reference.loss is not None
+        if not row.loss < row.initial_loss:
+            row.reason = f"did not learn: loss {row.initial_loss:.6g} -> {row.loss:.6g}"
+        elif not _agree(row.loss, reference.loss, tolerance):
+            row.reason = (
+                f"loss {row.loss:.6g} differs from {reference.peer}'s "
+                f"{reference.loss:.6g} by more than {tolerance:.1%}"
+            )
+
+
+def _agree(a: float, b: float, tolerance: float) -> bool:
+    larger = max(abs(a), abs(b))
+    return larger < LOSS_FLOOR or abs(a - b) <= tolerance * larger

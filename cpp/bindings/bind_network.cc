@@ -1,0 +1,185 @@
+// Network: parameters in and out, prediction, loss and gradients.
+#include "bindings/samples.h"
+#include "fastbp/kernels/dispatch.h"
+#include "fastbp/train/full_batch.h"
+#include "fastbp/train/predict.h"
+
+namespace fastbp::bindings {
+namespace {
+
+template <class Choice>
+Choice choose(const std::string& name, const char* argument,
+              std::initializer_list<std::pair<const char*, Choice>> choices) {
+  std::string known;
+  for (const auto& [choice_name, choice] : choices) {
+    if (name == choice_name) return choice;
+    if (!known.empty()) known += ", ";
+    known += choice_name;
+  }
+  throw py::value_error(std::string(argument) + " must be one of " + known + ", got '" +
+                        name + "'");
+}
+
+Activation activation_of(const std::string& name) {
+  return choose<Activation>(name, "activation",
+                            {{"identity", Activation::kIdentity},
+                             {"logistic", Activation::kLogistic},
+                             {"tanh", Activation::kTanh},
+                             {"relu", Activation::kRelu},
+                             {"leaky_relu", Activation::kLeakyRelu}});
+}
+
+Loss loss_of(const std::string& name) {
+  return choose<Loss>(name, "loss",
+                      {{"softmax_cross_entropy", Loss::kSoftmaxCrossEntropy},
+                       {"binary_cross_entropy", Loss::kBinaryCrossEntropy},
+                       {"squared_error", Loss::kSquaredError},
+                       {"poisson", Loss::kPoisson}});
+}
+
+using Names = std::variant<std::string, std::vector<std::string>>;
+
+std::unique_ptr<NetworkHandle> make_network(
+    const std::vector<Index>& n_units, const Names& activation, const std::string& loss,
+    const std::string& dtype, double negative_slope, const std::string& isa) {
+  if (!(negative_slope >= 0 && negative_slope < 1)) {
+    throw py::value_error("negative_slope must be in [0, 1), got " +
+                          std::to_string(negative_slope));
+  }
+  std::vector<Activation> activations;
+  if (const auto* name = std::get_if<std::string>(&activation)) {
+    activations.assign(n_units.size() > 2 ? n_units.size() - 2 : 0,
+                       activation_of(*name));
+  } else {
+    for (const auto& each : std::get<std::vector<std::string>>(activation)) {
+      activations.push_back(activation_of(each));
+    }
+  }
+  const KernelTable& table = kernel_table(isa);
+  const bool is_float32 =
+      choose<bool>(dtype, "dtype", {{"float32", true}, {"float64", false}});
+  auto handle = std::make_unique<NetworkHandle>();
+  if (is_float32) {
+    handle->network = std::make_unique<Network<float>>(table, n_units, activations,
+                                                       negative_slope, loss_of(loss));
+  } else {
+    handle->network = std::make_unique<Network<double>>(table, n_units, activations,
+                                                        negative_slope, loss_of(loss));
+  }
+  return handle;
+}
+
+template <class T>
+void set_parameters(Network<T>& network, const py::sequence& coefs,
+                    const py::sequence& intercepts) {
+  from_arrays(network, coefs, intercepts, network.parameters().data());
+  network.refresh();
+}
+
+template <class T>
+py::array_t<T> predict_array(const Network<T>& network, const Rows& x, bool raw,
+                             int n_threads) {
+  py::array_t<T> out({x.n_rows(), network.n_out()});
+  T* data = out.mutable_data();
+  unlocked_until_interrupt([&](const Poll& poll) {
+    return predict(network, x, raw, data, n_threads, poll);
+  });
+  return out;
+}
+
+template <class T>
+py::tuple loss_and_gradients(Network<T>& network, const RowsHandle& x,
+                             const py::handle& y, const py::object& weights,
+                             double alpha, int n_threads) {
+  const SamplesHandle<T> handle(network, x, y, weights, py::none());
+  Buffer<T> gradient(network.parameters().size());
+  double loss = 0;
+  unlocked_until_interrupt([&](const Poll& poll) {
+    bool finished = false;
+    loss = loss_and_gradient(network, handle.samples, alpha, gradient.data(), n_threads,
+                             poll, &finished);
+    return finished;
+  });
+  const auto [coefs, intercepts] = to_arrays(network, gradient.data());
+  return py::make_tuple(loss, coefs, intercepts);
+}
+
+}  // namespace
+
+void bind_network(py::module_& m) {
+  py::class_<NetworkHandle>(m, "Network", py::is_final())
+      .def(py::init(&make_network), py::arg("n_units"), py::arg("activation"),
+           py::arg("loss"), py::arg("dtype"), py::kw_only(),
+           py::arg("negative_slope") = 0.01, py::arg("isa") = "")
+      .def_property_readonly("dtype",
+                             [](NetworkHandle& h) {
+                               return h.network.index() == 0 ? "float32" : "float64";
+                             })
+      .def_property_readonly(
+          "isa",
+          [](NetworkHandle& h) {
+            return h.visit([](auto& network) { return network.isa(); });
+          })
+      .def_property_readonly("n_units",
+                             [](NetworkHandle& h) {
+                               return h.visit([](auto& network) {
+                                 std::vector<Index> n{network.n_in()};
+                                 for (Index l = 0; l < network.n_layers(); ++l) {
+                                   n.push_back(network.layer(l).n_out());
+                                 }
+                                 return n;
+                               });
+                             })
+      .def(
+          "set_parameters",
+          [](NetworkHandle& h, const py::sequence& coefs,
+             const py::sequence& intercepts) {
+            h.visit([&](auto& network) { set_parameters(network, coefs, intercepts); });
+          },
+          py::arg("coefs"), py::arg("intercepts"))
+      .def("get_parameters",
+           [](NetworkHandle& h) {
+             return h.visit([](auto& network) {
+               return to_arrays(network, network.parameters().data());
+             });
+           })
+      .def("is_finite",
+           [](NetworkHandle& h) {
+             return h.visit([](auto& network) { return network.is_finite(); });
+           })
+      .def(
+          "predict",
+          [](NetworkHandle& h, const RowsHandle& x, bool raw, int n_threads) {
+            check_positive(n_threads, "n_threads");
+            return h.visit([&](auto& network) -> py::array {
+              return predict_array(network, x.rows, raw, n_threads);
+            });
+          },
+          py::arg("X"), py::kw_only(), py::arg("raw") = false, py::arg("n_threads") = 1)
+      .def(
+          "loss_and_gradients",
+          [](NetworkHandle& h, const RowsHandle& x, const py::object& y,
+             const py::object& sample_weight, double alpha, int n_threads) {
+            check_positive(n_threads, "n_threads");
+            return h.visit([&](auto& network) {
+              return loss_and_gradients(network, x, y, sample_weight, alpha, n_threads);
+            });
+          },
+          py::arg("X"), py::arg("y"), py::arg("sample_weight") = py::none(),
+          py::kw_only(), py::arg("alpha") = 0.0, py::arg("n_threads") = 1);
+  m.def(
+      "threads_for",
+      [](NetworkHandle& h, Index n_rows, int n_threads, std::optional<double> n_inputs,
+         bool training) {
+        check_positive(n_threads, "n_threads");
+        return h.visit([&](auto& network) {
+          const double inputs = n_inputs.value_or(static_cast<double>(network.n_in()));
+          return training ? threads_for_step(network, n_rows, inputs, n_threads)
+                          : threads_for_prediction(network, n_rows, inputs, n_threads);
+        });
+      },
+      py::arg("network"), py::arg("n_rows"), py::arg("n_threads"), py::kw_only(),
+      py::arg("n_inputs") = py::none(), py::arg("training") = true);
+}
+
+}  // namespace fastbp::bindings

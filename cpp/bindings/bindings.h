@@ -1,0 +1,63 @@
+// What the binding files share: checked views of NumPy arrays, names for the core's
+// choices, and the question whether Ctrl-C was pressed. The folder is the only one that
+// knows Python.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <memory>
+#include <optional>
+#include <variant>
+
+#include "fastbp/base/team.h"
+#include "fastbp/nn/network.h"
+#include "fastbp/train/rows.h"
+
+namespace fastbp::bindings {
+
+namespace py = pybind11;
+
+// Rows and the arrays that they look at.
+struct RowsHandle {
+  Rows rows;
+  py::tuple arrays;
+};
+
+// A network of either type.
+struct NetworkHandle {
+  std::variant<std::unique_ptr<Network<float>>, std::unique_ptr<Network<double>>>
+      network;
+
+  template <class Use>
+  decltype(auto) visit(Use use) {
+    return std::visit([&](auto& held) -> decltype(auto) { return use(*held); },
+                      network);
+  }
+};
+
+// "float32 array of shape (3, 4)", for messages.
+std::string describe(const py::handle& object);
+
+// `object` as a C-contiguous, aligned array of exactly this type and shape (-1: any
+// length); TypeError or ValueError naming the argument otherwise. Nothing is converted.
+template <class T>
+py::array_t<T> expect_array(const py::handle& object, const std::string& name,
+                            const std::vector<Index>& shape);
+
+// Number type of a dtype; TypeError for anything but native-endian numbers and bool.
+Element element_of(const py::array& array, const std::string& name);
+
+// True once a signal handler has raised, that is, after Ctrl-C. To be asked without the
+// GIL.
+Poll keyboard_poll();
+
+void check_positive(Index value, const char* name);
+
+void bind_rows(py::module_& m);
+void bind_network(py::module_& m);
+void bind_trainer(py::module_& m);
+void bind_info(py::module_& m);
+
+}  // namespace fastbp::bindings

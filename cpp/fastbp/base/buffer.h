@@ -1,0 +1,69 @@
+// Buffer owns memory: zeroed, aligned to a cache line, of a fixed size. Whoever only
+// looks at memory uses a MatrixView or a pointer. The zeros are the system's: a large
+// buffer costs nothing until it is touched.
+#pragma once
+
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+#include "fastbp/base/sizes.h"
+
+namespace fastbp {
+
+template <class T>
+class Buffer {
+  static_assert(std::is_trivially_destructible_v<T>);
+
+ public:
+  Buffer() = default;
+  explicit Buffer(Index size) : memory_(allocate(size)), size_(size) {
+    auto address = reinterpret_cast<std::uintptr_t>(memory_.get());
+    address += (kAlignment - address % kAlignment) % kAlignment;
+    data_ = reinterpret_cast<T*>(address);
+  }
+
+  Buffer(Buffer&& other) noexcept { swap(other); }
+  Buffer& operator=(Buffer&& other) noexcept {
+    Buffer(std::move(other)).swap(*this);
+    return *this;
+  }
+
+  T* data() { return data_; }
+  const T* data() const { return data_; }
+  Index size() const { return size_; }
+  T& operator[](Index i) { return data_[i]; }
+  const T& operator[](Index i) const { return data_[i]; }
+
+  // Same sizes only: a buffer never grows under a view.
+  void copy_from(const Buffer& other) { std::copy_n(other.data(), size_, data()); }
+
+ private:
+  static constexpr std::uintptr_t kAlignment = kCacheLine;
+  struct Free {
+    void operator()(void* p) const { std::free(p); }
+  };
+
+  void swap(Buffer& other) noexcept {
+    std::swap(memory_, other.memory_);
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+  }
+
+  static void* allocate(Index size) {
+    const Index bytes = checked_mul(size, static_cast<Index>(sizeof(T)));
+    void* memory =
+        std::calloc(static_cast<std::size_t>(checked_add(bytes, kCacheLine)), 1);
+    if (memory == nullptr) throw std::bad_alloc();
+    return memory;
+  }
+
+  std::unique_ptr<void, Free> memory_;
+  T* data_ = nullptr;
+  Index size_ = 0;
+};
+
+}  // namespace fastbp

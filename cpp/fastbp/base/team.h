@@ -1,0 +1,116 @@
+// The team: the threads that work on one parallel region together, and the only place
+// where threads are made. A member of the team knows its rank and size, hands itself
+// tasks from a shared counter, and meets the others at a barrier at the end of each
+// phase. That is all the rest of the core may use: no locks, no reductions (a sum split
+// over threads would depend on their number), no thread-local state.
+//
+// Inside a region nothing may allocate or touch Python. An exception in a task stops
+// the team and is rethrown by run_team; so does a `poll` that returns true (Ctrl-C),
+// which the calling thread asks about every kPollSeconds.
+//
+// OpenMP makes the threads, or std::thread with FASTBP_OPENMP=0 (for ThreadSanitizer,
+// which does not understand libgomp, and for platforms without OpenMP).
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <exception>
+#include <functional>
+
+#include "fastbp/base/sizes.h"
+
+namespace fastbp {
+
+using Poll = std::function<bool()>;  // true: stop now
+
+inline constexpr double kPollSeconds = 0.05;
+
+// What the members share. One per region.
+class Team {
+ public:
+  explicit Team(const Poll& poll) : poll_(poll) {}
+
+  // Waits until all `size` members are here; returns false when the team is to stop.
+  // The verdict is taken once, by the last to arrive, so that all members get the same
+  // one.
+  bool barrier(int size) noexcept;
+
+  Index take_task() noexcept {
+    return next_task_.fetch_add(1, std::memory_order_relaxed);
+  }
+  bool stopping() const noexcept { return stop_asked_.load(std::memory_order_relaxed); }
+  void stop(std::exception_ptr error) noexcept;
+  void poll_now() noexcept;
+
+  bool was_stopped() const noexcept { return stopping(); }
+  void rethrow() const {
+    if (error_) std::rethrow_exception(error_);
+  }
+
+ private:
+  const Poll& poll_;
+  alignas(kCacheLine) std::atomic<Index> next_task_{0};
+  alignas(kCacheLine) std::atomic<int> n_arrived_{0};
+  alignas(kCacheLine) std::atomic<unsigned> round_{0};
+  alignas(kCacheLine) std::atomic<bool> stop_asked_{false};
+  bool stopped_ = false;  // the verdict of the last barrier
+  std::atomic_flag has_error_ = ATOMIC_FLAG_INIT;
+  std::exception_ptr error_;
+};
+
+// One thread's place in the team.
+class Member {
+ public:
+  Member(Team& team, int rank, int size, bool polls)
+      : team_(team), rank_(rank), size_(size), polls_(polls) {}
+
+  int rank() const { return rank_; }
+  int size() const { return size_; }
+
+  // One phase: the tasks 0..n-1, each done by whoever is free, then the barrier. False
+  // when the team stops; some tasks have then not been done.
+  template <class Task>
+  bool for_each(Index n_tasks, const Task& task) noexcept {
+    try {
+      if (size_ == 1) {
+        for (Index i = 0; i < n_tasks && proceed(); ++i) task(i);
+      } else {
+        for (Index i; proceed() && (i = team_.take_task()) < n_tasks;) task(i);
+      }
+    } catch (...) {
+      team_.stop(std::current_exception());
+    }
+    return team_.barrier(size_);
+  }
+
+ private:
+  bool proceed() noexcept {
+    if (polls_ && --until_clock_ <= 0) look_at_clock();
+    return !team_.stopping();
+  }
+  void look_at_clock() noexcept;
+
+  using Clock = std::chrono::steady_clock;
+  Team& team_;
+  int rank_;
+  int size_;
+  bool polls_;
+  Index until_clock_ = 1;   // tasks until the clock is read again, so that
+  Index clock_stride_ = 1;  // tasks of a microsecond do not each pay for it
+  Clock::time_point last_look_ = Clock::now();
+  Clock::time_point last_poll_ = last_look_;
+};
+
+// Runs body(member) on up to n_threads threads (fewer when no more can be had) and
+// returns when all have finished: true, or false when `poll` stopped them. Rethrows
+// what a task threw.
+bool run_team(int n_threads, const Poll& poll,
+              const std::function<void(Member&)>& body);
+
+// Threads that a region would get by default now.
+int max_threads();
+
+// "OpenMP 201511" or "std::thread".
+const char* team_runtime();
+
+}  // namespace fastbp

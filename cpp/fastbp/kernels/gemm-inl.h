@@ -1,0 +1,187 @@
+// Matrix products by tiles. One micro-kernel, `product`, computes a tile of any of the
+// three products of backpropagation into a small buffer that stays in the L1 cache;
+// what is then done with the tile (bias and activation, derivative, optimizer step) is
+// an epilogue over it.
+#pragma once
+
+#include <utility>  // index_sequence
+
+namespace fastbp {
+namespace {
+
+template <class T>
+constexpr int kTileSize = kTileRows* kTilePanels* static_cast<int>(kPanel<T>);
+
+// tile (kRows, kPanels * kPanel) = sum over i < k of A(:, i) B(i, :), where
+//   A(r, i) = a[r * a_stride + i], or a[i * a_stride + r] if kTransposed,
+//   B(i, :) = rows of kPanels panels: b + panel * b_panel + i * b_stride.
+template <class T, bool kTransposed, int kPanels, int kRows>
+void product(Index k, const T* a, Index a_stride, const T* b, Index b_stride,
+             Index b_panel, T* tile) {
+  using V = Vec<T>;
+  constexpr int kCols = kPanels * kVecs<T>;  // in vectors
+  constexpr int kPanelVecs = kVecs<T>;
+  for (Index first = 0; first < k || first == 0; first += kSumChunk) {
+    const Index last = k < first + kSumChunk ? k : first + kSumChunk;
+    V sum[kRows][kCols];
+    FASTBP_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      FASTBP_UNROLL
+      for (int c = 0; c < kCols; ++c) sum[r][c] = V(0);
+    }
+    for (Index i = first; i < last; ++i) {
+      V b_row[kCols];
+      FASTBP_UNROLL
+      for (int c = 0; c < kCols; ++c) {
+        b_row[c] = V::load(b + (c / kPanelVecs) * b_panel + i * b_stride +
+                           (c % kPanelVecs) * V::kLanes);
+      }
+      FASTBP_UNROLL
+      for (int r = 0; r < kRows; ++r) {
+        const V a_element(kTransposed ? a[i * a_stride + r] : a[r * a_stride + i]);
+        FASTBP_UNROLL
+        for (int c = 0; c < kCols; ++c) sum[r][c] = fma(a_element, b_row[c], sum[r][c]);
+      }
+    }
+    FASTBP_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      FASTBP_UNROLL
+      for (int c = 0; c < kCols; ++c) {
+        T* out = tile + (r * kCols + c) * V::kLanes;
+        (first == 0 ? sum[r][c] : V::load(out) + sum[r][c]).store(out);
+      }
+    }
+  }
+}
+
+template <class T>
+using Product = void (*)(Index, const T*, Index, const T*, Index, Index, T*);
+
+// The micro-kernels by number of panels and of rows.
+template <class T, bool kTransposed>
+struct Products {
+  Product<T> of[kTilePanels][kTileRows];
+};
+
+template <class T, bool kTransposed, int... kRows>
+constexpr Products<T, kTransposed> make_products(std::integer_sequence<int, kRows...>) {
+  if constexpr (kTilePanels == 1) {
+    return {{{product<T, kTransposed, 1, kRows + 1>...}}};
+  } else {
+    return {{{product<T, kTransposed, 1, kRows + 1>...},
+             {product<T, kTransposed, kTilePanels, kRows + 1>...}}};
+  }
+}
+
+template <class T, bool kTransposed>
+constexpr Products<T, kTransposed> kProducts =
+    make_products<T, kTransposed>(std::make_integer_sequence<int, kTileRows>());
+
+// Cuts n rows into tiles of at most kTileRows, as equal as possible: f(first, n_rows).
+template <class F>
+void for_row_tiles(Index n, F f) {
+  const Index n_tiles = (n + kTileRows - 1) / kTileRows;
+  for (Index t = 0; t < n_tiles; ++t) {
+    const Index first = n * t / n_tiles;
+    f(first, static_cast<int>(n * (t + 1) / n_tiles - first));
+  }
+}
+
+// Likewise panels: f(first, n_panels).
+template <class F>
+void for_panel_tiles(Index n, F f) {
+  for (Index p = 0; p < n; p += kTilePanels) {
+    f(p, static_cast<int>(n - p < kTilePanels ? n - p : kTilePanels));
+  }
+}
+
+// Calls use(i, at) for each vector of a tile: i its place in the tile, at(panel_size,
+// stride) its place in an array of panels, or of rows (panel_size = kPanel), that
+// starts at the tile.
+template <class T, class Use>
+void for_tile_vectors(int n_rows, int n_panels, Index panel_size, Index stride,
+                      Use use) {
+  for (int r = 0; r < n_rows; ++r) {
+    for (int p = 0; p < n_panels; ++p) {
+      FASTBP_UNROLL
+      for (int v = 0; v < kVecs<T>; ++v) {
+        const Index lane = v * Vec<T>::kLanes;
+        use((r * n_panels + p) * kPanel<T> + lane, p * panel_size + r * stride + lane);
+      }
+    }
+  }
+}
+
+// Epilogue of the forward pass for the tile at (row, panel).
+template <class T>
+void finish_forward(const Forward<T>& f, const T* tile, Index row, int n_rows,
+                    Index panel, int n_panels) {
+  const T* bias = f.bias + panel * kPanel<T>;
+  T* y = f.y + row * f.y_stride + panel * kPanel<T>;
+  with_activation<T>(f.activation, f.slope, [&](auto activation) {
+    for (int r = 0; r < n_rows; ++r) {
+      for (int c = 0; c < n_panels * kVecs<T>; ++c) {
+        const Index at = c * Vec<T>::kLanes;
+        const auto z = Vec<T>::load(tile + r * n_panels * kPanel<T> + at);
+        activation.value(z + Vec<T>::load(bias + at)).store(y + r * f.y_stride + at);
+      }
+    }
+  });
+}
+
+template <class T>
+void forward(const Forward<T>& f) {
+  alignas(kCacheLine) T tile[kTileSize<T>];
+  const Index panel_size = f.n_in * kPanel<T>;
+  for_panel_tiles(f.n_panels, [&](Index panel, int n_panels) {
+    for_row_tiles(f.n_rows, [&](Index row, int n_rows) {
+      kProducts<T, false>.of[n_panels - 1][n_rows - 1](
+          f.n_in, f.x + row * f.x_stride, f.x_stride, f.weights + panel * panel_size,
+          kPanel<T>, panel_size, tile);
+      finish_forward(f, tile, row, n_rows, panel, n_panels);
+    });
+  });
+}
+
+template <class T>
+void backward(const Backward<T>& b) {
+  alignas(kCacheLine) T tile[kTileSize<T>];
+  const Index panel_size = b.mirror_rows * kPanel<T>;
+  for_panel_tiles(b.n_panels, [&](Index panel, int n_panels) {
+    for_row_tiles(b.n_rows, [&](Index row, int n_rows) {
+      kProducts<T, false>.of[n_panels - 1][n_rows - 1](
+          b.n_out, b.dz + row * b.dz_stride, b.dz_stride, b.mirror + panel * panel_size,
+          kPanel<T>, panel_size, tile);
+      const T* x = b.x + row * b.x_stride + panel * kPanel<T>;
+      T* dx = b.dx + row * b.dx_stride + panel * kPanel<T>;
+      with_activation<T>(b.activation, b.slope, [&](auto activation) {
+        for (int r = 0; r < n_rows; ++r) {
+          for (int c = 0; c < n_panels * kVecs<T>; ++c) {
+            const Index at = c * Vec<T>::kLanes;
+            const auto d = Vec<T>::load(tile + r * n_panels * kPanel<T> + at);
+            activation.chain(Vec<T>::load(x + r * b.x_stride + at), d)
+                .store(dx + r * b.dx_stride + at);
+          }
+        }
+      });
+    });
+  });
+}
+
+// The tiles of a gradient, one after the other: use(tile, first row, n_rows, panel,
+// n_panels).
+template <class T, class Use>
+void for_gradient_tiles(const GradientTile<T>& g, Use use) {
+  alignas(kCacheLine) T tile[kTileSize<T>];
+  for_panel_tiles(g.n_panels, [&](Index panel, int n_panels) {
+    for_row_tiles(g.n_in, [&](Index row, int n_rows) {
+      kProducts<T, true>.of[n_panels - 1][n_rows - 1](g.n_batch, g.x + row, g.x_stride,
+                                                      g.dz + panel * kPanel<T>,
+                                                      g.dz_stride, kPanel<T>, tile);
+      use(tile, row, n_rows, panel, n_panels);
+    });
+  });
+}
+
+}  // namespace
+}  // namespace fastbp

@@ -1,0 +1,198 @@
+// The kernels: all arithmetic on arrays that the core does, as a table of functions for
+// each instruction set. This header is their contract; reference.h has the naive loop
+// of each.
+//
+// Layout. A weight matrix (n_in, n_out) lies in column panels of kPanel columns (one
+// cache line wide): element (i, j) is at [j / kPanel][i][j % kPanel]. The last panel is
+// padded with zeros, and every kernel keeps padding at zero. Matrices of activations
+// are row-major with a stride that is a multiple of kPanel, so that whole panels can be
+// read and written in every row.
+//
+// Arithmetic. Every element of a matrix product is one chain of fused multiply-adds in
+// the order of the summed index, cut into pieces of kSumChunk whose sums are added in
+// order. It does not depend on tile sizes, on the rows beside it or on the instruction
+// set: AVX2, AVX-512 and NEON give the same bits (baseline has no fused multiply-add
+// and gives others).
+#pragma once
+
+#include "fastbp/base/index.h"
+
+namespace fastbp {
+
+template <class T>
+inline constexpr Index kPanel = kCacheLine / static_cast<Index>(sizeof(T));
+
+// Long sums lose digits (error ~ length), and operands of this many rows stay in cache.
+inline constexpr Index kSumChunk = 512;
+
+// A product's tile is at most this many panels wide, on any instruction set.
+inline constexpr Index kMaxTilePanels = 2;
+
+enum class Activation { kIdentity, kLogistic, kTanh, kRelu, kLeakyRelu };
+enum class Loss { kSoftmaxCrossEntropy, kBinaryCrossEntropy, kSquaredError, kPoisson };
+enum class Rule { kSgd, kMomentum, kNesterov, kAdam };
+
+// y = activation(x W + b), for a block of rows.
+template <class T>
+struct Forward {
+  Index n_rows, n_in, n_panels;
+  const T* x;  // (n_rows, n_in)
+  Index x_stride;
+  const T* weights;  // panels (n_in, n_panels)
+  const T* bias;     // (n_panels * kPanel)
+  Activation activation;
+  T slope;  // of leaky relu for negative arguments
+  T* y;     // (n_rows, n_panels * kPanel)
+  Index y_stride;
+};
+
+// One non-zero of a sparse row.
+template <class T>
+struct Entry {
+  Index col;
+  T value;
+};
+
+// A block of sparse rows: row r has the entries first[r] .. last[r] - 1, sorted by
+// column.
+template <class T>
+struct SparseRows {
+  const Entry<T>* entries;
+  const Index* first;
+  const Index* last;
+};
+
+// dx = (dz W^T) * activation'(x), where x is the output of the activation: the gradient
+// with respect to the pre-activations of the layer below.
+template <class T>
+struct Backward {
+  Index n_rows, n_out, n_panels;
+  const T* dz;  // (n_rows, n_out)
+  Index dz_stride;
+  const T* mirror;    // panels (n_out, n_panels) of the transposed weights
+  Index mirror_rows;  // rows of a mirror panel: n_out rounded up to kPanel
+  Activation activation;
+  T slope;
+  const T* x;  // (n_rows, n_panels * kPanel)
+  Index x_stride;
+  T* dx;  // like x
+  Index dx_stride;
+};
+
+// A tile of a weight gradient, x^T dz: n_in rows of n_panels panels, summed over
+// n_batch rows.
+template <class T>
+struct GradientTile {
+  Index n_batch, n_in, n_panels;  // n_panels <= kMaxTilePanels
+  const T* x;  // (n_batch, n_in), its first column the tile's first row
+  Index x_stride;
+  const T* dz;  // (n_batch, n_panels * kPanel), its first column the tile's first
+  Index dz_stride;
+  Index panel_size;  // elements from a panel to the next in the arrays that the tile
+                     // goes to
+};
+
+// The same for sparse x: columns first_in .. first_in + n_in - 1; n_in <=
+// kSparseTileRows.
+inline constexpr Index kSparseTileRows = 256;
+
+template <class T>
+struct SparseGradientTile {
+  Index n_batch, first_in, n_in, n_panels;
+  SparseRows<T> x;
+  const T* dz;
+  Index dz_stride;
+  Index panel_size;
+};
+
+// How a parameter w is changed, given the sum G of its gradient over the batch:
+// g = (G + penalty * w) * scale, then
+//   sgd       w -= rate * g
+//   momentum  v = momentum * v - rate * g;  w += v
+//   nesterov  v likewise;                   w += momentum * v - rate * g
+//   adam      m = beta_1 * m + (1 - beta_1) * g;  v = beta_2 * v + (1 - beta_2) * g^2;
+//             w -= rate * m / (sqrt(v) + epsilon), `rate` including the bias
+//             corrections
+// (lecture 002, momentum; Kingma and Ba, 2014, arXiv:1412.6980).
+template <class T>
+struct Update {
+  Rule rule;
+  T scale, penalty, rate, momentum, beta_1, beta_2, epsilon;
+  T rest_1, rest_2;  // 1 - beta, which a subtraction in float32 would spoil
+};
+
+// Parameters and their optimizer state, at the same offset of each flat buffer.
+template <class T>
+struct Parameters {
+  T* weights;
+  T* moment_1;  // velocity, or Adam's m; unused by sgd
+  T* moment_2;  // Adam's v
+};
+
+// Value and gradient of a loss for a block of rows, from the pre-activations z of the
+// output layer. With p the output (softmax, logistic, identity or exp of z) and w the
+// row's weight:
+//   loss[r] = w * value(y, p) summed over outputs,   dz = w * (p - y).
+// Probabilities are clipped to [eps, 1 - eps] in the value, as in scikit-learn.
+template <class T>
+struct LossBlock {
+  Index n_rows, n_outputs;
+  const T* z;  // (n_rows, n_outputs)
+  Index z_stride;
+  const Index* labels;  // softmax: (n_rows), in [0, n_outputs)
+  const T* y;           // others: (n_rows, n_outputs)
+  Index y_stride;
+  const T* row_weights;  // (n_rows)
+  T* dz;
+  Index dz_stride;
+  T* loss;  // (n_rows)
+};
+
+// p from z, for prediction. z, whose rows hold whole panels, may be overwritten.
+template <class T>
+struct OutputBlock {
+  Index n_rows, n_outputs;
+  T* z;
+  Index z_stride;
+  T* p;  // (n_rows, n_outputs), written up to n_outputs only
+  Index p_stride;
+};
+
+template <class T>
+struct Kernels {
+  void (*forward)(const Forward<T>&);
+  void (*sparse_forward)(const Forward<T>&, const SparseRows<T>&);  // x unused
+  void (*backward)(const Backward<T>&);
+
+  // Gradient of a tile, stored or added to what is there.
+  void (*gradient)(const GradientTile<T>&, T* out, bool add);
+  void (*sparse_gradient)(const SparseGradientTile<T>&, T* out, bool add);
+
+  // Gradient of a tile and the step, without storing the gradient. Returns the sum of
+  // the squared weights before the step if the penalty is not 0, else 0.
+  double (*update)(const GradientTile<T>&, const Update<T>&, const Parameters<T>&);
+  double (*sparse_update)(const SparseGradientTile<T>&, const Update<T>&,
+                          const Parameters<T>&);
+
+  // mirror block (kPanel x kPanel) = transpose of n_rows <= kPanel rows of a weight
+  // panel.
+  void (*transpose)(const T* panel_rows, Index n_rows, T* mirror_block);
+
+  void (*loss)(Loss, const LossBlock<T>&);
+  void (*output)(Loss, const OutputBlock<T>&);
+
+  // Elementwise y = f(x), any n. Largest error over the whole range: 2 ulp in float32,
+  // 4 ulp in float64; special values as in C.
+  void (*exp)(Index n, const T* x, T* y);
+  void (*log)(Index n, const T* x, T* y);
+  void (*tanh)(Index n, const T* x, T* y);
+  void (*logistic)(Index n, const T* x, T* y);
+};
+
+struct KernelTable {
+  const char* isa;
+  Kernels<float> float32;
+  Kernels<double> float64;
+};
+
+}  // namespace fastbp

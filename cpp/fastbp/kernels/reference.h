@@ -1,0 +1,307 @@
+// The kernels as naive loops: what each entry of the table in kernels.h means, in the
+// order of that table. The tests compare every instruction set with this file; nothing
+// else includes it. Arithmetic is wider than T where the platform has something wider,
+// so that what comes out is the formula, rounded once.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "fastbp/kernels/kernels.h"
+
+namespace fastbp::reference {
+
+using Wide = long double;
+
+// Element (i, j) of a matrix in column panels of panel_size elements.
+template <class T>
+T& element(T* panels, Index panel_size, Index i, Index j) {
+  return panels[j / kPanel<T> * panel_size + i * kPanel<T> + j % kPanel<T>];
+}
+
+// --- Products ----------------------------------------------------------------------
+
+inline Wide logistic(Wide z) { return 1 / (1 + std::exp(-z)); }
+
+inline Wide activate(Activation kind, Wide slope, Wide z) {
+  switch (kind) {
+    case Activation::kIdentity:
+      break;
+    case Activation::kLogistic:
+      return logistic(z);
+    case Activation::kTanh:
+      return std::tanh(z);
+    case Activation::kRelu:
+      return std::max(z, Wide{0});
+    case Activation::kLeakyRelu:
+      return z < 0 ? slope * z : z;
+  }
+  return z;
+}
+
+// The derivative at z, expressed by y = activate(z).
+inline Wide derivative(Activation kind, Wide slope, Wide y) {
+  switch (kind) {
+    case Activation::kIdentity:
+      break;
+    case Activation::kLogistic:
+      return y * (1 - y);
+    case Activation::kTanh:
+      return 1 - y * y;
+    case Activation::kRelu:
+      return y > 0 ? 1 : 0;
+    case Activation::kLeakyRelu:
+      return y > 0 ? 1 : slope;
+  }
+  return 1;
+}
+
+// y = activation(x W + b), with product(r, j) = (x W)(r, j).
+template <class T, class Product>
+void finish_forward(const Forward<T>& f, const Product& product) {
+  for (Index r = 0; r < f.n_rows; ++r) {
+    for (Index j = 0; j < f.n_panels * kPanel<T>; ++j) {
+      const Wide z = product(r, j) + Wide{f.bias[j]};
+      f.y[r * f.y_stride + j] = static_cast<T>(activate(f.activation, f.slope, z));
+    }
+  }
+}
+
+template <class T>
+void forward(const Forward<T>& f) {
+  finish_forward(f, [&f](Index r, Index j) {
+    Wide sum = 0;
+    for (Index i = 0; i < f.n_in; ++i) {
+      const T w = element(f.weights, f.n_in * kPanel<T>, i, j);
+      sum += Wide{f.x[r * f.x_stride + i]} * Wide{w};
+    }
+    return sum;
+  });
+}
+
+template <class T>
+void sparse_forward(const Forward<T>& f, const SparseRows<T>& x) {
+  finish_forward(f, [&](Index r, Index j) {
+    Wide sum = 0;
+    for (Index e = x.first[r]; e < x.last[r]; ++e) {
+      const T w = element(f.weights, f.n_in * kPanel<T>, x.entries[e].col, j);
+      sum += Wide{x.entries[e].value} * Wide{w};
+    }
+    return sum;
+  });
+}
+
+// The mirror holds the transposed weights: element (j, i) is W(i, j).
+template <class T>
+void backward(const Backward<T>& b) {
+  for (Index r = 0; r < b.n_rows; ++r) {
+    for (Index i = 0; i < b.n_panels * kPanel<T>; ++i) {
+      Wide sum = 0;
+      for (Index j = 0; j < b.n_out; ++j) {
+        const T w = element(b.mirror, b.mirror_rows * kPanel<T>, j, i);
+        sum += Wide{b.dz[r * b.dz_stride + j]} * Wide{w};
+      }
+      const Wide slope = derivative(b.activation, b.slope, b.x[r * b.x_stride + i]);
+      b.dx[r * b.dx_stride + i] = static_cast<T>(sum * slope);
+    }
+  }
+}
+
+// --- Gradients and steps -----------------------------------------------------------
+
+// Element (i, j) of a tile of x^T dz.
+template <class T>
+Wide gradient_of(const GradientTile<T>& g, Index i, Index j) {
+  Wide sum = 0;
+  for (Index r = 0; r < g.n_batch; ++r) {
+    sum += Wide{g.x[r * g.x_stride + i]} * Wide{g.dz[r * g.dz_stride + j]};
+  }
+  return sum;
+}
+
+template <class T>
+Wide gradient_of(const SparseGradientTile<T>& g, Index i, Index j) {
+  Wide sum = 0;
+  for (Index r = 0; r < g.n_batch; ++r) {
+    for (Index e = g.x.first[r]; e < g.x.last[r]; ++e) {
+      const Entry<T>& x = g.x.entries[e];
+      if (x.col == g.first_in + i)
+        sum += Wide{x.value} * Wide{g.dz[r * g.dz_stride + j]};
+    }
+  }
+  return sum;
+}
+
+template <class T, class Tile>
+void gradient(const Tile& g, T* out, bool add) {
+  for (Index i = 0; i < g.n_in; ++i) {
+    for (Index j = 0; j < g.n_panels * kPanel<T>; ++j) {
+      T& to = element(out, g.panel_size, i, j);
+      to = static_cast<T>(gradient_of(g, i, j) + (add ? Wide{to} : 0));
+    }
+  }
+}
+
+// The new value of a parameter w with the scaled gradient g; changes its moments.
+template <class T>
+Wide step(const Update<T>& u, Wide w, Wide g, T& moment_1, T& moment_2) {
+  switch (u.rule) {
+    case Rule::kSgd:
+      break;
+    case Rule::kMomentum:
+    case Rule::kNesterov: {
+      const Wide velocity = u.momentum * Wide{moment_1} - u.rate * g;
+      moment_1 = static_cast<T>(velocity);
+      return w + (u.rule == Rule::kMomentum ? velocity
+                                            : u.momentum * velocity - u.rate * g);
+    }
+    case Rule::kAdam: {
+      const Wide m = u.beta_1 * Wide{moment_1} + u.rest_1 * g;
+      const Wide v = u.beta_2 * Wide{moment_2} + u.rest_2 * g * g;
+      moment_1 = static_cast<T>(m);
+      moment_2 = static_cast<T>(v);
+      return w - u.rate * m / (std::sqrt(v) + u.epsilon);
+    }
+  }
+  return w - u.rate * g;
+}
+
+template <class T, class Tile>
+double update(const Tile& tile, const Update<T>& u, const Parameters<T>& parameters) {
+  Wide squares = 0;
+  T none{};  // in place of a moment that the rule does not have
+  const auto moment = [&](T* panels, bool used, Index i, Index j) -> T& {
+    return used ? element(panels, tile.panel_size, i, j) : none;
+  };
+  for (Index i = 0; i < tile.n_in; ++i) {
+    for (Index j = 0; j < tile.n_panels * kPanel<T>; ++j) {
+      T& w = element(parameters.weights, tile.panel_size, i, j);
+      T& m = moment(parameters.moment_1, u.rule != Rule::kSgd, i, j);
+      T& v = moment(parameters.moment_2, u.rule == Rule::kAdam, i, j);
+      const Wide g = (gradient_of(tile, i, j) + Wide{u.penalty} * w) * u.scale;
+      squares += Wide{w} * w;
+      w = static_cast<T>(step(u, Wide{w}, g, m, v));
+    }
+  }
+  return static_cast<double>(squares);
+}
+
+template <class T>
+void transpose(const T* panel_rows, Index n_rows, T* mirror_block) {
+  for (Index i = 0; i < n_rows; ++i) {
+    for (Index j = 0; j < kPanel<T>; ++j) {
+      mirror_block[j * kPanel<T> + i] = panel_rows[i * kPanel<T> + j];
+    }
+  }
+}
+
+// --- Losses ------------------------------------------------------------------------
+
+// p of one row: the output activation that belongs to the loss.
+template <class T>
+std::vector<Wide> outputs(Loss kind, Index n, const T* z) {
+  std::vector<Wide> p(z, z + n);
+  const Wide largest = *std::max_element(p.begin(), p.end());
+  Wide sum = 0;
+  for (Wide& p_j : p) {
+    switch (kind) {
+      case Loss::kSoftmaxCrossEntropy:
+        p_j = std::exp(p_j - largest);
+        break;
+      case Loss::kBinaryCrossEntropy:
+        p_j = logistic(p_j);
+        break;
+      case Loss::kSquaredError:
+        break;
+      case Loss::kPoisson:
+        p_j = std::exp(p_j);
+        break;
+    }
+    sum += p_j;
+  }
+  if (kind == Loss::kSoftmaxCrossEntropy) {
+    for (Wide& p_j : p) p_j /= sum;
+  }
+  return p;
+}
+
+// Loss of one output for the target y. Probabilities are what T can hold of them.
+template <class T>
+Wide value(Loss kind, T z, Wide p, Wide y) {
+  const Wide eps = std::numeric_limits<T>::epsilon();
+  const Wide clipped = std::clamp(Wide{static_cast<T>(p)}, eps, 1 - eps);
+  switch (kind) {
+    case Loss::kSoftmaxCrossEntropy:
+      return y == 0 ? 0 : -std::log(clipped);
+    case Loss::kBinaryCrossEntropy:
+      return -(y * std::log(clipped) + (1 - y) * std::log(1 - clipped));
+    case Loss::kSquaredError:
+      break;
+    case Loss::kPoisson:
+      return (y > 0 ? y * (std::log(y) - z) : 0) - y + p;
+  }
+  return (y - p) * (y - p) / 2;
+}
+
+template <class T>
+void loss(Loss kind, const LossBlock<T>& b) {
+  for (Index r = 0; r < b.n_rows; ++r) {
+    const T* z = b.z + r * b.z_stride;
+    const std::vector<Wide> p = outputs(kind, b.n_outputs, z);
+    const Wide weight = b.row_weights[r];
+    Wide sum = 0;
+    for (Index j = 0; j < b.n_outputs; ++j) {
+      const Wide y = kind == Loss::kSoftmaxCrossEntropy ? (b.labels[r] == j ? 1 : 0)
+                                                        : b.y[r * b.y_stride + j];
+      const Wide p_j = p[static_cast<std::size_t>(j)];
+      sum += value(kind, z[j], p_j, y);
+      b.dz[r * b.dz_stride + j] = static_cast<T>(weight * (p_j - y));
+    }
+    for (Index j = b.n_outputs; j % kPanel<T> != 0; ++j) b.dz[r * b.dz_stride + j] = 0;
+    b.loss[r] = static_cast<T>(weight * sum);
+  }
+}
+
+template <class T>
+void output(Loss kind, const OutputBlock<T>& b) {
+  for (Index r = 0; r < b.n_rows; ++r) {
+    const std::vector<Wide> p = outputs(kind, b.n_outputs, b.z + r * b.z_stride);
+    for (Index j = 0; j < b.n_outputs; ++j) {
+      b.p[r * b.p_stride + j] = static_cast<T>(p[static_cast<std::size_t>(j)]);
+    }
+  }
+}
+
+// --- Elementary functions ----------------------------------------------------------
+
+template <class T, Wide (*kFunction)(Wide)>
+void elementwise(Index n, const T* x, T* y) {
+  for (Index i = 0; i < n; ++i) y[i] = static_cast<T>(kFunction(x[i]));
+}
+
+inline Wide exp(Wide x) { return std::exp(x); }
+inline Wide log(Wide x) { return std::log(x); }
+inline Wide tanh(Wide x) { return std::tanh(x); }
+
+// All of them as a table like that of an instruction set.
+template <class T>
+Kernels<T> kernels() {
+  return {forward<T>,
+          sparse_forward<T>,
+          backward<T>,
+          gradient<T, GradientTile<T>>,
+          gradient<T, SparseGradientTile<T>>,
+          update<T, GradientTile<T>>,
+          update<T, SparseGradientTile<T>>,
+          transpose<T>,
+          loss<T>,
+          output<T>,
+          elementwise<T, exp>,
+          elementwise<T, log>,
+          elementwise<T, tanh>,
+          elementwise<T, logistic>};
+}
+
+}  // namespace fastbp::reference

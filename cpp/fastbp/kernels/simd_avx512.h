@@ -1,0 +1,96 @@
+// Vectors of 512 bits: AVX-512 F and DQ.
+#pragma once
+
+#include "fastbp/kernels/simd_x86.h"
+
+namespace fastbp {
+namespace {
+
+constexpr int kTileRows = 14;  // 14 x 2 sums use 28 of 32 registers, the panels' rows 2
+constexpr int kTilePanels = 2;
+
+template <class T>
+struct Vec;
+
+template <>
+struct Vec<float> {
+  static constexpr int kLanes = 16;
+  __m512 v;
+  Vec() = default;
+  Vec(__m512 x) : v(x) {}                 // NOLINT
+  Vec(float x) : v(_mm512_set1_ps(x)) {}  // NOLINT: a number stands for a vector of it
+  static Vec load(const float* p) { return _mm512_loadu_ps(p); }
+  void store(float* p) const { _mm512_storeu_ps(p, v); }
+};
+
+template <>
+struct Vec<double> {
+  static constexpr int kLanes = 8;
+  __m512d v;
+  Vec() = default;
+  Vec(__m512d x) : v(x) {}                 // NOLINT
+  Vec(double x) : v(_mm512_set1_pd(x)) {}  // NOLINT
+  static Vec load(const double* p) { return _mm512_loadu_pd(p); }
+  void store(double* p) const { _mm512_storeu_pd(p, v); }
+};
+
+using F = Vec<float>;
+using D = Vec<double>;
+
+inline F operator+(F a, F b) { return _mm512_add_ps(a.v, b.v); }
+inline D operator+(D a, D b) { return _mm512_add_pd(a.v, b.v); }
+inline F operator-(F a, F b) { return _mm512_sub_ps(a.v, b.v); }
+inline D operator-(D a, D b) { return _mm512_sub_pd(a.v, b.v); }
+inline F operator*(F a, F b) { return _mm512_mul_ps(a.v, b.v); }
+inline D operator*(D a, D b) { return _mm512_mul_pd(a.v, b.v); }
+inline F operator/(F a, F b) { return _mm512_div_ps(a.v, b.v); }
+inline D operator/(D a, D b) { return _mm512_div_pd(a.v, b.v); }
+inline F fma(F a, F b, F c) { return _mm512_fmadd_ps(a.v, b.v, c.v); }
+inline D fma(D a, D b, D c) { return _mm512_fmadd_pd(a.v, b.v, c.v); }
+inline F sqrt(F a) { return _mm512_sqrt_ps(a.v); }
+inline D sqrt(D a) { return _mm512_sqrt_pd(a.v); }
+inline F bit_and(F a, F b) { return _mm512_and_ps(a.v, b.v); }
+inline D bit_and(D a, D b) { return _mm512_and_pd(a.v, b.v); }
+inline F bit_or(F a, F b) { return _mm512_or_ps(a.v, b.v); }
+inline D bit_or(D a, D b) { return _mm512_or_pd(a.v, b.v); }
+
+template <int kBits>
+F shift_left(F a) {
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(a.v), kBits));
+}
+template <int kBits>
+D shift_left(D a) {
+  return _mm512_castsi512_pd(_mm512_slli_epi64(_mm512_castpd_si512(a.v), kBits));
+}
+template <int kBits>
+F shift_right(F a) {
+  return _mm512_castsi512_ps(_mm512_srli_epi32(_mm512_castps_si512(a.v), kBits));
+}
+template <int kBits>
+D shift_right(D a) {
+  return _mm512_castsi512_pd(_mm512_srli_epi64(_mm512_castpd_si512(a.v), kBits));
+}
+
+template <class T>
+struct Mask;
+template <>
+struct Mask<float> {
+  __mmask16 v;
+};
+template <>
+struct Mask<double> {
+  __mmask8 v;
+};
+inline Mask<float> less(F a, F b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ)}; }
+inline Mask<double> less(D a, D b) {
+  return {_mm512_cmp_pd_mask(a.v, b.v, _CMP_LT_OQ)};
+}
+inline F select(Mask<float> m, F yes, F no) {
+  return _mm512_mask_blend_ps(m.v, no.v, yes.v);
+}
+inline D select(Mask<double> m, D yes, D no) {
+  return _mm512_mask_blend_pd(m.v, no.v, yes.v);
+}
+
+}  // namespace
+}  // namespace fastbp

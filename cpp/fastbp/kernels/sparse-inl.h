@@ -1,0 +1,85 @@
+// The first layer on sparse rows: work in proportion to the non-zeros.
+#pragma once
+
+namespace fastbp {
+namespace {
+
+// One row, kPanels panels: the sums stay in registers while the non-zeros pass.
+template <class T, int kPanels>
+void sparse_row_product(const Entry<T>* entry, const Entry<T>* end, const T* weights,
+                        Index panel_size, T* tile) {
+  using V = Vec<T>;
+  constexpr int kCols = kPanels * kVecs<T>;
+  constexpr int kPanelVecs = kVecs<T>;
+  V sum[kCols];
+  FASTBP_UNROLL
+  for (int c = 0; c < kCols; ++c) sum[c] = V(0);
+  for (; entry != end; ++entry) {
+    const T* row = weights + entry->col * kPanel<T>;
+    const V x(entry->value);
+    FASTBP_UNROLL
+    for (int c = 0; c < kCols; ++c) {
+      const T* w = row + (c / kPanelVecs) * panel_size + (c % kPanelVecs) * V::kLanes;
+      sum[c] = fma(x, V::load(w), sum[c]);
+    }
+  }
+  FASTBP_UNROLL
+  for (int c = 0; c < kCols; ++c) sum[c].store(tile + c * V::kLanes);
+}
+
+template <class T>
+void sparse_forward(const Forward<T>& f, const SparseRows<T>& x) {
+  constexpr int kWide = 4;  // panels at once: 4 independent chains hide the latency
+  alignas(kCacheLine) T tile[kWide * kPanel<T>];
+  const Index panel_size = f.n_in * kPanel<T>;
+  for (Index r = 0; r < f.n_rows; ++r) {
+    const Entry<T>* first = x.entries + x.first[r];
+    const Entry<T>* end = x.entries + x.last[r];
+    for (Index panel = 0; panel < f.n_panels;) {
+      const bool wide = panel + kWide <= f.n_panels;
+      const auto row_product =
+          wide ? sparse_row_product<T, kWide> : sparse_row_product<T, 1>;
+      row_product(first, end, f.weights + panel * panel_size, panel_size, tile);
+      finish_forward(f, tile, r, 1, panel, wide ? kWide : 1);
+      panel += wide ? kWide : 1;
+    }
+  }
+}
+
+// First entry of a row whose column is not less than col.
+template <class T>
+const Entry<T>* lower_bound(const Entry<T>* first, const Entry<T>* end, Index col) {
+  while (first != end) {
+    const Entry<T>* middle = first + (end - first) / 2;
+    if (middle->col < col) {
+      first = middle + 1;
+    } else {
+      end = middle;
+    }
+  }
+  return first;
+}
+
+template <class T, class Use>
+void for_gradient_tiles(const SparseGradientTile<T>& g, Use use) {
+  using V = Vec<T>;
+  alignas(kCacheLine) T tile[kSparseTileRows * kMaxTilePanels * kPanel<T>];
+  const Index width = g.n_panels * kPanel<T>;
+  for (Index i = 0; i < g.n_in * width; ++i) tile[i] = 0;
+  const Index last_in = g.first_in + g.n_in;
+  for (Index r = 0; r < g.n_batch; ++r) {
+    const Entry<T>* end = g.x.entries + g.x.last[r];
+    const T* dz = g.dz + r * g.dz_stride;
+    for (auto e = lower_bound(g.x.entries + g.x.first[r], end, g.first_in);
+         e != end && e->col < last_in; ++e) {
+      T* sum = tile + (e->col - g.first_in) * width;
+      for (Index c = 0; c < width; c += V::kLanes) {
+        fma(V(e->value), V::load(dz + c), V::load(sum + c)).store(sum + c);
+      }
+    }
+  }
+  use(tile, Index{0}, static_cast<int>(g.n_in), Index{0}, static_cast<int>(g.n_panels));
+}
+
+}  // namespace
+}  // namespace fastbp

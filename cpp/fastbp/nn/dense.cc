@@ -1,0 +1,199 @@
+// How a dense layer is cut into tiles, and which kernel each task calls.
+#include "fastbp/nn/dense.h"
+
+#include <algorithm>
+
+namespace fastbp {
+namespace {
+
+// Height of a parameter tile: a multiple of the panel width (blocks of the mirror are
+// whole) and of the micro-kernels' heights (8 x 14 rows, 18 x 6 and a bit).
+constexpr Index kTileHeight = 112;
+
+template <class T>
+constexpr T kOne = 1;  // a column of ones with stride 0: the input that a bias sees
+
+}  // namespace
+
+template <class T>
+Index Dense<T>::n_parameters_of(Index n_in, Index n_out) {
+  const Index width = checked_mul(ceil_div(n_out, kPanel<T>), kPanel<T>);
+  return checked_add(checked_mul(n_in, width), width);
+}
+
+template <class T>
+Dense<T>::Dense(const Kernels<T>& kernels, Index n_in, Index n_out,
+                OutputActivation<T> activation, bool is_first, T* parameters,
+                Index offset)
+    : kernels_(kernels),
+      n_in_(n_in),
+      n_out_(n_out),
+      n_panels_(ceil_div(n_out, kPanel<T>)),
+      activation_(activation),
+      parameters_(parameters),
+      offset_(offset) {
+  if (is_first) return;
+  mirror_rows_ = n_panels_ * kPanel<T>;
+  mirror_ = Buffer<T>(checked_mul(round_up(n_in, kPanel<T>), mirror_rows_));
+}
+
+template <class T>
+void Dense<T>::forward(const Input<T>& x, MatrixView<T> y) const {
+  const Forward<T> f{y.rows,
+                     n_in_,
+                     n_panels_,
+                     x.dense.data,
+                     x.dense.stride,
+                     parameters_ + weights_offset(),
+                     parameters_ + bias_offset(),
+                     activation_.kind,
+                     activation_.slope,
+                     y.data,
+                     y.stride};
+  if (x.is_sparse()) {
+    kernels_.sparse_forward(f, x.sparse);
+  } else {
+    kernels_.forward(f);
+  }
+}
+
+template <class T>
+void Dense<T>::backward(MatrixView<const T> dz, MatrixView<const T> x,
+                        OutputActivation<T> below, MatrixView<T> dx) const {
+  kernels_.backward({dz.rows, n_out_, ceil_div(n_in_, kPanel<T>), dz.data, dz.stride,
+                     mirror_.data(), mirror_rows_, below.kind, below.slope, x.data,
+                     x.stride, dx.data, dx.stride});
+}
+
+template <class T>
+Index Dense<T>::tile_height(bool sparse_input) const {
+  if (sparse_input) return kSparseTileRows;
+  const Index n_pieces = ceil_div(n_in_, kTileHeight);
+  return round_up(ceil_div(n_in_, n_pieces), kPanel<T>);
+}
+
+template <class T>
+Index Dense<T>::n_tiles(bool sparse_input) const {
+  return ceil_div(n_in_, tile_height(sparse_input)) *
+         ceil_div(n_panels_, kMaxTilePanels);
+}
+
+template <class T>
+typename Dense<T>::Tile Dense<T>::tile(Index i, bool sparse_input) const {
+  const Index height = tile_height(sparse_input);
+  const Index n_high = ceil_div(n_in_, height);
+  const Index first_in = i % n_high * height;
+  const Index panel = i / n_high * kMaxTilePanels;
+  return {first_in, std::min(height, n_in_ - first_in), panel,
+          std::min(kMaxTilePanels, n_panels_ - panel)};
+}
+
+template <class T>
+GradientTile<T> Dense<T>::gradient_tile(const Tile& t, MatrixView<const T> x,
+                                        MatrixView<const T> dz) const {
+  return {dz.rows,    t.n_in,
+          t.n_panels, x.data + t.first_in,
+          x.stride,   dz.data + t.panel * kPanel<T>,
+          dz.stride,  panel_size()};
+}
+
+template <class T>
+SparseGradientTile<T> Dense<T>::sparse_gradient_tile(const Tile& t,
+                                                     const SparseRows<T>& x,
+                                                     MatrixView<const T> dz) const {
+  return {dz.rows,   t.first_in,  t.n_in, t.n_panels, x, dz.data + t.panel * kPanel<T>,
+          dz.stride, panel_size()};
+}
+
+template <class T>
+GradientTile<T> Dense<T>::bias_tile(const Tile& t, MatrixView<const T> dz) const {
+  return {dz.rows,   1,        t.n_panels, &kOne<T>, 0, dz.data + t.panel * kPanel<T>,
+          dz.stride, kPanel<T>};
+}
+
+template <class T>
+double Dense<T>::update(Index i, const Input<T>& x, MatrixView<const T> dz,
+                        const Update<T>& rule, const FlatState<T>& state) {
+  const Tile t = tile(i, x.is_sparse());
+  const auto parameters = [&](Index at) -> Parameters<T> {
+    return {parameters_ + at, state.moment_1 + at, state.moment_2 + at};
+  };
+  const Parameters<T> weights = parameters(weights_offset() + t.at(panel_size()));
+  const double squares =
+      x.is_sparse()
+          ? kernels_.sparse_update(sparse_gradient_tile(t, x.sparse, dz), rule, weights)
+          : kernels_.update(gradient_tile(t, x.dense, dz), rule, weights);
+  refresh_mirror(t);
+  if (t.first_in == 0) {
+    Update<T> unpenalized = rule;
+    unpenalized.penalty = 0;
+    kernels_.update(bias_tile(t, dz), unpenalized,
+                    parameters(bias_offset() + t.panel * kPanel<T>));
+  }
+  return squares;
+}
+
+template <class T>
+void Dense<T>::gradient(Index i, const Input<T>& x, MatrixView<const T> dz, T* gradient,
+                        bool add) const {
+  const Tile t = tile(i, x.is_sparse());
+  T* weights = gradient + weights_offset() + t.at(panel_size());
+  if (x.is_sparse()) {
+    kernels_.sparse_gradient(sparse_gradient_tile(t, x.sparse, dz), weights, add);
+  } else {
+    kernels_.gradient(gradient_tile(t, x.dense, dz), weights, add);
+  }
+  if (t.first_in == 0) {
+    kernels_.gradient(bias_tile(t, dz), gradient + bias_offset() + t.panel * kPanel<T>,
+                      add);
+  }
+}
+
+template <class T>
+void Dense<T>::refresh_mirror(const Tile& t) {
+  if (mirror_.size() == 0) return;
+  for (Index p = t.panel; p < t.panel + t.n_panels; ++p) {
+    for (Index i = t.first_in; i < t.first_in + t.n_in; i += kPanel<T>) {
+      kernels_.transpose(
+          parameters_ + weights_offset() + p * panel_size() + i * kPanel<T>,
+          std::min(kPanel<T>, n_in_ - i),
+          mirror_.data() + i * mirror_rows_ + p * kPanel<T> * kPanel<T>);
+    }
+  }
+}
+
+template <class T>
+void Dense<T>::refresh() {
+  refresh_mirror({0, n_in_, 0, n_panels_});
+}
+
+template <class T>
+void Dense<T>::pack(const T* coef, const T* intercept, T* flat) const {
+  for (Index p = 0; p < n_panels_; ++p) {
+    const Index first = p * kPanel<T>;
+    const Index width = std::min(kPanel<T>, n_out_ - first);
+    T* panel = flat + weights_offset() + p * panel_size();
+    for (Index i = 0; i < n_in_; ++i) {
+      std::copy_n(coef + i * n_out_ + first, width, panel + i * kPanel<T>);
+    }
+  }
+  std::copy_n(intercept, n_out_, flat + bias_offset());
+}
+
+template <class T>
+void Dense<T>::unpack(const T* flat, T* coef, T* intercept) const {
+  for (Index p = 0; p < n_panels_; ++p) {
+    const Index first = p * kPanel<T>;
+    const Index width = std::min(kPanel<T>, n_out_ - first);
+    const T* panel = flat + weights_offset() + p * panel_size();
+    for (Index i = 0; i < n_in_; ++i) {
+      std::copy_n(panel + i * kPanel<T>, width, coef + i * n_out_ + first);
+    }
+  }
+  std::copy_n(flat + bias_offset(), n_out_, intercept);
+}
+
+template class Dense<float>;
+template class Dense<double>;
+
+}  // namespace fastbp

@@ -1,0 +1,76 @@
+// Building the stack of layers.
+#include "fastbp/nn/network.h"
+
+#include <stdexcept>
+
+namespace fastbp {
+
+template <class T>
+Network<T>::Network(const KernelTable& table, const std::vector<Index>& n_units,
+                    const std::vector<Activation>& activations, double negative_slope,
+                    Loss loss)
+    : table_(table), loss_(loss) {
+  if (n_units.size() < 2) {
+    throw std::invalid_argument(
+        "n_units needs the inputs and at least one layer, got " +
+        std::to_string(n_units.size()) + " numbers");
+  }
+  if (activations.size() + 2 != n_units.size()) {
+    throw std::invalid_argument("expected " + std::to_string(n_units.size() - 2) +
+                                " activations (one for each hidden layer), got " +
+                                std::to_string(activations.size()));
+  }
+  Index total = 0;
+  for (std::size_t i = 0; i < n_units.size(); ++i) {
+    if (n_units[i] < 1) {
+      throw std::invalid_argument("n_units must be positive, got " +
+                                  std::to_string(n_units[i]));
+    }
+    if (i > 0) {
+      total = checked_add(total, Dense<T>::n_parameters_of(n_units[i - 1], n_units[i]));
+    }
+  }
+  parameters_ = Buffer<T>(total);
+  Index offset = 0;
+  for (std::size_t i = 1; i < n_units.size(); ++i) {
+    OutputActivation<T> activation;
+    if (i - 1 < activations.size()) {
+      activation = {activations[i - 1], static_cast<T>(negative_slope)};
+    }
+    layers_.push_back(std::make_unique<Dense<T>>(kernels(), n_units[i - 1], n_units[i],
+                                                 activation, i == 1, parameters_.data(),
+                                                 offset));
+    offset += layers_.back()->n_parameters();
+  }
+}
+
+template <class T>
+void Network<T>::refresh() {
+  for (auto& layer : layers_) layer->refresh();
+}
+
+template <class T>
+bool Network<T>::is_finite() const {
+  T zero = 0;  // x - x is NaN for infinite and NaN x, and so is a sum with it
+  for (Index i = 0; i < parameters_.size(); ++i)
+    zero += parameters_[i] - parameters_[i];
+  return zero == 0;
+}
+
+template <class T>
+typename Network<T>::Work Network<T>::work() const {
+  Work work{0, 0};
+  for (const auto& layer : layers_) {
+    work.others +=
+        static_cast<double>(layer->n_in()) * static_cast<double>(layer->n_out());
+  }
+  work.first_layer =
+      static_cast<double>(n_in()) * static_cast<double>(layer(0).n_out());
+  work.others -= work.first_layer;
+  return work;
+}
+
+template class Network<float>;
+template class Network<double>;
+
+}  // namespace fastbp

@@ -1,0 +1,56 @@
+// Network: a stack of layers, the flat buffer of their parameters, and the loss at the
+// end.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "fastbp/base/buffer.h"
+#include "fastbp/kernels/dispatch.h"
+#include "fastbp/nn/dense.h"
+
+namespace fastbp {
+
+template <class T>
+class Network {
+ public:
+  // n_units: inputs, then units of each layer. activations: one for each hidden layer;
+  // the output layer gives pre-activations, to which the loss has its own output
+  // activation.
+  Network(const KernelTable& table, const std::vector<Index>& n_units,
+          const std::vector<Activation>& activations, double negative_slope, Loss loss);
+  Network(const Network&) = delete;
+  Network& operator=(const Network&) = delete;
+
+  Index n_in() const { return layers_.front()->n_in(); }
+  Index n_out() const { return layers_.back()->n_out(); }
+  Index n_layers() const { return static_cast<Index>(layers_.size()); }
+  Dense<T>& layer(Index i) { return *layers_[static_cast<std::size_t>(i)]; }
+  const Dense<T>& layer(Index i) const { return *layers_[static_cast<std::size_t>(i)]; }
+  Loss loss() const { return loss_; }
+  const char* isa() const { return table_.isa; }
+  const Kernels<T>& kernels() const { return fastbp::kernels<T>(table_); }
+
+  Buffer<T>& parameters() { return parameters_; }
+  const Buffer<T>& parameters() const { return parameters_; }
+  void refresh();  // after `parameters` have been written
+
+  bool is_finite() const;  // all parameters
+
+  // Multiply-adds of one row's forward pass, of which `first_layer` in the first.
+  struct Work {
+    double first_layer, others;
+  };
+  Work work() const;
+
+ private:
+  const KernelTable& table_;
+  Loss loss_;
+  Buffer<T> parameters_;
+  std::vector<std::unique_ptr<Dense<T>>> layers_;
+};
+
+extern template class Network<float>;
+extern template class Network<double>;
+
+}  // namespace fastbp

@@ -1,0 +1,102 @@
+// Forward and backward pass of a block of rows: backpropagation (lecture 004, BP1 and
+// BP2).
+#include "fastbp/train/batch.h"
+
+#include <algorithm>
+
+namespace fastbp {
+
+template <class T>
+Batch<T>::Matrix::Matrix(Index rows, Index cols)
+    : buffer(checked_mul(rows, padded_stride<T>(cols))),
+      view{buffer.data(), rows, cols, padded_stride<T>(cols)} {}
+
+template <class T>
+Batch<T>::Batch(const Network<T>& network, Index n_rows, Index n_entries,
+                bool for_training)
+    : is_sparse_(n_entries != kDense) {
+  if (is_sparse_) {
+    entries_ = Buffer<Entry<T>>(n_entries);
+    first_entry_ = Buffer<Index>(n_rows);
+    last_entry_ = Buffer<Index>(n_rows);
+  } else {
+    x_ = Matrix(n_rows, network.n_in());
+  }
+  for (Index l = 0; l < network.n_layers(); ++l) {
+    outputs_.emplace_back(n_rows, network.layer(l).n_out());
+    if (for_training) gradients_.emplace_back(n_rows, network.layer(l).n_out());
+  }
+  if (!for_training) return;
+  weights_ = Buffer<T>(n_rows);
+  if (network.loss() == Loss::kSoftmaxCrossEntropy) {
+    labels_ = Buffer<Index>(n_rows);
+  } else {
+    values_ = Matrix(n_rows, network.n_out());
+  }
+}
+
+template <class T>
+void Batch<T>::gather(const Rows& x, Index row, Index i, Index start) {
+  if (is_sparse_) {
+    first_entry_[i] = start;
+    last_entry_[i] = start + x.count(row);
+    x.gather(row, entries_.data() + start);
+  } else {
+    x.gather(row, x_.view.row(i));
+  }
+}
+
+template <class T>
+void Batch<T>::gather_target(const Targets<T>& targets, const double* weights,
+                             Index row, Index i) {
+  if (targets.labels != nullptr) {
+    labels_[i] = targets.labels[row];
+  } else {
+    std::copy_n(targets.values.row(row), targets.values.cols, values_.view.row(i));
+  }
+  weights_[i] = weights != nullptr ? static_cast<T>(weights[row]) : T{1};
+}
+
+template <class T>
+Input<T> Batch<T>::rows_input(Index layer, Index first, Index n) const {
+  if (layer > 0) return {output(layer - 1, first, n)};
+  if (is_sparse_)
+    return {{},
+            {entries_.data(), first_entry_.data() + first, last_entry_.data() + first}};
+  return {x_.view.block(first, n)};
+}
+
+template <class T>
+void Batch<T>::forward(const Network<T>& network, Index first, Index n) {
+  for (Index l = 0; l < network.n_layers(); ++l) {
+    network.layer(l).forward(rows_input(l, first, n), output(l, first, n));
+  }
+}
+
+template <class T>
+void Batch<T>::loss(const Network<T>& network, Index first, Index n, T* losses) {
+  const Index last = network.n_layers() - 1;
+  const auto z = output(last, first, n);
+  const auto dz = gradient(last, first, n);
+  const bool has_labels = labels_.size() > 0;
+  network.kernels().loss(
+      network.loss(),
+      {n, network.n_out(), z.data, z.stride,
+       has_labels ? labels_.data() + first : nullptr,
+       has_labels ? nullptr : values_.view.row(first), values_.view.stride,
+       weights_.data() + first, dz.data, dz.stride, losses + first});
+}
+
+template <class T>
+void Batch<T>::backward(const Network<T>& network, Index first, Index n) {
+  for (Index l = network.n_layers() - 1; l > 0; --l) {
+    network.layer(l).backward(gradient(l, first, n), output(l - 1, first, n),
+                              network.layer(l - 1).output_activation(),
+                              gradient(l - 1, first, n));
+  }
+}
+
+template class Batch<float>;
+template class Batch<double>;
+
+}  // namespace fastbp

@@ -1,0 +1,46 @@
+// Gradient accumulation over chunks.
+#include "fastbp/train/full_batch.h"
+
+namespace fastbp {
+namespace {
+
+constexpr Index kChunkRows = 1024;
+
+}  // namespace
+
+template <class T>
+double loss_and_gradient(Network<T>& network, const Samples<T>& samples, double penalty,
+                         T* gradient, int n_threads, const Poll& poll, bool* finished) {
+  Pass<T> pass(network, samples, kChunkRows);
+  double loss = 0, weight = 0;
+  *finished = pass.run(
+      n_threads, poll,
+      [&](const auto&, Layer<T>& layer, Index tile, const Input<T>& x,
+          MatrixView<const T> dz) {
+        layer.gradient(tile, x, dz, gradient, true);
+        return 0.0;
+      },
+      [&](const auto& step, double loss_sum, double) {
+        loss += loss_sum;
+        weight += step.weight;
+      });
+  double squares = 0;
+  for (Index l = 0; l < network.n_layers(); ++l) {
+    const Dense<T>& layer = network.layer(l);
+    const T* w = network.parameters().data();
+    for (Index i = layer.weights_offset(); i < layer.bias_offset(); ++i) {
+      squares += static_cast<double>(w[i]) * static_cast<double>(w[i]);
+      gradient[i] += static_cast<T>(penalty) * w[i];
+    }
+  }
+  const T scale = static_cast<T>(1 / weight);
+  for (Index i = 0; i < network.parameters().size(); ++i) gradient[i] *= scale;
+  return (loss + 0.5 * penalty * squares) / weight;
+}
+
+template double loss_and_gradient(Network<float>&, const Samples<float>&, double,
+                                  float*, int, const Poll&, bool*);
+template double loss_and_gradient(Network<double>&, const Samples<double>&, double,
+                                  double*, int, const Poll&, bool*);
+
+}  // namespace fastbp

@@ -1,0 +1,117 @@
+// Planning a pass, and the row task.
+#include "fastbp/train/pass.h"
+
+#include <stdexcept>
+
+namespace fastbp {
+namespace {
+
+// Floating-point operations that pay for one more thread at the two barriers of a step.
+constexpr double kWorkPerThread = 1e6;
+constexpr double kUpdateWork =
+    15;  // operations on each parameter in the optimizer step
+
+template <class T>
+const Samples<T>& checked(const Network<T>& network, const Samples<T>& s) {
+  const Index n = s.x.n_rows();
+  if (s.x.n_cols() != network.n_in()) {
+    throw std::invalid_argument("X has " + std::to_string(s.x.n_cols()) +
+                                " columns, the network has " +
+                                std::to_string(network.n_in()) + " inputs");
+  }
+  for (Index i = 0; i < s.n_rows && s.order != nullptr; ++i) {
+    if (s.order[i] < 0 || s.order[i] >= n) {
+      throw std::invalid_argument("order[" + std::to_string(i) +
+                                  "] = " + std::to_string(s.order[i]) +
+                                  " is not a row of X, which has " + std::to_string(n));
+    }
+  }
+  for (Index i = 0; i < n && s.targets.labels != nullptr; ++i) {
+    if (s.targets.labels[i] < 0 || s.targets.labels[i] >= network.n_out()) {
+      throw std::invalid_argument(
+          "y[" + std::to_string(i) + "] = " + std::to_string(s.targets.labels[i]) +
+          " is not a class index in [0, " + std::to_string(network.n_out()) + ")");
+    }
+  }
+  return s;
+}
+
+}  // namespace
+
+template <class T>
+int threads_for_step(const Network<T>& network, Index batch_size, double inputs,
+                     int n_threads) {
+  const auto all = network.work();
+  const double n_parameters = all.first_layer + all.others;
+  const double first = all.first_layer * inputs / static_cast<double>(network.n_in());
+  // Forward and weight gradient everywhere, the gradient of the inputs above the first
+  // layer.
+  const double work =
+      2 * static_cast<double>(batch_size) * (2 * first + 3 * all.others) +
+      kUpdateWork * n_parameters;
+  return static_cast<int>(
+      std::clamp(work / kWorkPerThread, 1.0, static_cast<double>(n_threads)));
+}
+
+template <class T>
+Pass<T>::Pass(Network<T>& network, const Samples<T>& samples, Index batch_size)
+    : network_(network),
+      samples_(checked(network, samples)),
+      batch_size_(std::min(batch_size, samples.n_rows)),
+      n_batches_(batch_size_ > 0 ? ceil_div(samples.n_rows, batch_size_) : 0),
+      weights_(n_batches_),
+      n_entries_(samples.x.is_sparse() ? plan_entries() : Batch<T>::kDense),
+      batch_(network, batch_size_, n_entries_, true),
+      losses_{Buffer<T>(batch_size_), Buffer<T>(batch_size_)},
+      first_tile_{0} {
+  for (Index b = 0; b < n_batches_; ++b) {
+    if (samples_.weights == nullptr) {
+      weights_[b] = static_cast<double>(n_rows(b));
+      continue;
+    }
+    for (Index i = first_row(b); i < first_row(b) + n_rows(b); ++i) {
+      weights_[b] += samples_.weights[samples_.row(i)];
+    }
+  }
+  for (Index l = 0; l < network.n_layers(); ++l) {
+    const bool sparse = l == 0 && samples.x.is_sparse();
+    first_tile_.push_back(first_tile_.back() + network.layer(l).n_tiles(sparse));
+  }
+  tile_sums_ = Buffer<double>(first_tile_.back());
+}
+
+template <class T>
+Index Pass<T>::plan_entries() {
+  first_entry_ = Buffer<Index>(samples_.n_rows);
+  Index most = 0;
+  for (Index b = 0; b < n_batches_; ++b) {
+    Index n = 0;
+    for (Index i = first_row(b); i < first_row(b) + n_rows(b); ++i) {
+      first_entry_[i] = n;
+      n += samples_.x.count(samples_.row(i));
+    }
+    most = std::max(most, n);
+  }
+  return most;
+}
+
+template <class T>
+void Pass<T>::row_task(Index batch, Index first, Index n, T* losses) {
+  for (Index i = first; i < first + n; ++i) {
+    const Index taken = first_row(batch) + i;
+    const Index row = samples_.row(taken);
+    batch_.gather(samples_.x, row, i,
+                  n_entries_ != Batch<T>::kDense ? first_entry_[taken] : 0);
+    batch_.gather_target(samples_.targets, samples_.weights, row, i);
+  }
+  batch_.forward(network_, first, n);
+  batch_.loss(network_, first, n, losses);
+  batch_.backward(network_, first, n);
+}
+
+template int threads_for_step(const Network<float>&, Index, double, int);
+template int threads_for_step(const Network<double>&, Index, double, int);
+template class Pass<float>;
+template class Pass<double>;
+
+}  // namespace fastbp

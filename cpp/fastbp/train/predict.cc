@@ -1,0 +1,81 @@
+// Prediction by blocks of rows, each thread with a block's memory of its own.
+#include "fastbp/train/predict.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace fastbp {
+namespace {
+
+constexpr Index kBlockRows = 112;  // 8 tiles of 14 rows, 18 of 6
+constexpr double kWorkPerThread =
+    2e6;  // operations that pay for waking one more thread
+
+Index most_entries(const Rows& x, Index block_rows) {
+  if (!x.is_sparse()) return Batch<float>::kDense;
+  Index most = 0;
+  for (Index first = 0; first < x.n_rows(); first += block_rows) {
+    Index n = 0;
+    const Index last = std::min(first + block_rows, x.n_rows());
+    for (Index row = first; row < last; ++row) n += x.count(row);
+    most = std::max(most, n);
+  }
+  return most;
+}
+
+}  // namespace
+
+template <class T>
+int threads_for_prediction(const Network<T>& network, Index n_rows, double inputs,
+                           int n_threads) {
+  const auto all = network.work();
+  const double first = all.first_layer * inputs / static_cast<double>(network.n_in());
+  const double work = 2 * static_cast<double>(n_rows) * (first + all.others);
+  return static_cast<int>(
+      std::clamp(work / kWorkPerThread, 1.0, static_cast<double>(n_threads)));
+}
+
+template <class T>
+bool predict(const Network<T>& network, const Rows& x, bool raw, T* out, int n_threads,
+             const Poll& poll) {
+  if (x.n_cols() != network.n_in()) {
+    throw std::invalid_argument("X has " + std::to_string(x.n_cols()) +
+                                " columns, the network has " +
+                                std::to_string(network.n_in()) + " inputs");
+  }
+  const Index block_rows = std::min(kBlockRows, x.n_rows());
+  const Index n_blocks = x.n_rows() > 0 ? ceil_div(x.n_rows(), block_rows) : 0;
+  const Index n_entries = most_entries(x, block_rows);
+  std::vector<Batch<T>> batches;
+  for (int i = 0; i < n_threads; ++i) {
+    batches.emplace_back(network, block_rows, n_entries, false);
+  }
+  return run_team(n_threads, poll, [&](Member& member) {
+    Batch<T>& batch = batches[static_cast<std::size_t>(member.rank())];
+    member.for_each(n_blocks, [&](Index block) {
+      const Index first = block * block_rows;
+      const Index n = std::min(block_rows, x.n_rows() - first);
+      Index entry = 0;
+      for (Index i = 0; i < n; ++i) {
+        batch.gather(x, first + i, i, entry);
+        if (x.is_sparse()) entry += x.count(first + i);
+      }
+      batch.forward(network, 0, n);
+      const auto z = batch.output(network.n_layers() - 1, 0, n);
+      // The output of the squared error is the pre-activation itself.
+      const Loss output = raw ? Loss::kSquaredError : network.loss();
+      network.kernels().output(
+          output, {n, network.n_out(), z.data, z.stride, out + first * network.n_out(),
+                   network.n_out()});
+    });
+  });
+}
+
+template int threads_for_prediction(const Network<float>&, Index, double, int);
+template int threads_for_prediction(const Network<double>&, Index, double, int);
+template bool predict(const Network<float>&, const Rows&, bool, float*, int,
+                      const Poll&);
+template bool predict(const Network<double>&, const Rows&, bool, double*, int,
+                      const Poll&);
+
+}  // namespace fastbp

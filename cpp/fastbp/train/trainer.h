@@ -1,0 +1,43 @@
+// Trainer: mini-batch gradient descent (lectures 000, 001 and 002: algorithm 2). It
+// owns the optimizer's state. Python owns everything else: the order of the rows, the
+// learning rate, when to stop.
+#pragma once
+
+#include "fastbp/optim/rule.h"
+#include "fastbp/train/pass.h"
+
+namespace fastbp {
+
+template <class T>
+class Trainer {
+ public:
+  Trainer(Network<T>& network, const RuleSettings& settings);
+
+  // One pass over the samples. Returns the sum over batches of (mean loss of the batch,
+  // penalty included) * rows; `finished` is false if poll stopped it. When it is
+  // stopped or throws, network and state are as before the call.
+  double run_epoch(const Samples<T>& samples, Index batch_size, double rate,
+                   double penalty, int n_threads, const Poll& poll, bool* finished);
+
+  // Takes the last complete epoch back.
+  void undo_epoch() { restore(); }
+
+  Network<T>& network() { return network_; }
+  const RuleSettings& settings() const { return settings_; }
+  RuleState<T>& state() { return state_; }
+
+ private:
+  void save();
+  void restore();
+
+  Network<T>& network_;
+  RuleSettings settings_;
+  RuleState<T> state_;
+  Buffer<T> saved_parameters_;
+  RuleState<T> saved_state_;
+};
+
+extern template class Trainer<float>;
+extern template class Trainer<double>;
+
+}  // namespace fastbp

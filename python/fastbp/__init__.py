@@ -1,0 +1,17 @@
+"""Fast multilayer perceptrons for scikit-learn users on CPUs."""
+
+try:
+    from . import _core
+except ImportError as error:  # a source tree without the compiled core, for instance
+    raise ImportError(
+        "fastbp's compiled core cannot be imported. In a source tree, install the "
+        "package first: python3 -m pip install ."
+    ) from error
+
+from ._classifier import MLPClassifier
+from ._config import show_config
+from ._regressor import MLPRegressor
+
+__all__ = ["MLPClassifier", "MLPRegressor", "__version__", "show_config"]
+
+__version__: str = _core.__version__

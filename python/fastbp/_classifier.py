@@ -1,0 +1,428 @@
+"""MLPClassifier."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+from scipy.special import log_softmax
+from sklearn.base import ClassifierMixin
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils import column_or_1d
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import type_of_target, unique_labels
+
+from . import _core
+from ._base import BaseMLP
+from ._compat import check_partial_fit_first_call, fit_context
+from ._data import Samples, check_Xy
+
+__all__ = ["MLPClassifier"]
+
+
+class MLPClassifier(ClassifierMixin, BaseMLP):
+    """Multilayer perceptron classifier.
+
+    A drop-in replacement of :class:`sklearn.neural_network.MLPClassifier`: the same
+    parameters, attributes and messages, and for the same ``random_state`` the same
+    model. It minimises the log-loss by stochastic gradient descent, Adam or L-BFGS.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : array-like of int, default=(100,)
+        Number of units of each hidden layer; ``()`` is multinomial logistic regression
+        (lectures 000, 001 and 002, networks without a hidden layer).
+    activation : {'identity', 'logistic', 'tanh', 'relu', 'leaky_relu'}, default='relu'
+        Activation of the hidden layers (lecture 000, activation functions).
+        'leaky_relu' has slope 0.01 for negative arguments.
+    solver : {'lbfgs', 'sgd', 'adam'}, default='adam'
+        'sgd' is stochastic gradient descent (lecture 002, momentum), 'adam' that of
+        Kingma and Ba [1]_, 'lbfgs' SciPy's L-BFGS-B, for small data.
+    alpha : float, default=0.0001
+        Strength of the L2 penalty ``alpha / 2 * sum(W ** 2)`` on the weights (lecture
+        002, weight decay), divided by the number (sum of weights) of a batch's samples.
+    batch_size : int or 'auto', default='auto'
+        Samples of a mini-batch; 'auto' is ``min(200, n_samples)``. Not used by 'lbfgs'.
+    learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
+        Schedule of the rate for 'sgd': constant; ``learning_rate_init / (t + 1) **
+        power_t`` after ``t`` samples; or divided by 5 when the training stalls.
+    learning_rate_init : float, default=0.001
+        Initial learning rate of 'sgd' and 'adam'.
+    power_t : float, default=0.5
+        Exponent of 'invscaling'.
+    max_iter : int, default=200
+        Most epochs ('sgd', 'adam') or iterations ('lbfgs').
+    shuffle : bool, default=True
+        Whether to shuffle the samples before each epoch.
+    random_state : int, RandomState instance or None, default=None
+        Determines initial weights, validation split and shuffling. With an int,
+        successive calls of ``partial_fit`` go on in one random stream.
+    tol : float, default=1e-4
+        An epoch that does not improve the loss (the validation score, with
+        ``early_stopping``) by this much is a bad one; for 'lbfgs' the tolerance of the
+        gradient.
+    verbose : bool or int, default=False
+        Whether to print the loss of each epoch.
+    warm_start : bool, default=False
+        Whether ``fit`` starts from the weights that are there.
+    momentum : float, default=0.9
+        Momentum of 'sgd', in [0, 1].
+    nesterovs_momentum : bool, default=True
+        Whether that is Nesterov's.
+    early_stopping : bool, default=False
+        Whether to set ``validation_fraction`` of the samples aside, watch the accuracy
+        on them, and keep the best weights (lecture 002, early stopping).
+    validation_fraction : float, default=0.1
+        Fraction of the samples for ``early_stopping``, in [0, 1).
+    beta_1, beta_2 : float, default=0.9, 0.999
+        Decay rates of Adam's moments, in [0, 1).
+    epsilon : float, default=1e-8
+        Added to the denominator of Adam's step.
+    n_iter_no_change : int or inf, default=10
+        Training ends after more than this many bad epochs in a row.
+    max_fun : int, default=15000
+        Most evaluations of the loss by 'lbfgs'.
+    n_jobs : int or None, default=None
+        Threads. None means the limit of OMP_NUM_THREADS or threadpoolctl if there is
+        one, else the physical cores. The model does not depend on it, to the last bit.
+    dtype : {'auto', 'float32', 'float64'}, default='auto'
+        Floating-point type of the network. 'auto' is float32 for a float32 X, float64
+        for any other. X is not copied to convert it.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels.
+    loss_ : float
+        Loss of the last epoch.
+    best_loss_ : float or None
+        Least loss of an epoch; None with ``early_stopping``.
+    loss_curve_ : list of float
+        Mean loss during each epoch, penalty included.
+    validation_scores_ : list of float or None
+        Accuracy on the validation samples after each epoch.
+    best_validation_score_ : float or None
+        The best of them.
+    t_ : int
+        Samples seen in training.
+    coefs_ : list of ndarray of shape (n_in, n_out)
+        Weights of each layer.
+    intercepts_ : list of ndarray of shape (n_out,)
+        Biases of each layer.
+    n_features_in_ : int
+        Number of features of X.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if X has names that are all strings.
+    n_iter_ : int
+        Epochs or iterations of the last fit.
+    n_layers_ : int
+        Number of layers, input and output included.
+    n_outputs_ : int
+        Number of output units: 1 for two classes.
+    out_activation_ : {'logistic', 'softmax'}
+        Activation of the output layer.
+
+    See Also
+    --------
+    MLPRegressor : The same network for regression.
+
+    Notes
+    -----
+    Ctrl-C raises KeyboardInterrupt within a fraction of a second; the estimator then
+    keeps the last complete epoch. A fit that fails leaves the estimator as it was.
+
+    References
+    ----------
+    .. [1] D. P. Kingma and J. Ba, "Adam: A method for stochastic optimization", 2014,
+       arXiv:1412.6980.
+
+    Examples
+    --------
+    >>> from fastbp import MLPClassifier
+    >>> from sklearn.datasets import make_classification
+    >>> X, y = make_classification(n_samples=100, random_state=1)
+    >>> clf = MLPClassifier(max_iter=400, random_state=1).fit(X, y)
+    >>> clf.predict(X[:5])
+    array([0, 0, 1, 0, 0])
+    """
+
+    classes_: NDArray[Any]
+    _label_binarizer: Any
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        activation: str = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        n_jobs: int | None = None,
+        dtype: str = "auto",
+    ) -> None:
+        super().__init__(
+            hidden_layer_sizes=hidden_layer_sizes,
+            activation=activation,
+            solver=solver,
+            alpha=alpha,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            learning_rate_init=learning_rate_init,
+            power_t=power_t,
+            max_iter=max_iter,
+            shuffle=shuffle,
+            random_state=random_state,
+            tol=tol,
+            verbose=verbose,
+            warm_start=warm_start,
+            momentum=momentum,
+            nesterovs_momentum=nesterovs_momentum,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon,
+            n_iter_no_change=n_iter_no_change,
+            max_fun=max_fun,
+            n_jobs=n_jobs,
+            dtype=dtype,
+        )
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Any:
+        """Fit the network to X and y.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples; any integer, bool or floating-point type, dense with any strides,
+            CSR or CSC.
+        y : array-like of shape (n_samples,) or (n_samples, n_classes)
+            Class labels, or an indicator matrix of several labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights, not negative and not all zero. A mini-batch whose weights are all
+            zero is skipped.
+
+        Returns
+        -------
+        self : MLPClassifier
+
+        Raises
+        ------
+        ValueError
+            If an argument is invalid, or if training diverges: then in the epoch in
+            which it does, and the estimator is as it was before the call.
+        """
+        return self._fit(X, y, sample_weight)
+
+    @available_if(lambda est: est._has_partial_fit())
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+    ) -> Any:
+        """Train for one epoch over the given samples.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+        y : array-like of shape (n_samples,) or (n_samples, n_classes)
+            Class labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights.
+        classes : array-like of shape (n_classes,), default=None
+            All classes of all calls; required in the first.
+
+        Returns
+        -------
+        self : MLPClassifier
+
+        Raises
+        ------
+        ValueError
+            As for ``fit``.
+        """
+        with self._unchanged_if_it_fails():
+            if check_partial_fit_first_call(self, classes):
+                self._label_binarizer = LabelBinarizer()
+                several = type_of_target(y).startswith("multilabel")
+                self._label_binarizer.fit(y if several else classes)
+            interrupt = self._fit_checked(X, y, sample_weight, True)
+        if interrupt is not None:
+            raise interrupt
+        return self
+
+    def _validate(
+        self, X: Any, y: Any, *, incremental: bool, reset: bool
+    ) -> tuple[Any, Any]:
+        X, y = check_Xy(self, X, y, reset=reset)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if not hasattr(self, "classes_") or not (self.warm_start or incremental):
+            self._label_binarizer = LabelBinarizer().fit(y)
+            self.classes_ = self._label_binarizer.classes_
+        else:
+            self._check_classes(unique_labels(y))
+        return X, y
+
+    def _check_classes(self, classes: NDArray[Any]) -> None:
+        if self.warm_start:
+            if set(classes) != set(self.classes_):
+                raise ValueError(
+                    "warm_start can only be used where `y` has the same "
+                    "classes as in the previous call to fit. Previously "
+                    f"got {self.classes_}, `y` has {classes}"
+                )
+        elif len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
+            raise ValueError(
+                "`y` has classes not in `self.classes_`. "
+                f"`self.classes_` has {self.classes_}. 'y' has {classes}."
+            )
+
+    def _encode(self, y: Any, dtype: Any) -> NDArray[Any]:
+        """Return class indices (softmax), or zeros and ones (n_samples, n_outputs)."""
+        kind = self._label_binarizer.y_type_
+        if kind.startswith("multilabel"):
+            y = self._label_binarizer.transform(y)
+            y = y.toarray() if sparse.issparse(y) else y
+            self.n_outputs_ = y.shape[1]
+            return np.require(y, dtype, ["C", "A"])
+        if np.ndim(y) == 2:
+            raise ValueError(
+                f"y has {y.shape[1]} columns, but the classes {self.classes_} are "
+                "those of a single column"
+            )
+        index = np.searchsorted(self.classes_, y)
+        if kind == "multiclass":
+            self.n_outputs_ = len(self.classes_)
+            return np.require(index, np.int64, ["C", "A"])
+        self.n_outputs_ = 1
+        return np.require(index.reshape(-1, 1), dtype, ["C", "A"])
+
+    def _output_activation(self) -> str:
+        return "softmax" if self._is_multiclass() else "logistic"
+
+    def _is_multiclass(self) -> bool:
+        return bool(self._label_binarizer.y_type_ == "multiclass")
+
+    def _core_loss(self) -> str:
+        if self.out_activation_ == "softmax":
+            return "softmax_cross_entropy"
+        return "binary_cross_entropy"
+
+    def _validation_score(self, network: _core.Network, validation: Samples) -> float:
+        """Return the accuracy, for several labels that of all of them at once."""
+        outputs = self._predict_rows(network, validation.X)
+        if self._is_multiclass():
+            correct = outputs.argmax(axis=1) == validation.y
+        else:
+            correct = ((outputs > 0.5) == validation.y).all(axis=1)
+        return float(np.average(correct, weights=validation.weights))
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Predict class labels.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Labels, or an indicator matrix.
+        """
+        outputs = self._outputs(X)
+        y: NDArray[Any]
+        if self._is_multilabel():
+            y = self._label_binarizer.inverse_transform(outputs)
+        elif self._is_multiclass():
+            y = self.classes_[outputs.argmax(axis=1)]
+        else:
+            positive = outputs.ravel() > 0.5
+            y = self.classes_[np.minimum(positive, len(self.classes_) - 1)]
+        return y
+
+    def predict_proba(self, X: Any) -> NDArray[Any]:
+        """Predict probabilities of the classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples, n_classes)
+            Probabilities, in the order of ``classes_``; of each of several labels.
+        """
+        p = self._outputs(X)
+        if self.n_outputs_ > 1 or self._is_multilabel():
+            return p
+        if len(self.classes_) == 1:
+            return np.ones_like(p)
+        return np.hstack([1 - p, p])
+
+    def predict_log_proba(self, X: Any) -> NDArray[Any]:
+        """Predict logarithms of the probabilities of the classes.
+
+        They are computed from the pre-activations z of the output layer, as
+        ``z - log(sum(exp(z)))`` or ``-log(1 + exp(-z))``, and are finite where
+        ``log(predict_proba(X))`` is not (lecture 000, log-softmax).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        log_p : ndarray of shape (n_samples, n_classes)
+            Logarithms of the probabilities, in the order of ``classes_``.
+        """
+        z = self._outputs(X, raw=True)
+        log_p: NDArray[Any]
+        if self._is_multiclass():
+            log_p = log_softmax(z, axis=1)
+        elif self._is_multilabel():
+            # Above one half from the probability itself, so that both rank alike where
+            # it is rounded to 1.
+            p = _core.elementwise("logistic", z)
+            log_p = np.where(p > 0.5, np.log(np.maximum(p, 0.5)), -np.logaddexp(0, -z))
+        elif len(self.classes_) == 1:
+            log_p = np.zeros_like(z)
+        else:
+            log_p = -np.logaddexp(0, np.hstack([z, -z]))
+        return log_p
+
+    def _is_multilabel(self) -> bool:
+        return bool(self._label_binarizer.y_type_.startswith("multilabel"))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

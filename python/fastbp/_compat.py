@@ -1,0 +1,29 @@
+"""What fastbp uses of scikit-learn beyond its public API, in one place.
+
+These names are private but used by many third-party estimators; a version of
+scikit-learn that moves one is dealt with here.
+"""
+
+from sklearn.base import _fit_context
+from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.multiclass import _check_partial_fit_first_call
+from sklearn.utils.optimize import _check_optimize_result
+from sklearn.utils.validation import _check_sample_weight
+
+check_optimize_result = _check_optimize_result
+check_partial_fit_first_call = _check_partial_fit_first_call
+check_sample_weight = _check_sample_weight
+fit_context = _fit_context
+openmp_effective_n_threads = _openmp_effective_n_threads
+
+__all__ = [
+    "Interval",
+    "Options",
+    "StrOptions",
+    "check_optimize_result",
+    "check_partial_fit_first_call",
+    "check_sample_weight",
+    "fit_context",
+    "openmp_effective_n_threads",
+]

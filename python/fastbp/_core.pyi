@@ -1,0 +1,158 @@
+"""The compiled core: networks, training and prediction. Internal."""
+
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
+Activation: TypeAlias = Literal["identity", "logistic", "tanh", "relu", "leaky_relu"]
+Loss: TypeAlias = Literal[
+    "softmax_cross_entropy", "binary_cross_entropy", "squared_error", "poisson"
+]
+__version__: str
+
+Isa: TypeAlias = Literal["", "baseline", "avx2", "avx512", "neon"]
+
+@final
+class Rows:
+    """Samples as they lie in memory, read batch by batch, never copied as a whole."""
+
+    @staticmethod
+    def dense(X: NDArray[Any]) -> Rows:
+        """View a 2-D array: any float, integer or bool dtype, strides, native order."""
+
+    @staticmethod
+    def csr(
+        indptr: NDArray[Any], indices: NDArray[Any], data: NDArray[Any], n_cols: int
+    ) -> Rows:
+        """View the three arrays of a CSR matrix; a bad structure raises ValueError."""
+
+    @property
+    def n_rows(self) -> int: ...
+    @property
+    def n_cols(self) -> int: ...
+
+@final
+class Network:
+    """A stack of dense layers and the loss at its end, in one floating-point type."""
+
+    def __init__(
+        self,
+        n_units: Sequence[int],
+        activation: Activation | Sequence[Activation],
+        loss: Loss,
+        dtype: Literal["float32", "float64"],
+        *,
+        negative_slope: float = 0.01,
+        isa: Isa = "",
+    ) -> None: ...
+    @property
+    def dtype(self) -> str: ...
+    @property
+    def isa(self) -> str: ...
+    @property
+    def n_units(self) -> list[int]: ...
+    def set_parameters(
+        self, coefs: Sequence[Floats], intercepts: Sequence[Floats]
+    ) -> None:
+        """Copy weights (n_in, n_out) and biases (n_out,) of every layer in."""
+
+    def get_parameters(self) -> tuple[list[Any], list[Any]]:
+        """Return fresh arrays (coefs, intercepts)."""
+
+    def is_finite(self) -> bool:
+        """Whether all parameters are finite."""
+
+    def predict(self, X: Rows, *, raw: bool = False, n_threads: int = 1) -> Any:
+        """Outputs (n_rows, n_outputs): activations, or raw pre-activations."""
+
+    def loss_and_gradients(
+        self,
+        X: Rows,
+        y: NDArray[Any],
+        sample_weight: NDArray[np.float64] | None = None,
+        *,
+        alpha: float = 0.0,
+        n_threads: int = 1,
+    ) -> tuple[float, list[Any], list[Any]]:
+        """Loss over all rows and its gradients (coef_grads, intercept_grads).
+
+        ``y`` is int64 class indices (n_rows,) for softmax_cross_entropy, else an array
+        (n_rows, n_outputs) of the network's dtype, C-contiguous.
+        """
+
+@final
+class Trainer:
+    """Mini-batch gradient descent on a network: the update rule and its state."""
+
+    def __init__(
+        self,
+        network: Network,
+        rule: Literal["sgd", "momentum", "nesterov", "adam"],
+        *,
+        momentum: float = 0.9,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+    ) -> None: ...
+    @property
+    def t(self) -> int:
+        """Update steps taken so far."""
+
+    def set_state(self, t: int, moments: Sequence[Sequence[Floats]]) -> None:
+        """Restore ``t`` and each moment, a list shaped like coefs + intercepts."""
+
+    def get_state(self) -> tuple[int, list[list[Any]]]:
+        """Return ``t`` and copies of the moments (sgd 0, momentum 1, adam 2)."""
+
+    def run_epoch(
+        self,
+        X: Rows,
+        y: NDArray[Any],
+        sample_weight: NDArray[np.float64] | None,
+        order: NDArray[np.int64] | None,
+        *,
+        batch_size: int,
+        learning_rate: float,
+        alpha: float = 0.0,
+        n_threads: int = 1,
+    ) -> float:
+        """One pass over the rows in ``order``; returns sum(batch loss * batch rows).
+
+        A KeyboardInterrupt during the pass leaves network and state as before it.
+        """
+
+    def undo_epoch(self) -> None:
+        """Put network and state back to where they were before the last pass."""
+
+def check_compressed(
+    indptr: NDArray[Any], indices: NDArray[Any], n_data: int, n_major: int, n_minor: int
+) -> None:
+    """Raise ValueError unless the arrays are a valid CSR (CSC) structure."""
+
+def elementwise(
+    function: Literal["exp", "log", "tanh", "logistic"], x: Floats, isa: Isa = ""
+) -> Any:
+    """Apply one of the core's own elementary functions; used by the accuracy tests."""
+
+def max_threads() -> int:
+    """Threads the parallel runtime would use now (OMP_NUM_THREADS, threadpoolctl)."""
+
+def threads_for(
+    network: Network,
+    n_rows: int,
+    n_threads: int,
+    *,
+    n_inputs: float | None = None,
+    training: bool = True,
+) -> int:
+    """Threads, at most ``n_threads``, that the work pays for.
+
+    The work is that of a training step of ``n_rows`` rows, or of predicting them;
+    ``n_inputs`` is the mean number of non-zero inputs of a row (default: all).
+    """
+
+def build_info() -> dict[str, Any]:
+    """Version, compiler, isa paths (compiled, available, active), parallel runtime."""

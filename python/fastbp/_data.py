@@ -1,0 +1,201 @@
+"""Samples on their way from the user to the core: X as it lies, y encoded, weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.utils.validation import validate_data
+
+from . import _core
+from ._compat import check_sample_weight
+
+__all__ = ["Piece", "Samples", "check_weights", "check_X", "check_Xy", "rows_of"]
+
+# A CSC matrix gives its rows only by a search through all of it. So it is searched this
+# often in an epoch, and each time this part of its rows is held as CSR.
+_CSC_WINDOWS = 8
+
+
+def check_Xy(
+    estimator: Any, X: Any, y: Any, *, reset: bool, **options: Any
+) -> tuple[Any, Any]:
+    """Validate X and y by scikit-learn's rules, without converting the numbers of X."""
+    _check_structure(X)
+    X, y = validate_data(
+        estimator,
+        X,
+        y,
+        accept_sparse=["csr", "csc"],
+        multi_output=True,
+        dtype=_wanted_dtype(X),
+        reset=reset,
+        **options,
+    )
+    return _readable(X), y
+
+
+def check_X(estimator: Any, X: Any) -> Any:
+    """Validate X for prediction."""
+    _check_structure(X)
+    X = validate_data(
+        estimator,
+        X,
+        accept_sparse=["csr", "csc"],
+        dtype=_wanted_dtype(X),
+        reset=False,
+    )
+    return _readable(X)
+
+
+def _check_structure(X: Any) -> None:
+    """Refuse a CSR or CSC whose arrays contradict each other: SciPy does not look."""
+    if not sparse.issparse(X) or X.format not in ("csr", "csc"):
+        return
+    if X.ndim != 2:
+        raise ValueError(f"X must have 2 dimensions, got shape {X.shape}")
+    n_major, n_minor = X.shape if X.format == "csr" else X.shape[::-1]
+    indptr, indices = (_index_array(a) for a in (X.indptr, X.indices))
+    _core.check_compressed(indptr, indices, len(X.data), n_major, n_minor)
+
+
+def _wanted_dtype(X: Any) -> Any:
+    """Take numbers as they are; numbers written as words become float64."""
+    try:
+        dtype = np.asarray(X).dtype if isinstance(X, list | tuple) else X.dtype
+    except (AttributeError, ValueError):  # no array; left to scikit-learn's checks
+        return "numeric"
+    return np.float64 if getattr(dtype, "kind", "") in "US" else "numeric"
+
+
+def _index_array(indices: NDArray[Any]) -> NDArray[Any]:
+    indices = np.ascontiguousarray(indices)
+    if indices.dtype in (np.int32, np.int64):
+        return indices
+    return indices.astype(np.int64)
+
+
+def _readable(X: Any) -> Any:
+    """Return X in a number type that the core reads; most are, and are not copied."""
+    values = X.data if sparse.issparse(X) else X
+    if values.dtype.kind not in "fiub":
+        raise ValueError(f"X must hold numbers, got dtype {values.dtype}")
+    if values.dtype.isnative and values.dtype.itemsize <= 8:
+        return X
+    X = X.astype(np.float64)
+    if not np.isfinite(X.data if sparse.issparse(X) else X).all():
+        raise ValueError(
+            f"X holds values of dtype {values.dtype} too large for float64"
+        )
+    return X
+
+
+def rows_of(X: Any) -> _core.Rows:
+    """Return X, a validated array or sparse matrix, as the core reads it."""
+    if not sparse.issparse(X):
+        return _core.Rows.dense(X)
+    X = X.tocsr()
+    return _core.Rows.csr(
+        _index_array(X.indptr),
+        _index_array(X.indices),
+        np.ascontiguousarray(X.data),
+        X.shape[1],
+    )
+
+
+def _windows(order: NDArray[np.int64], batch_size: int) -> Iterator[NDArray[np.int64]]:
+    """Cut ``order`` into at most ``_CSC_WINDOWS`` parts of whole batches."""
+    n_batches = -(-len(order) // batch_size)
+    size = max(1, -(-n_batches // _CSC_WINDOWS) * batch_size)
+    for first in range(0, len(order), size):
+        yield order[first : first + size]
+
+
+def row_parts(X: Any) -> Iterator[_core.Rows]:
+    """Return X as the core reads it: as a whole, or a CSC matrix in parts."""
+    if sparse.issparse(X) and X.format == "csc":
+        for window in _windows(np.arange(X.shape[0]), 1):
+            yield rows_of(X[window])
+    else:
+        yield rows_of(X)
+
+
+def mean_inputs(X: Any) -> float:
+    """Return the mean number of non-zero inputs of a row."""
+    return X.nnz / max(X.shape[0], 1) if sparse.issparse(X) else float(X.shape[1])
+
+
+def check_weights(sample_weight: Any, X: Any) -> NDArray[np.float64] | None:
+    """Validate sample weights: finite, not negative, not all zero."""
+    if sample_weight is None:
+        return None
+    weights = check_sample_weight(sample_weight, X, dtype=np.float64)
+    if (weights < 0).any():
+        at = int(np.argmin(weights))
+        raise ValueError(
+            "Negative values in sample_weight: weights must not be negative, "
+            f"got sample_weight[{at}] = {weights[at]}"
+        )
+    if not weights.any():
+        raise ValueError("sample_weight must not be zero for all samples: all are zero")
+    return np.ascontiguousarray(weights)
+
+
+@dataclass
+class Piece:
+    """Rows for one call of the core, in the order in which they are to be used."""
+
+    rows: _core.Rows
+    y: NDArray[Any]
+    weights: NDArray[np.float64] | None
+    order: NDArray[np.int64] | None
+
+    @property
+    def weight(self) -> float:
+        """Sum of the weights of all rows."""
+        return float(self.rows.n_rows if self.weights is None else self.weights.sum())
+
+
+@dataclass
+class Samples:
+    """X, y and weights of one fit; y is encoded as the core wants it (see `_core`)."""
+
+    X: Any
+    y: NDArray[Any]
+    weights: NDArray[np.float64] | None
+
+    def __post_init__(self) -> None:
+        is_csc = sparse.issparse(self.X) and self.X.format == "csc"
+        self._rows = None if is_csc else rows_of(self.X)
+
+    @property
+    def weight(self) -> float:
+        """Sum of the weights, or number of rows."""
+        return float(len(self.y) if self.weights is None else self.weights.sum())
+
+    @property
+    def in_pieces(self) -> bool:
+        """Whether an epoch takes several calls of the core."""
+        return self._rows is None
+
+    def pieces(
+        self, order: NDArray[np.int64] | None, batch_size: int
+    ) -> Iterator[Piece]:
+        """Cut the rows in ``order`` (None: all) into pieces of whole batches."""
+        if self._rows is not None:
+            yield Piece(self._rows, self.y, self.weights, order)
+            return
+        if order is None:
+            order = np.arange(self.X.shape[0])
+        for window in _windows(order, batch_size):
+            weights = None if self.weights is None else self.weights[window]
+            yield Piece(rows_of(self.X[window]), self.y[window], weights, None)
+
+    def subset(self, rows: NDArray[np.int64]) -> Samples:
+        """Return a copy of some rows."""
+        weights = None if self.weights is None else self.weights[rows]
+        return Samples(self.X[rows], self.y[rows], weights)

@@ -1,0 +1,127 @@
+"""Training by L-BFGS: SciPy's L-BFGS-B over the core's loss and gradient."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import scipy
+import scipy.optimize
+from numpy.typing import NDArray
+
+from . import _core
+from ._compat import check_optimize_result
+from ._data import Samples, mean_inputs
+from ._stochastic import NON_FINITE
+
+if TYPE_CHECKING:
+    from ._base import BaseMLP
+
+__all__ = ["Packing", "fit_lbfgs", "pack"]
+
+Vector = NDArray[np.float64]
+
+_CHUNK = 1024  # rows of which the core makes one sum
+
+
+def pack(arrays: list[Any]) -> Vector:
+    """Join coefs and intercepts into one vector, in that order, row-major."""
+    return np.hstack([np.ravel(a) for a in arrays]).astype(np.float64, copy=False)
+
+
+class Packing:
+    """Views of a vector as the coefs and intercepts of a network."""
+
+    def __init__(self, n_units: list[int]) -> None:
+        shapes: list[tuple[int, ...]] = list(zip(n_units, n_units[1:], strict=False))
+        self.n_layers = len(shapes)
+        shapes += [(n,) for n in n_units[1:]]
+        self.shapes = shapes
+        self.ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
+
+    def unpack(self, vector: Vector) -> tuple[list[Any], list[Any]]:
+        parts = np.split(vector, self.ends[:-1])
+        arrays = [p.reshape(s) for p, s in zip(parts, self.shapes, strict=True)]
+        return arrays[: self.n_layers], arrays[self.n_layers :]
+
+
+def fit_lbfgs(
+    est: BaseMLP, network: _core.Network, samples: Samples
+) -> KeyboardInterrupt | None:
+    """Minimise the loss over all samples and set the fitted attributes of ``est``.
+
+    Returns the KeyboardInterrupt that ended it after at least one iteration, if any.
+
+    ``network`` is in float64 whatever the data are: the line search compares losses
+    that differ in digits which float32 does not have. The weights are rounded at the
+    end.
+    """
+    packing = Packing(network.n_units)
+    n_threads = _core.threads_for(
+        network,
+        min(_CHUNK, samples.X.shape[0]),
+        est._n_threads(),
+        n_inputs=mean_inputs(samples.X),
+    )
+    total_weight = samples.weight
+    dtype = est.coefs_[0].dtype
+    done: list[tuple[Vector, float, int]] = []  # the last iteration: x, loss, number
+    latest_loss = np.inf
+
+    def loss_and_gradient(vector: Vector) -> tuple[float, Vector]:
+        nonlocal latest_loss
+        network.set_parameters(*packing.unpack(np.ascontiguousarray(vector)))
+        latest_loss, gradient = 0.0, np.zeros_like(vector)
+        for piece in samples.pieces(None, _CHUNK):
+            share = piece.weight / total_weight
+            if share == 0:
+                continue
+            loss, coef_grads, intercept_grads = network.loss_and_gradients(
+                piece.rows,
+                piece.y,
+                piece.weights,
+                alpha=est.alpha * share,
+                n_threads=n_threads,
+            )
+            latest_loss += share * loss
+            gradient += share * pack(coef_grads + intercept_grads)
+        return latest_loss, gradient
+
+    def keep(vector: Vector) -> None:
+        with np.errstate(over="ignore"):  # of float32, found by the check below
+            rounded = vector.astype(dtype)
+        if not np.isfinite(rounded).all():
+            raise ValueError(NON_FINITE)
+        est.coefs_, est.intercepts_ = packing.unpack(rounded)
+
+    def iteration_ends(vector: Vector) -> None:
+        done[:] = [(vector.copy(), latest_loss, done[0][2] + 1 if done else 1)]
+
+    options: dict[str, Any] = {
+        "maxfun": est.max_fun,
+        "maxiter": est.max_iter,
+        "gtol": est.tol,
+    }
+    if tuple(map(int, scipy.__version__.split(".")[:2])) < (1, 15):
+        options["iprint"] = 1 if est.verbose else -1
+    try:
+        # A loss that overflows during the search is an infinite one, not a mistake.
+        with np.errstate(over="ignore", invalid="ignore"):
+            result = scipy.optimize.minimize(
+                loss_and_gradient,
+                pack(est.coefs_ + est.intercepts_),
+                method="L-BFGS-B",
+                jac=True,
+                options=options,
+                callback=iteration_ends,
+            )
+    except KeyboardInterrupt as interrupt:
+        if not done:
+            raise
+        vector, est.loss_, est.n_iter_ = done[0]
+        keep(vector)
+        return interrupt
+    keep(result.x)
+    est.n_iter_ = check_optimize_result("lbfgs", result, est.max_iter)
+    est.loss_ = float(result.fun)
+    return None

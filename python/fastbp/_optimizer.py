@@ -1,0 +1,91 @@
+"""The state of a stochastic solver between two calls: rate, steps and moments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import sqrt
+from typing import Any
+
+from . import _core
+
+__all__ = ["OptimizerState"]
+
+
+@dataclass
+class OptimizerState:
+    """State of SGD or Adam, with the learning-rate policy of scikit-learn.
+
+    Attributes
+    ----------
+    solver : {'sgd', 'adam'}
+    learning_rate_init : float
+        The rate that it started with.
+    schedule : {'constant', 'invscaling', 'adaptive'}
+        What becomes of the rate at the end of an epoch; Adam ignores it.
+    power_t : float
+        Exponent of 'invscaling'.
+    learning_rate : float
+        The rate of the next epoch; for Adam, of the last step, bias-corrected.
+    t : int
+        Steps taken.
+    moments : list of list of ndarray
+        Velocities (sgd), or first and second moments (adam), each a list of arrays like
+        ``coefs_ + intercepts_``; empty before the first step.
+    """
+
+    solver: str
+    learning_rate_init: float
+    schedule: str
+    power_t: float
+    learning_rate: float = field(init=False)
+    t: int = 0
+    moments: list[list[Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.learning_rate = float(self.learning_rate_init)
+
+    @property
+    def rate(self) -> float:
+        """Rate for the core, which makes Adam's bias corrections itself."""
+        if self.solver == "adam":
+            return float(self.learning_rate_init)
+        return self.learning_rate
+
+    def load_into(self, trainer: _core.Trainer) -> None:
+        """Give the moments to a new trainer of the same rule."""
+        fresh_t, fresh = trainer.get_state()
+        if len(self.moments) == len(fresh):
+            dtype = fresh[0][0].dtype if fresh else None
+            moments = [[a.astype(dtype) for a in moment] for moment in self.moments]
+            trainer.set_state(self.t, moments)
+        else:
+            trainer.set_state(fresh_t, fresh)
+
+    def store_from(self, trainer: _core.Trainer, beta_1: float, beta_2: float) -> None:
+        """Take the moments back when training ends."""
+        self.t, self.moments = trainer.get_state()
+        if self.solver == "adam" and self.t > 0:
+            correction = sqrt(1 - beta_2**self.t) / (1 - beta_1**self.t)
+            self.learning_rate = self.learning_rate_init * correction
+
+    def epoch_ends(self, n_samples_seen: int) -> None:
+        """Apply the 'invscaling' schedule."""
+        if self.solver == "sgd" and self.schedule == "invscaling":
+            self.learning_rate = (
+                float(self.learning_rate_init) / (n_samples_seen + 1) ** self.power_t
+            )
+
+    def stops_after(self, message: str, verbose: bool) -> bool:
+        """Answer whether to stop for lack of progress; 'adaptive' lowers the rate."""
+        adaptive = self.solver == "sgd" and self.schedule == "adaptive"
+        if adaptive and self.learning_rate > 1e-6:
+            self.learning_rate /= 5.0
+            message += f" Setting learning rate to {self.learning_rate:f}"
+            stops = False
+        else:
+            message += " Learning rate too small." if adaptive else ""
+            message += " Stopping."
+            stops = True
+        if verbose:
+            print(message)
+        return stops

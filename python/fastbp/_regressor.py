@@ -1,0 +1,241 @@
+"""MLPRegressor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.utils import column_or_1d
+from sklearn.utils.metaestimators import available_if
+
+from . import _core
+from ._base import BaseMLP
+from ._compat import StrOptions, fit_context
+from ._data import Samples, check_Xy
+
+__all__ = ["MLPRegressor"]
+
+
+class MLPRegressor(RegressorMixin, BaseMLP):
+    """Multilayer perceptron regressor.
+
+    A drop-in replacement of :class:`sklearn.neural_network.MLPRegressor`: the same
+    parameters, attributes and messages, and for the same ``random_state`` the same
+    model.
+
+    Parameters
+    ----------
+    loss : {'squared_error', 'poisson'}, default='squared_error'
+        Half the squared error, summed over outputs (lectures 002 and 004, loss
+        functions), or half the Poisson deviance, for ``y >= 0``, with an exponential
+        output activation.
+    hidden_layer_sizes : array-like of int, default=(100,)
+        Number of units of each hidden layer; ``()`` is linear regression.
+    activation : {'identity', 'logistic', 'tanh', 'relu', 'leaky_relu'}, default='relu'
+        Activation of the hidden layers.
+    solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter, \
+shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, \
+early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, \
+max_fun, n_jobs, dtype
+        See :class:`MLPClassifier`. The score that ``early_stopping`` watches is R2.
+
+    Attributes
+    ----------
+    loss_, best_loss_, loss_curve_, validation_scores_, best_validation_score_, t_, \
+coefs_, intercepts_, n_features_in_, feature_names_in_, n_iter_, n_layers_, n_outputs_
+        See :class:`MLPClassifier`.
+    out_activation_ : {'identity', 'exp'}
+        Activation of the output layer.
+
+    See Also
+    --------
+    MLPClassifier : The same network for classification.
+
+    Notes
+    -----
+    With several outputs scikit-learn reports the mean of the squared error over them
+    but follows the gradient of the sum. The model here is the same; the loss is the
+    sum, which is what the gradient belongs to.
+
+    Examples
+    --------
+    >>> from fastbp import MLPRegressor
+    >>> from sklearn.datasets import make_regression
+    >>> X, y = make_regression(n_samples=200, n_features=20, random_state=1)
+    >>> reg = MLPRegressor(max_iter=2000, tol=0.1, random_state=1).fit(X, y)
+    >>> reg.score(X, y) > 0.98
+    True
+    """
+
+    _parameter_constraints = {
+        **BaseMLP._parameter_constraints,
+        "loss": [StrOptions({"squared_error", "poisson"})],
+    }
+
+    loss: str
+
+    def __init__(
+        self,
+        loss: str = "squared_error",
+        hidden_layer_sizes: Any = (100,),
+        activation: str = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        n_jobs: int | None = None,
+        dtype: str = "auto",
+    ) -> None:
+        super().__init__(
+            loss=loss,
+            hidden_layer_sizes=hidden_layer_sizes,
+            activation=activation,
+            solver=solver,
+            alpha=alpha,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            learning_rate_init=learning_rate_init,
+            power_t=power_t,
+            max_iter=max_iter,
+            shuffle=shuffle,
+            random_state=random_state,
+            tol=tol,
+            verbose=verbose,
+            warm_start=warm_start,
+            momentum=momentum,
+            nesterovs_momentum=nesterovs_momentum,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon,
+            n_iter_no_change=n_iter_no_change,
+            max_fun=max_fun,
+            n_jobs=n_jobs,
+            dtype=dtype,
+        )
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Any:
+        """Fit the network to X and y.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples; any integer, bool or floating-point type, dense with any strides,
+            CSR or CSC.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Target values.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights, not negative and not all zero. A mini-batch whose weights are all
+            zero is skipped.
+
+        Returns
+        -------
+        self : MLPRegressor
+
+        Raises
+        ------
+        ValueError
+            If an argument is invalid, or if training diverges: then in the epoch in
+            which it does, and the estimator is as it was before the call.
+        """
+        return self._fit(X, y, sample_weight)
+
+    @available_if(lambda est: est._has_partial_fit())
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: ArrayLike | None = None
+    ) -> Any:
+        """Train for one epoch over the given samples.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Target values.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights.
+
+        Returns
+        -------
+        self : MLPRegressor
+
+        Raises
+        ------
+        ValueError
+            As for ``fit``.
+        """
+        return self._fit(X, y, sample_weight, incremental=True)
+
+    def _validate(
+        self, X: Any, y: Any, *, incremental: bool, reset: bool
+    ) -> tuple[Any, Any]:
+        X, y = check_Xy(self, X, y, reset=reset, y_numeric=True)
+        if y.dtype.kind not in "fiub":
+            raise ValueError(f"y must hold numbers, got dtype {y.dtype}")
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        return X, y
+
+    def _encode(self, y: Any, dtype: Any) -> NDArray[Any]:
+        """Return y as a matrix (n_samples, n_outputs)."""
+        if self.loss == "poisson" and (y < 0).any():
+            raise ValueError(
+                f"y must not be negative with loss='poisson', got {y.min()}"
+            )
+        y = y.reshape(len(y), -1)
+        self.n_outputs_ = y.shape[1]
+        with np.errstate(over="ignore"):  # of float32: an infinite loss, then an error
+            return np.require(y, dtype, ["C", "A"])
+
+    def _output_activation(self) -> str:
+        return "exp" if self.loss == "poisson" else "identity"
+
+    def _core_loss(self) -> str:
+        return self.loss
+
+    def _validation_score(self, network: _core.Network, validation: Samples) -> float:
+        """Return R2, or NaN if a prediction is not finite."""
+        y = self._predict_rows(network, validation.X)
+        if not np.isfinite(y).all():
+            return float("nan")
+        return float(r2_score(validation.y, y, sample_weight=validation.weights))
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Predict target values.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Predicted values.
+        """
+        y = self._outputs(X)
+        return y.ravel() if y.shape[1] == 1 else y

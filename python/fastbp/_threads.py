@@ -1,0 +1,61 @@
+"""How many threads a call uses."""
+
+from __future__ import annotations
+
+import os
+
+import joblib
+
+from . import _core
+from ._compat import openmp_effective_n_threads
+
+__all__ = ["effective_n_threads"]
+
+# More threads than any processor has cores for; a typing error in n_jobs should not
+# cost a machine all its threads.
+_MOST_THREADS = 512
+
+
+def effective_n_threads(n_jobs: int | None = None) -> tuple[int, str]:
+    """Threads that a call may use, and why.
+
+    Read anew at every call. A step with little work is done by fewer threads; the
+    result never depends on their number.
+
+    Parameters
+    ----------
+    n_jobs : int or None, default=None
+        The estimator's parameter: a number of threads; negative: counted back from
+        the number of processors, -1 being all; None: the limit set by OMP_NUM_THREADS
+        or threadpoolctl, else the physical cores that this process may use.
+
+    Returns
+    -------
+    n_threads : int
+        At least 1.
+    reason : str
+        What decided, for ``fastbp info``.
+
+    Raises
+    ------
+    ValueError
+        If ``n_jobs`` is 0.
+    """
+    if n_jobs == 0:
+        raise ValueError("n_jobs must be None, positive or negative, got 0")
+    if n_jobs is not None and n_jobs > 0:
+        return min(int(n_jobs), _MOST_THREADS), f"n_jobs={n_jobs}"
+    if n_jobs is not None:
+        n_threads = max(1, joblib.cpu_count() + 1 + int(n_jobs))
+        return n_threads, f"n_jobs={n_jobs}"
+    limit = _core.max_threads()
+    if "OpenMP" not in _core.build_info()["parallel"]:
+        # Threadpoolctl does not see our threads then; its limit is taken from
+        # scikit-learn's own OpenMP.
+        limit = min(limit, openmp_effective_n_threads())
+    if os.environ.get("OMP_NUM_THREADS"):
+        return limit, "OMP_NUM_THREADS or threadpoolctl"
+    n_cores = joblib.cpu_count(only_physical_cores=True)
+    if limit < n_cores:
+        return limit, "limit of the parallel runtime"
+    return n_cores, "physical cores"

@@ -1,0 +1,9 @@
+"""Odd and broken inputs, what must come of each, and the process to try them in."""
+
+from bad_inputs import misuse, rows, settings, sparse, targets
+
+CASES = {
+    case.name: case
+    for family in (rows, sparse, targets, settings, misuse)
+    for case in family.CASES
+}

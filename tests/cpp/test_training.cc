@@ -1,0 +1,351 @@
+// Training as a whole: it learns, it gives the same bits on any number of threads and
+// on any processor, and what is interrupted leaves no trace.
+#include <cstdlib>
+#include <limits>
+#include <stdexcept>
+
+#include "learning_task.h"
+
+using namespace fastbp;
+using namespace fastbp::testing;
+
+namespace {
+
+constexpr int kEpochs = 8;
+
+// FNV-1a, 64 bits (Fowler, Noll and Vo).
+template <class T>
+std::uint64_t hash(const Buffer<T>& buffer) {
+  const auto* bytes = reinterpret_cast<const unsigned char*>(buffer.data());
+  std::uint64_t h = 0xcbf29ce484222325u;
+  for (Index i = 0; i < buffer.size() * static_cast<Index>(sizeof(T)); ++i) {
+    h = (h ^ bytes[i]) * 0x100000001b3u;
+  }
+  return h;
+}
+
+std::string hexadecimal(std::uint64_t n) {
+  std::ostringstream text;
+  text << std::hex << "0x" << n;
+  return text.str();
+}
+
+// Every rule, loss and activation, dense and sparse, with and without weights; and the
+// hash of the weights after kEpochs epochs, in float32 and float64. Other bits mean
+// that results of users change: such a change belongs into CHANGELOG.md.
+struct Trained {
+  std::string name;
+  Recipe recipe;
+  std::uint64_t float32, float64;
+};
+
+const std::vector<Trained>& trainings() {
+  using A = Activation;
+  static const std::vector<Trained> all = {
+      {"softmax, adam",
+       {Loss::kSoftmaxCrossEntropy,
+        {A::kRelu, A::kTanh},
+        Rule::kAdam,
+        0.01,
+        0.1,
+        false,
+        false},
+       0x4362f6e597e28c9a,
+       0x8bb6ae2949f36d31},
+      {"binary, nesterov, weights",
+       {Loss::kBinaryCrossEntropy,
+        {A::kLogistic},
+        Rule::kNesterov,
+        0.1,
+        0,
+        false,
+        true},
+       0x570c968dcf91fb55,
+       0x2c2afe9005236bd3},
+      {"squared error, momentum",
+       {Loss::kSquaredError,
+        {A::kLeakyRelu, A::kIdentity},
+        Rule::kMomentum,
+        0.002,
+        0.5,
+        false,
+        false},
+       0x74585fd6103fd4ec,
+       0xfaa1472a210005cb},
+      {"poisson, sgd, sparse, weights",
+       {Loss::kPoisson, {A::kTanh, A::kRelu}, Rule::kSgd, 0.05, 0.01, true, true},
+       0x348368dcc646ec10,
+       0x29522c0e49299bb6}};
+  return all;
+}
+
+template <class T>
+std::uint64_t expected_hash(const Trained& training) {
+  return sizeof(T) == sizeof(float) ? training.float32 : training.float64;
+}
+
+template <class T>
+struct Result {
+  std::vector<double> losses;
+  Buffer<T> parameters;
+  RuleState<T> state;
+};
+
+template <class T>
+Result<T> train(const Recipe& recipe, int n_threads,
+                const KernelTable& table = kernel_table(), int n_epochs = kEpochs) {
+  LearningTask<T> task(recipe, table);
+  Trainer<T> trainer(task.network(), {recipe.rule, 0.9, 0.9, 0.999, 1e-8});
+  Result<T> result;
+  for (int epoch = 0; epoch < n_epochs; ++epoch) {
+    result.losses.push_back(run_epoch(task, trainer, n_threads));
+  }
+  result.parameters = copy_of(task.network().parameters());
+  result.state = std::move(trainer.state());
+  return result;
+}
+
+constexpr std::array kRules = {Rule::kSgd, Rule::kMomentum, Rule::kNesterov,
+                               Rule::kAdam};
+
+// A trainer after an epoch, and what it must not lose.
+template <class T>
+class Kept {
+ public:
+  explicit Kept(Rule rule)
+      : task_(recipe(rule)), trainer_(task_.network(), {rule, 0.9, 0.9, 0.999, 1e-8}) {
+    run_epoch(task_, trainer_, 1);
+    t_ = trainer_.state().t;
+    parameters_ = copy_of(task_.network().parameters());
+    for (std::size_t i = 0; i < 2; ++i)
+      moments_[i] = copy_of(trainer_.state().moments[i]);
+  }
+
+  // As before, and as good as before: the next epoch is that of a trainer which nobody
+  // disturbed.
+  void check() {
+    CHECK(trainer_.state().t == t_);
+    CHECK(same_bits(task_.network().parameters(), parameters_));
+    for (std::size_t i = 0; i < 2; ++i) {
+      CHECK(same_bits(trainer_.state().moments[i], moments_[i]));
+    }
+    Kept undisturbed(trainer_.settings().rule);
+    const double loss = run_epoch(undisturbed.task_, undisturbed.trainer_, 1);
+    CHECK(run_epoch(task_, trainer_, 1) == loss);
+    CHECK(same_bits(task_.network().parameters(),
+                    undisturbed.task_.network().parameters()));
+  }
+
+  LearningTask<T>& task() { return task_; }
+  Trainer<T>& trainer() { return trainer_; }
+
+ private:
+  static Recipe recipe(Rule rule) {
+    Recipe recipe;
+    recipe.rule = rule;
+    recipe.rate = 0.01;
+    return recipe;
+  }
+
+  LearningTask<T> task_;
+  Trainer<T> trainer_;
+  Index t_ = 0;
+  Buffer<T> parameters_;
+  std::array<Buffer<T>, 2> moments_;
+};
+
+// The rows of a task so many times over that an epoch takes seconds.
+template <class T>
+std::vector<Index> endless(const LearningTask<T>& task) {
+  std::vector<Index> order;
+  for (int i = 0; i < 30'000; ++i) {
+    order.insert(order.end(), task.samples().order,
+                 task.samples().order + task.samples().n_rows);
+  }
+  return order;
+}
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("loss falls with every rule and loss", T, float, double) {
+  for (const Trained& training : trainings()) {
+    CAPTURE(training.name);
+    const auto losses = train<T>(training.recipe, 1, kernel_table(), 50).losses;
+    CHECK(losses.back() < 0.7 * losses.front());
+  }
+}
+
+TEST_CASE_TEMPLATE("any number of threads gives the same bits", T, float, double) {
+  for (const Trained& training : trainings()) {
+    CAPTURE(training.name);
+    const auto alone = train<T>(training.recipe, 1);
+    for (const int n_threads : {2, 3, 4, 8}) {
+      CAPTURE(n_threads);
+      const auto together = train<T>(training.recipe, n_threads);
+      CHECK(together.losses == alone.losses);
+      CHECK(same_bits(together.parameters, alone.parameters));
+      for (int i = 0; i < n_moments(training.recipe.rule); ++i) {
+        CHECK(same_bits(together.state.moments[i], alone.state.moments[i]));
+      }
+    }
+  }
+}
+
+TEST_CASE_TEMPLATE("every processor with fused multiply-add gives the same bits", T,
+                   float, double) {
+  for (const Trained& training : trainings()) {
+    CAPTURE(training.name);
+    for (const auto& isa : fused_isas()) {
+      CAPTURE(isa);
+      const auto result = train<T>(training.recipe, 2, kernel_table(isa));
+      CHECK(hexadecimal(hash(result.parameters)) ==
+            hexadecimal(expected_hash<T>(training)));
+    }
+  }
+}
+
+// Run by ctest with each instruction set forced.
+TEST_CASE("the network uses the instruction set that FASTBP_ISA names") {
+  const char* forced = std::getenv("FASTBP_ISA");
+  LearningTask<float> task{Recipe()};
+  const bool is_forced = forced != nullptr && *forced != 0;
+  const std::string expected = is_forced ? forced : available_isas().back();
+  CHECK(task.network().isa() == expected);
+}
+
+TEST_CASE_TEMPLATE("sparse rows give the bits of the same rows in dense form", T, float,
+                   double) {
+  for (const Trained& training : trainings()) {
+    CAPTURE(training.name);
+    Recipe dense = training.recipe, sparse = training.recipe;
+    dense.is_sparse = false;
+    sparse.is_sparse = true;
+    CHECK(same_bits(train<T>(sparse, 2).parameters, train<T>(dense, 2).parameters));
+  }
+}
+
+TEST_CASE_TEMPLATE("padding of weights and moments stays zero", T, float, double) {
+  for (const Trained& training : trainings()) {
+    CAPTURE(training.name);
+    LearningTask<T> task(training.recipe);
+    Trainer<T> trainer(task.network(), {training.recipe.rule, 0.9, 0.9, 0.999, 1e-8});
+    for (int epoch = 0; epoch < kEpochs; ++epoch) run_epoch(task, trainer, 2);
+    const auto check = [&](const Buffer<T>& flat) {
+      Buffer<T> repacked(flat.size());  // with zeros in the padding
+      for (Index l = 0; l < task.network().n_layers(); ++l) {
+        const Dense<T>& layer = task.network().layer(l);
+        std::vector<T> coef(static_cast<std::size_t>(layer.n_in() * layer.n_out()));
+        std::vector<T> intercept(static_cast<std::size_t>(layer.n_out()));
+        layer.unpack(flat.data(), coef.data(), intercept.data());
+        layer.pack(coef.data(), intercept.data(), repacked.data());
+      }
+      CHECK(std::equal(flat.data(), flat.data() + flat.size(), repacked.data()));
+    };
+    check(task.network().parameters());
+    for (int i = 0; i < n_moments(training.recipe.rule); ++i) {
+      check(trainer.state().moments[i]);
+    }
+  }
+}
+
+// --- Interruption ------------------------------------------------------------------
+
+TEST_CASE_TEMPLATE("an interrupted epoch leaves everything as before", T, float,
+                   double) {
+  for (const Rule rule : kRules) {
+    for (const int n_threads : {1, 3}) {
+      CAPTURE(static_cast<int>(rule));
+      CAPTURE(n_threads);
+      Kept<T> kept(rule);
+      Samples<T> samples = kept.task().samples();
+      const auto order = endless(kept.task());
+      samples.order = order.data();
+      samples.n_rows = static_cast<Index>(order.size());
+      bool finished = true;
+      kept.trainer().run_epoch(
+          samples, kBatchSize, 0.1, 0, n_threads, [] { return true; }, &finished);
+      CHECK_FALSE(finished);
+      kept.check();
+    }
+  }
+}
+
+TEST_CASE_TEMPLATE("an epoch that throws leaves everything as before", T, float,
+                   double) {
+  for (const Rule rule : kRules) {
+    for (const int n_threads : {1, 3}) {
+      CAPTURE(static_cast<int>(rule));
+      CAPTURE(n_threads);
+      Kept<T> kept(rule);
+      Samples<T> samples = kept.task().samples();
+      const auto order = endless(kept.task());
+      samples.order = order.data();
+      samples.n_rows = static_cast<Index>(order.size());
+      const Poll poll = []() -> bool { throw std::runtime_error("enough"); };
+      bool finished = true;
+      CHECK_THROWS_WITH_AS(kept.trainer().run_epoch(samples, kBatchSize, 0.1, 0,
+                                                    n_threads, poll, &finished),
+                           "enough", std::runtime_error);
+      kept.check();
+    }
+  }
+}
+
+// --- Weights of rows ---------------------------------------------------------------
+
+TEST_CASE_TEMPLATE("a batch whose weights are all zero is skipped", T, float, double) {
+  for (const Rule rule : kRules) {
+    CAPTURE(static_cast<int>(rule));
+    Recipe recipe;
+    recipe.rule = rule;
+    recipe.rate = 0.01;
+    recipe.has_weights = true;
+    LearningTask<T> all(recipe), some(recipe);
+    // The second batch of `all` has no weight; `some` does not have it at all.
+    const auto second = all.order().begin() + kBatchSize;
+    for (auto row = second; row != second + kBatchSize; ++row) {
+      all.row_weights()[static_cast<std::size_t>(*row)] = 0;
+    }
+    some.order().erase(some.order().begin() + kBatchSize,
+                       some.order().begin() + 2 * kBatchSize);
+    const RuleSettings settings{rule, 0.9, 0.9, 0.999, 1e-8};
+    Trainer<T> with(all.network(), settings), without(some.network(), settings);
+    for (int epoch = 0; epoch < 2; ++epoch) {
+      const double sum =
+          run_epoch(all, with, 2) * static_cast<double>(all.order().size());
+      const double expected =
+          run_epoch(some, without, 2) * static_cast<double>(some.order().size());
+      CHECK(sum == doctest::Approx(expected).epsilon(1e-12));
+    }
+    CHECK(with.state().t == 2 * 4);  // of 5 batches
+    CHECK(without.state().t == 2 * 4);
+    CHECK(same_bits(all.network().parameters(), some.network().parameters()));
+  }
+}
+
+TEST_CASE("an epoch without any weight does nothing") {
+  Recipe recipe;
+  recipe.has_weights = true;
+  LearningTask<double> task(recipe);
+  std::fill(task.row_weights().begin(), task.row_weights().end(), 0.0);
+  Trainer<double> trainer(task.network(), {Rule::kAdam, 0.9, 0.9, 0.999, 1e-8});
+  const auto before = copy_of(task.network().parameters());
+  CHECK(run_epoch(task, trainer, 2) == 0);
+  CHECK(trainer.state().t == 0);
+  CHECK(same_bits(task.network().parameters(), before));
+}
+
+TEST_CASE("a row of weight two counts like the row taken twice") {
+  Recipe recipe;
+  recipe.has_weights = true;
+  LearningTask<double> weighted(recipe), repeated(recipe);
+  weighted.order() = {3, 7, 11};
+  repeated.order() = {3, 7, 7, 11};
+  std::fill(weighted.row_weights().begin(), weighted.row_weights().end(), 1.0);
+  std::fill(repeated.row_weights().begin(), repeated.row_weights().end(), 1.0);
+  weighted.row_weights()[7] = 2;
+  Trainer<double> a(weighted.network(), {}), b(repeated.network(), {});
+  CHECK(run_epoch(weighted, a, 1) == doctest::Approx(run_epoch(repeated, b, 1)));
+  CHECK(largest_difference(weighted.network().parameters(),
+                           repeated.network().parameters()) <= 1e-14);
+}

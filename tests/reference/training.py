@@ -1,0 +1,40 @@
+"""An epoch of mini-batches (lecture 000, "Mini-Batch Backpropagation", Algorithm 2)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from reference.activations import Array
+from reference.network import Network
+from reference.optimizers import Optimizer
+
+
+def run_epoch(
+    network: Network,
+    optimizer: Optimizer,
+    X: Array,
+    y: Array,
+    sample_weight: Array | None = None,
+    order: Sequence[int] | Array | None = None,
+    *,
+    batch_size: int,
+    learning_rate: float,
+    alpha: float = 0.0,
+) -> float:
+    """Take a step for every ``batch_size`` rows of ``order``; the last may have fewer.
+
+    Returns the sum over the batches of cost times rows, each cost taken before its
+    step. A batch whose weights are all zero says nothing: it is left out.
+    """
+    order = np.arange(len(X)) if order is None else np.asarray(order)
+    weights = np.ones(len(X)) if sample_weight is None else sample_weight
+    total = 0.0
+    for start in range(0, len(order), batch_size):
+        rows = order[start : start + batch_size]
+        batch = X[rows], y[rows], weights[rows]
+        if not weights[rows].any():
+            continue
+        total += network.cost(*batch, alpha=alpha) * len(rows)
+        coef_grads, intercept_grads = network.gradients(*batch, alpha=alpha)
+        optimizer.step(network.parameters, coef_grads + intercept_grads, learning_rate)
+    return total

@@ -1,0 +1,380 @@
+"""Training by the core: ten steps of every rule against the reference, closed forms."""
+
+from itertools import chain
+
+import numpy as np
+import pytest
+
+from fastbp import _core
+from reference import ACTIVATIONS, LOSSES, OPTIMIZERS, run_epoch
+from reference.compare import assert_close, bits, eps
+from reference.compiled import ISAS, compiled, dense
+from reference.problems import DTYPES, SIZES, make_problem
+
+RATE, ALPHA = 0.01, 0.3
+
+# Where Adam's epsilon is the default, a gradient of nothing but rounding errors is
+# scaled up to a step of full length: no comparison is possible. The default has its
+# closed form below.
+EPSILON = 1e-2
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("rule", OPTIMIZERS)
+def test_ten_steps_agree_with_reference(rule, loss, activation, dtype, isa):
+    problem = make_problem((7, 13, 9, 4), activation, loss, 35, dtype)
+    # Two passes over 35 rows in batches of 8: ten steps, two of them with 3 rows.
+    training = Training(problem, rule, isa, batch_size=8)
+    training.run_epoch(n_terms=35)
+    training.run_epoch(n_terms=35)
+    assert training.trainer.t == 10
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", range(len(SIZES)))
+def test_epoch_of_odd_shapes_agrees_with_reference(size, dtype, isa):
+    sizes = [SIZES[(size * factor + factor) % 16] for factor in (1, 3, 5, 7, 9)]
+    problem = make_problem(sizes[:3], "logistic", "squared_error", 150, dtype)
+    for rule in OPTIMIZERS:
+        training = Training(problem, rule, isa, batch_size=sizes[4])
+        # At most 40 steps: 150 single rows would only take longer.
+        training.run_epoch(n_terms=150, order=np.arange(min(150, 40 * sizes[4])))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("rule", OPTIMIZERS)
+@pytest.mark.parametrize(
+    ("n_in", "n_rows", "batch_size"), [(530, 40, 16), (6, 1300, 520), (6, 1300, 1300)]
+)
+def test_epoch_of_long_sums_agrees_with_reference(
+    n_in, n_rows, batch_size, rule, dtype
+):
+    problem = make_problem((n_in, 17, 3), "tanh", n_rows=n_rows, dtype=dtype)
+    Training(problem, rule, "", batch_size).run_epoch(n_terms=max(n_in, batch_size))
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3, 4, 8])
+@pytest.mark.parametrize("rule", OPTIMIZERS)
+def test_epoch_by_several_threads_agrees_with_reference(rule, n_threads):
+    problem = make_problem((30, 65, 33, 5), "relu", n_rows=400)
+    Training(problem, rule, "", 100).run_epoch(n_terms=100, n_threads=n_threads)
+
+
+@pytest.mark.parametrize("rule", OPTIMIZERS)
+def test_order_chooses_the_rows(rule):
+    problem = make_problem((7, 9, 3), n_rows=30)
+    rng = np.random.default_rng(1)
+    for order in (rng.permutation(30)[:23], rng.integers(0, 30, 70)):
+        Training(problem, rule, "", 10).run_epoch(n_terms=30, order=order)
+
+
+@pytest.mark.parametrize("batch_size", [31, 2**40, 2**63 - 1])
+def test_batch_may_be_larger_than_the_data(batch_size):
+    problem = make_problem((7, 9, 3), n_rows=30)
+    training = Training(problem, "adam", "", batch_size)
+    training.run_epoch(n_terms=30)
+    assert training.trainer.t == 1
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_order_reads_rows_as_if_they_lay_so(dtype):
+    problem = make_problem((7, 9, 3), n_rows=30, dtype=dtype)
+    order = np.random.default_rng(1).permutation(30)
+
+    def train(X, y, sample_weight, order):
+        network = compiled(problem)
+        trainer = _core.Trainer(network, "adam")
+        settings = {"batch_size": 8, "learning_rate": RATE}
+        total = trainer.run_epoch(
+            _core.Rows.dense(X), y, sample_weight, order, **settings
+        )
+        return bits(total, *network.get_parameters())
+
+    X, y, weight = problem.X, problem.y, problem.sample_weight
+    shuffled = train(X, y, weight, order)
+    assert shuffled == train(X[order], y[order], weight[order], None)
+    assert shuffled == train(X[order], y[order], weight[order], np.arange(30))
+    assert shuffled != train(X, y, weight, None)
+
+
+def test_sample_weights_default_to_one():
+    problem = make_problem((7, 9, 3), n_rows=30)
+    results = []
+    for sample_weight in (None, np.ones(30)):
+        network = compiled(problem)
+        total = run(_core.Trainer(network, "nesterov"), problem, sample_weight)
+        results.append(bits(total, *network.get_parameters()))
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("rule", OPTIMIZERS)
+def test_batch_without_weight_is_skipped(rule, n_threads):
+    problem = make_problem((7, 9, 3), n_rows=35)
+    problem.sample_weight[8:16] = 0.0  # the second batch
+    problem.sample_weight[32:] = 0.0  # the last batch, a short one
+    problem.sample_weight[3] = 0.0  # one row of a batch that counts
+    training = Training(problem, rule, "", batch_size=8)
+    training.run_epoch(n_terms=35, n_threads=n_threads)
+    assert training.trainer.t == 3
+
+
+def test_epoch_without_any_weight_changes_nothing():
+    problem = make_problem((7, 9, 3), n_rows=20)
+    network = compiled(problem)
+    trainer = _core.Trainer(network, "adam")
+    assert run(trainer, problem, np.zeros(20)) == 0.0
+    assert trainer.t == 0
+    assert bits(*network.get_parameters()) == bits(problem.coefs, problem.intercepts)
+
+
+def test_epoch_of_no_rows_changes_nothing():
+    problem = make_problem((7, 9, 3), n_rows=20)
+    network = compiled(problem)
+    trainer = _core.Trainer(network, "adam")
+    assert run(trainer, problem, order=np.arange(0)) == 0.0
+    assert trainer.t == 0
+    assert bits(*network.get_parameters()) == bits(problem.coefs, problem.intercepts)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_two_steps_of_adam_have_their_closed_form(dtype, isa):
+    w, trainer, step = scalar_training("adam", dtype, isa)
+    # Gradients 1 and w_1: m and v start at 0, and step t has the rate
+    # lr sqrt(1 - beta_2^t) / (1 - beta_1^t).
+    w_1 = 1 - 0.1 * np.sqrt(0.001) / 0.1 * 0.1 / (np.sqrt(0.001) + 1e-8)
+    m = 0.9 * 0.1 + 0.1 * w_1
+    v = 0.999 * 0.001 + 0.001 * w_1**2
+    w_2 = w_1 - 0.1 * np.sqrt(0.001999) / 0.19 * m / (np.sqrt(v) + 1e-8)
+    tolerance = 8 * eps(dtype)
+    step()
+    assert w() == pytest.approx(w_1, rel=tolerance)
+    step()
+    assert w() == pytest.approx(w_2, rel=tolerance)
+    t, (first, second) = trainer.get_state()
+    assert t == 2
+    assert first[1][0] == pytest.approx(m, rel=tolerance)
+    assert second[1][0] == pytest.approx(v, rel=tolerance)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("sgd", [0.9, 0.81, 0.729]),
+        # v = -0.1, -0.09 - 0.09, ...; w = 1 + v_1 + v_2 + ...
+        ("momentum", [0.9, 0.72, 0.486]),
+        # w_1 = 1 - 0.9 x 0.1 - 0.1; v_2 = -0.09 - 0.081; ...
+        ("nesterov", [0.81, 0.5751, 0.327321]),
+    ],
+)
+def test_three_steps_have_their_closed_form(rule, expected, dtype, isa):
+    w, _, step = scalar_training(rule, dtype, isa)
+    for value in expected:
+        step()
+        assert w() == pytest.approx(value, rel=8 * eps(dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_zero_momentum_is_plain_descent(dtype):
+    problem = make_problem((7, 9, 3), n_rows=30, dtype=dtype)
+    results = []
+    for rule in ("sgd", "momentum", "nesterov"):
+        network = compiled(problem)
+        run(_core.Trainer(network, rule, momentum=0.0), problem)
+        results.append(network.get_parameters()[0][0])
+    np.testing.assert_array_equal(results[0], results[1])
+    np.testing.assert_array_equal(results[0], results[2])
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("rule", OPTIMIZERS)
+def test_state_restored_goes_on_as_if_never_stopped(rule, dtype, isa):
+    problem = make_problem((7, 17, 33, 3), n_rows=30, dtype=dtype)
+    network = compiled(problem, isa)
+    trainer = _core.Trainer(network, rule)
+    run(trainer, problem)
+    t, moments = trainer.get_state()
+    parameters = network.get_parameters()
+    assert t == 4
+    assert len(moments) == {"sgd": 0, "adam": 2}.get(rule, 1)
+    assert all(
+        [m.shape for m in moment] == [p.shape for p in chain(*parameters)]
+        and all(m.dtype == dtype and m.any() for m in moment)
+        for moment in moments
+    )
+    run(trainer, problem)
+
+    other = compiled(problem, isa)
+    other.set_parameters(*parameters)
+    successor = _core.Trainer(other, rule)
+    successor.set_state(t, moments)
+    assert bits(*successor.get_state()[1]) == bits(*moments)
+    run(successor, problem)
+    assert successor.t == trainer.t == 8
+    assert bits(*other.get_parameters()) == bits(*network.get_parameters())
+    assert bits(*successor.get_state()[1]) == bits(*trainer.get_state()[1])
+
+
+def test_state_is_a_copy():
+    problem = make_problem((7, 9, 3), n_rows=30)
+    trainer = _core.Trainer(compiled(problem), "adam")
+    run(trainer, problem)
+    _, moments = trainer.get_state()
+    before = bits(*moments)
+    for array in chain(*moments):
+        array[:] = 7.0
+    assert bits(*trainer.get_state()[1]) == before
+
+
+@pytest.mark.parametrize(
+    ("t", "shapes"),
+    [
+        (-1, [[(3, 2), (2,)]] * 2),
+        (1, [[(3, 2), (2,)]]),  # one moment of two
+        (1, [[(3, 2), (2,)]] * 3),
+        (1, [[(3, 2)]] * 2),
+        (1, [[(2, 3), (2,)]] * 2),
+        (1, [[(3, 2), (3,)]] * 2),
+        (1, [[(3, 2), (2,)], [(3, 2), (3,)]]),  # the first moment fits
+    ],
+)
+def test_state_that_does_not_fit_is_refused(t, shapes):
+    problem = make_problem((3, 2))
+    trainer = _core.Trainer(compiled(problem), "adam")
+    run(trainer, problem)
+    before = trainer.get_state()
+    with pytest.raises((ValueError, TypeError)):
+        trainer.set_state(t, [[np.ones(s) for s in moment] for moment in shapes])
+    assert trainer.t == before[0]
+    assert bits(*trainer.get_state()[1]) == bits(*before[1])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"order": np.array([0, 1, 20])},
+        {"order": np.array([0, -1, 1])},
+        {"order": np.array([0.0, 1.0])},
+        {"order": np.zeros((2, 2), np.int64)},
+        {"sample_weight": np.ones(19)},
+        {"y": np.zeros(19, np.int64)},
+        {"y": np.full(20, 3)},
+        {"y": np.full(20, -1)},
+        {"y": np.zeros((20, 3))},
+        {"batch_size": 0},
+        {"batch_size": -1},
+        {"n_threads": 0},
+        {"X": np.ones((20, 6))},
+    ],
+    ids=str,
+)
+def test_epoch_over_bad_data_is_refused_and_changes_nothing(change):
+    problem = make_problem((7, 9, 3), n_rows=20)
+    network = compiled(problem)
+    trainer = _core.Trainer(network, "adam")
+    with pytest.raises((ValueError, TypeError, IndexError)):
+        run(trainer, problem, **change)
+    assert trainer.t == 0
+    assert bits(*network.get_parameters()) == bits(problem.coefs, problem.intercepts)
+
+
+def test_unknown_rule_is_refused():
+    with pytest.raises(ValueError, match="rmsprop"):
+        _core.Trainer(compiled(make_problem((3, 2))), "rmsprop")
+
+
+def test_trainer_keeps_its_network_alive():
+    problem = make_problem((3, 4, 2))
+    trainer = _core.Trainer(compiled(problem), "sgd")
+    assert run(trainer, problem) > run(trainer, problem) > 0
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_threads_for_is_between_one_and_what_is_asked(training):
+    small, large = (
+        compiled(make_problem((2, 2))),
+        compiled(make_problem((600, 600, 10))),
+    )
+    for n_threads in (1, 2, 5):
+        work = {"n_inputs": 600, "n_threads": n_threads, "training": training}
+        assert _core.threads_for(large, 1000, **work) == n_threads
+        assert 1 <= _core.threads_for(large, 2, **work) <= n_threads
+        work["n_inputs"] = 2
+        assert _core.threads_for(small, 1, **work) == 1
+
+
+def test_max_threads_is_positive():
+    assert _core.max_threads() >= 1
+
+
+class Training:
+    """A problem trained in the core and by the reference, which are compared."""
+
+    def __init__(self, problem, rule, isa, batch_size):
+        options = {"epsilon": EPSILON} if rule == "adam" else {}
+        self.problem, self.batch_size = problem, batch_size
+        self.network = compiled(problem, isa)
+        self.trainer = _core.Trainer(self.network, rule, **options)
+        self.reference = problem.reference()
+        self.optimizer = OPTIMIZERS[rule](**options)
+
+    def run_epoch(self, n_terms, order=None, n_threads=1):
+        problem = self.problem
+        settings = {
+            "batch_size": self.batch_size,
+            "learning_rate": RATE,
+            "alpha": ALPHA,
+        }
+        total = self.trainer.run_epoch(
+            dense(problem),
+            problem.y,
+            problem.sample_weight,
+            order,
+            n_threads=n_threads,
+            **settings,
+        )
+        expected = run_epoch(
+            self.reference, self.optimizer, *problem.data, order, **settings
+        )
+        t, moments = self.trainer.get_state()
+        assert t == self.trainer.t == self.optimizer.t
+        # Errors of one step are the start of the next: they add up.
+        bound = {"dtype": problem.dtype, "n_terms": n_terms, "factor": 40.0}
+        parameters = list(chain(*self.network.get_parameters()))
+        assert_close(total, expected, **bound)
+        assert_close(parameters, self.reference.parameters, **bound)
+        for moment, oracle in zip(moments, self.optimizer.moments, strict=True):
+            assert_close(moment, oracle, **bound)
+
+
+def run(trainer, problem, sample_weight=None, order=None, **change):
+    """An epoch of batches of eight rows; returns its total loss."""
+    X = change.pop("X", problem.X)
+    y = change.pop("y", problem.y)
+    settings = {"batch_size": 8, "learning_rate": RATE} | change
+    return trainer.run_epoch(_core.Rows.dense(X), y, sample_weight, order, **settings)
+
+
+def scalar_training(rule, dtype, isa):
+    """Minimise w^2 / 2 from w = 1 with the rate 0.1: the gradient is w itself.
+
+    ``w`` is the bias of a linear unit whose input and target are 0.
+    """
+    network = _core.Network([1, 1], "identity", "squared_error", dtype, isa=isa)
+    network.set_parameters([np.ones((1, 1), dtype)], [np.ones(1, dtype)])
+    trainer = _core.Trainer(network, rule)
+    zero = np.zeros((1, 1), dtype)
+
+    def step():
+        settings = {"batch_size": 1, "learning_rate": 0.1}
+        trainer.run_epoch(_core.Rows.dense(zero), zero, None, None, **settings)
+
+    return lambda: network.get_parameters()[1][0][0], trainer, step

@@ -1,0 +1,211 @@
+"""The same bits for any number of threads and on every path with fused multiply-add."""
+
+import hashlib
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from fastbp import _core
+from reference import ACTIVATIONS, LOSSES, OPTIMIZERS
+from reference.compare import bits
+from reference.compiled import FMA_ISAS, ISAS, compiled
+from reference.problems import DTYPES, SIZES, make_problem
+
+N_THREADS = (2, 3, 4, 8)
+
+
+def dense(X):
+    return _core.Rows.dense(X)
+
+
+def csr(X):
+    S = sparse.csr_array(X)
+    return _core.Rows.csr(S.indptr, S.indices, S.data, S.shape[1])
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("rule", OPTIMIZERS)
+@pytest.mark.parametrize("storage", [dense, csr])
+def test_training_has_the_same_bits_for_any_threads(storage, rule, dtype, isa):
+    problem = make_problem((37, 100, 65, 10), "relu", n_rows=331, dtype=dtype)
+    problem.X[problem.X < 0.5] = 0
+    # Batches of 129, 129 and 73 rows: no thread count divides them.
+    expected = trained(problem, storage, rule, isa, 1, batch_size=129)
+    for n_threads in N_THREADS:
+        actual = trained(problem, storage, rule, isa, n_threads, batch_size=129)
+        assert actual == expected
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("rule", OPTIMIZERS)
+@pytest.mark.parametrize("storage", [dense, csr])
+def test_training_has_the_same_bits_on_fused_paths(storage, rule, dtype):
+    problem = make_problem((37, 100, 65, 10), "tanh", n_rows=331, dtype=dtype)
+    problem.X[problem.X < 0.5] = 0
+    assert_one_result(
+        trained(problem, storage, rule, isa, 2, batch_size=129) for isa in FMA_ISAS
+    )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_gradients_have_the_same_bits_however_computed(activation, loss, dtype):
+    problem = make_problem((37, 65, 33, 5), activation, loss, 150, dtype)
+    for isas in [*([isa] for isa in ISAS), FMA_ISAS]:
+        assert_one_result(
+            gradients(problem, storage, isa, n_threads)
+            for isa in isas
+            for storage in (dense, csr)
+            for n_threads in (1, *N_THREADS)
+        )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", range(len(SIZES)))
+def test_odd_shapes_have_the_same_bits_however_computed(size, dtype):
+    # Each layer takes each size once, and so does the number of rows.
+    sizes = [SIZES[(size * factor + factor) % 16] for factor in (1, 3, 5, 7)]
+    problem = make_problem(sizes[:3], "logistic", n_rows=sizes[3], dtype=dtype)
+    for isas in [*([isa] for isa in ISAS), FMA_ISAS]:
+        assert_one_result(
+            everything(problem, isa, n_threads)
+            for isa in isas
+            for n_threads in (1, 2, 3, 8)
+        )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("n_units", "n_rows"),
+    [((1030, 20, 3), 50), ((20, 33, 3), 1030), ((3, 700, 2), 600)],
+)
+def test_long_sums_have_the_same_bits_however_computed(n_units, n_rows, dtype):
+    problem = make_problem(n_units, "tanh", n_rows=n_rows, dtype=dtype)
+    for isas in [*([isa] for isa in ISAS), FMA_ISAS]:
+        assert_one_result(
+            everything(problem, isa, n_threads)
+            for isa in isas
+            for n_threads in (1, 2, 3, 8)
+        )
+
+
+def test_repetition_has_the_same_bits():
+    problem = make_problem((64, 128, 10), "relu", n_rows=512, dtype="float32")
+    assert_one_result(
+        trained(problem, dense, "adam", "", 2, batch_size=100) for _ in range(20)
+    )
+
+
+# Of SHA-256, written down from a run. They change only when an elementary function or
+# the order of a sum changes: that is a decision, and belongs into the changelog.
+DIGESTS = {
+    ("softmax_cross_entropy", "float32"): "a4f9e8567e321091",
+    ("softmax_cross_entropy", "float64"): "9e4d27f0aedb5723",
+    ("binary_cross_entropy", "float32"): "a367d6b4df60f938",
+    ("binary_cross_entropy", "float64"): "cfc2775b22a86474",
+    ("squared_error", "float32"): "c6bad5c64e960e14",
+    ("squared_error", "float64"): "b047e1119ef4ec40",
+    ("poisson", "float32"): "eecc2581e708ec6d",
+    ("poisson", "float64"): "e1b51e01bdf001c9",
+}
+
+
+@pytest.mark.parametrize("isa", FMA_ISAS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("loss", "activation", "rule"),
+    [
+        ("softmax_cross_entropy", "tanh", "adam"),
+        ("binary_cross_entropy", "logistic", "nesterov"),
+        ("squared_error", "relu", "momentum"),
+        ("poisson", "leaky_relu", "sgd"),
+    ],
+)
+def test_training_has_the_bits_written_down(loss, activation, rule, dtype, isa):
+    # All numbers are integers over 2^15, the same in every NumPy and on every machine.
+    n_units, n_rows = (12, 33, 17, 5), 100
+    pairs = list(pairwise(n_units))
+    y = {
+        "softmax_cross_entropy": integers(n_rows) % 5,
+        "binary_cross_entropy": integers(n_rows, 5) % 2,
+        "squared_error": fractions(n_rows, 5),
+        "poisson": integers(n_rows, 5) % 4,
+    }[loss]
+    y = y.astype(np.int64 if y.ndim == 1 else dtype)
+    X = dense(fractions(n_rows, n_units[0]).astype(dtype))
+    data = X, y, 1 + fractions(n_rows) / 2, np.argsort(integers(n_rows), kind="stable")
+
+    network = _core.Network(n_units, activation, loss, dtype, isa=isa)
+    network.set_parameters(
+        [fractions(*shape).astype(dtype) / 4 for shape in pairs],
+        [fractions(n_out).astype(dtype) for _, n_out in pairs],
+    )
+    trainer = _core.Trainer(network, rule)
+    settings = {"batch_size": 32, "learning_rate": 0.01, "alpha": 0.5, "n_threads": 2}
+    totals = [trainer.run_epoch(*data, **settings) for _ in range(3)]
+    result = bits(totals, *network.get_parameters(), network.predict(X))
+    assert hashlib.sha256(result).hexdigest()[:16] == DIGESTS[loss, dtype]
+
+
+def integers(*shape):
+    """Sixteen well-mixed bits: the high ones of multiples of 2^64 / golden ratio."""
+    count = np.arange(1, np.prod(shape) + 1, dtype=np.uint64)
+    mixed = count * np.uint64(0x9E3779B97F4A7C15)
+    return (mixed >> np.uint64(48)).astype(np.int64).reshape(shape)
+
+
+def fractions(*shape):
+    """Numbers in [-1, 1) with fifteen bits after the point."""
+    return integers(*shape) / 2**15 - 1
+
+
+def trained(problem, storage, rule, isa, n_threads, batch_size):
+    """The bits of two epochs: losses, parameters and optimizer state."""
+    network = compiled(problem, isa)
+    trainer = _core.Trainer(network, rule)
+    rows = storage(problem.X)
+    order = np.random.default_rng(9).permutation(rows.n_rows)
+    settings = {"batch_size": batch_size, "learning_rate": 0.01, "alpha": 0.1}
+    totals = [
+        trainer.run_epoch(
+            rows,
+            problem.y,
+            problem.sample_weight,
+            order,
+            n_threads=n_threads,
+            **settings,
+        )
+        for _ in range(2)
+    ]
+    return bits(totals, *network.get_parameters(), *trainer.get_state()[1])
+
+
+def gradients(problem, storage, isa, n_threads):
+    """The bits of loss and gradients."""
+    return bits(
+        *compiled(problem, isa).loss_and_gradients(
+            storage(problem.X),
+            problem.y,
+            problem.sample_weight,
+            alpha=0.1,
+            n_threads=n_threads,
+        )
+    )
+
+
+def everything(problem, isa, n_threads):
+    """The bits of outputs, gradients and training."""
+    batch_size = max(1, len(problem.X) * 2 // 3)
+    return (
+        bits(compiled(problem, isa).predict(dense(problem.X), n_threads=n_threads))
+        + gradients(problem, dense, isa, n_threads)
+        + trained(problem, dense, "adam", isa, n_threads, batch_size)
+    )
+
+
+def assert_one_result(results):
+    assert len(set(results)) <= 1
