@@ -59,6 +59,8 @@ class Pass {
     return std::min(batch_size_, samples_.n_rows - first_row(batch));
   }
   void row_task(Index batch, Index first, Index n, T* losses);
+  // Part i of n of the rows of a batch, while there is other work to do.
+  void prefetch_rows(Index batch, Index i, Index n) const;
 
   Network<T>& network_;
   Samples<T> samples_;
@@ -106,6 +108,7 @@ bool Pass<T>::run(int n_threads, const Poll& poll, const TileTask& task,
 
       const Index n_tiles = first_tile_.back();
       const bool done = member.for_each(n_tiles, [&](Index i) {
+        prefetch_rows(b + 1, i, n_tiles);
         const auto above = std::upper_bound(first_tile_.begin(), first_tile_.end(), i);
         const Index l = above - first_tile_.begin() - 1;
         tile_sums_[i] =
