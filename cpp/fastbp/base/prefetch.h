@@ -9,8 +9,9 @@
 
 namespace fastbp {
 
-// The cache lines of n_bytes from p, into the second-level cache.
-inline void prefetch(const void* p, Index n_bytes) {
+// The cache lines of n_bytes from p, into the second-level cache. Static, because the
+// files of the kernels must not share functions with others (see kernels/isa.cc).
+[[maybe_unused]] static void prefetch(const void* p, Index n_bytes) {
   const char* line = static_cast<const char*>(p);
   for (const char* end = line + n_bytes; line < end; line += kCacheLine) {
 #if defined(__GNUC__)

@@ -60,8 +60,8 @@ const Entry<T>* lower_bound(const Entry<T>* first, const Entry<T>* end, Index co
   return first;
 }
 
-template <class T, class Use>
-void for_gradient_tiles(const SparseGradientTile<T>& g, Use use) {
+template <class T, class Soon, class Use>
+void for_gradient_tiles(const SparseGradientTile<T>& g, Soon, Use use) {
   using V = Vec<T>;
   alignas(kCacheLine) T tile[kSparseTileRows * kMaxTilePanels * kPanel<T>];
   const Index width = g.n_panels * kPanel<T>;

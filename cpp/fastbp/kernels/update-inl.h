@@ -66,7 +66,8 @@ template <class T, class Tile>
 void store_gradient(const Tile& g, T* out, bool add) {
   using V = Vec<T>;
   for_gradient_tiles(
-      g, [&](const T* tile, Index row, int n_rows, Index panel, int n_panels) {
+      g, [](Index, int, Index, int) {},
+      [&](const T* tile, Index row, int n_rows, Index panel, int n_panels) {
         T* to = out + panel * g.panel_size + row * kPanel<T>;
         for_tile_vectors<T>(n_rows, n_panels, g.panel_size, kPanel<T>,
                             [&](Index i, Index at) {
@@ -83,8 +84,19 @@ double update(const Tile& g, const Update<T>& u, const Parameters<T>& parameters
   // Squared weights, by panel and lane in the order of rows: the same on all
   // instruction sets.
   alignas(kCacheLine) T squares[kMaxTilePanels * kPanel<T>] = {};
+  // The parameters arrive while the product is computed.
+  const auto prefetch_tile = [&](Index row, int n_rows, Index panel, int n_panels) {
+    const Index n_bytes = n_rows * kCacheLine;
+    for (int p = 0; p < n_panels; ++p) {
+      const Index at = (panel + p) * g.panel_size + row * kPanel<T>;
+      prefetch(parameters.weights + at, n_bytes);
+      if (u.rule != Rule::kSgd) prefetch(parameters.moment_1 + at, n_bytes);
+      if (u.rule == Rule::kAdam) prefetch(parameters.moment_2 + at, n_bytes);
+    }
+  };
   for_gradient_tiles(
-      g, [&](const T* tile, Index row, int n_rows, Index panel, int n_panels) {
+      g, prefetch_tile,
+      [&](const T* tile, Index row, int n_rows, Index panel, int n_panels) {
         const Index first = panel * g.panel_size + row * kPanel<T>;
         with_rule<T>(u, [&](auto step) {
           for (int p = 0; p < n_panels; ++p) {

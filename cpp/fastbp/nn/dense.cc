@@ -49,7 +49,8 @@ void Dense<T>::forward(const Input<T>& x, MatrixView<T> y) const {
                      activation_.kind,
                      activation_.slope,
                      y.data,
-                     y.stride};
+                     y.stride,
+                     has_half_panel<T>(n_out_)};
   if (x.is_sparse()) {
     kernels_.sparse_forward(f, x.sparse);
   } else {
@@ -62,7 +63,7 @@ void Dense<T>::backward(MatrixView<const T> dz, MatrixView<const T> x,
                         OutputActivation<T> below, MatrixView<T> dx) const {
   kernels_.backward({dz.rows, n_out_, ceil_div(n_in_, kPanel<T>), dz.data, dz.stride,
                      mirror_.data(), mirror_rows_, below.kind, below.slope, x.data,
-                     x.stride, dx.data, dx.stride});
+                     x.stride, dx.data, dx.stride, has_half_panel<T>(n_in_)});
 }
 
 template <class T>
@@ -84,17 +85,19 @@ typename Dense<T>::Tile Dense<T>::tile(Index i, bool sparse_input) const {
   const Index n_high = ceil_div(n_in_, height);
   const Index first_in = i % n_high * height;
   const Index panel = i / n_high * kMaxTilePanels;
-  return {first_in, std::min(height, n_in_ - first_in), panel,
-          std::min(kMaxTilePanels, n_panels_ - panel)};
+  const Index n_panels = std::min(kMaxTilePanels, n_panels_ - panel);
+  return {first_in, std::min(height, n_in_ - first_in), panel, n_panels,
+          panel + n_panels == n_panels_ && has_half_panel<T>(n_out_)};
 }
 
 template <class T>
 GradientTile<T> Dense<T>::gradient_tile(const Tile& t, MatrixView<const T> x,
                                         MatrixView<const T> dz) const {
-  return {dz.rows,    t.n_in,
-          t.n_panels, x.data + t.first_in,
-          x.stride,   dz.data + t.panel * kPanel<T>,
-          dz.stride,  panel_size()};
+  return {dz.rows,        t.n_in,
+          t.n_panels,     x.data + t.first_in,
+          x.stride,       dz.data + t.panel * kPanel<T>,
+          dz.stride,      panel_size(),
+          t.is_half_panel};
 }
 
 template <class T>
@@ -107,8 +110,9 @@ SparseGradientTile<T> Dense<T>::sparse_gradient_tile(const Tile& t,
 
 template <class T>
 GradientTile<T> Dense<T>::bias_tile(const Tile& t, MatrixView<const T> dz) const {
-  return {dz.rows,   1,        t.n_panels, &kOne<T>, 0, dz.data + t.panel * kPanel<T>,
-          dz.stride, kPanel<T>};
+  return {dz.rows,   1,         t.n_panels,
+          &kOne<T>,  0,         dz.data + t.panel * kPanel<T>,
+          dz.stride, kPanel<T>, t.is_half_panel};
 }
 
 template <class T>
@@ -164,7 +168,7 @@ void Dense<T>::refresh_mirror(const Tile& t) {
 
 template <class T>
 void Dense<T>::refresh() {
-  refresh_mirror({0, n_in_, 0, n_panels_});
+  refresh_mirror({0, n_in_, 0, n_panels_, false});
 }
 
 template <class T>

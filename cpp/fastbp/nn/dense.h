@@ -43,6 +43,7 @@ class Dense final : public Layer<T> {
   // Rows first_in .. first_in + n_in of the panels from `panel`.
   struct Tile {
     Index first_in, n_in, panel, n_panels;
+    bool is_half_panel;
     Index at(Index panel_size) const {
       return panel * panel_size + first_in * kPanel<T>;
     }
