@@ -51,10 +51,18 @@ void forward(benchmark::State& state, const Kernels<T>& kernels, const Layer& l)
   Matrix<T> x(l.n_block, l.n_in), y(l.n_block, l.n_out);
   const auto weights = random_buffer<T>(l.n_in * width);
   const auto bias = random_buffer<T>(width);
-  const Forward<T> f{
-      l.n_block,      l.n_in,      n_panels<T>(l.n_out),  x.data(), x.stride,
-      weights.data(), bias.data(), Activation::kIdentity, T{0},     y.data(),
-      y.stride};
+  const Forward<T> f{l.n_block,
+                     l.n_in,
+                     n_panels<T>(l.n_out),
+                     x.data(),
+                     x.stride,
+                     weights.data(),
+                     bias.data(),
+                     Activation::kIdentity,
+                     T{0},
+                     y.data(),
+                     y.stride,
+                     has_half_panel<T>(l.n_out)};
   for (auto _ : state) {
     kernels.forward(f);
     benchmark::ClobberMemory();
@@ -80,7 +88,8 @@ void backward(benchmark::State& state, const Kernels<T>& kernels, const Layer& l
                       x.data(),
                       x.stride,
                       dx.data(),
-                      dx.stride};
+                      dx.stride,
+                      has_half_panel<T>(l.n_in)};
   for (auto _ : state) {
     kernels.backward(b);
     benchmark::ClobberMemory();
@@ -98,14 +107,17 @@ void for_tiles(const Layer& l, Matrix<T>& x, Matrix<T>& dz, const Use& use) {
   const Index panel_size = l.n_in * kPanel<T>;
   for (Index panel = 0; panel < n_panels<T>(l.n_out); panel += kMaxTilePanels) {
     for (Index first = 0; first < l.n_in; first += height) {
+      const Index width = std::min(kMaxTilePanels, n_panels<T>(l.n_out) - panel);
+      const bool is_last = panel + width == n_panels<T>(l.n_out);
       const GradientTile<T> tile{l.n_batch,
                                  std::min(height, l.n_in - first),
-                                 std::min(kMaxTilePanels, n_panels<T>(l.n_out) - panel),
+                                 width,
                                  x.data() + first,
                                  x.stride,
                                  dz.data() + panel * kPanel<T>,
                                  dz.stride,
-                                 panel_size};
+                                 panel_size,
+                                 is_last && has_half_panel<T>(l.n_out)};
       use(tile, panel * panel_size + first * kPanel<T>);
     }
   }
