@@ -6,8 +6,8 @@
 namespace fastbp {
 namespace {
 
-// Height of a parameter tile: a multiple of the panel width (blocks of the mirror are
-// whole) and of the micro-kernels' heights (8 x 14 rows, 18 x 6 and a bit).
+// Greatest height of a parameter tile: a multiple of the panel width (blocks of the
+// mirror are whole) and of the micro-kernels' heights (8 x 14 rows, 18 x 6 and a bit).
 constexpr Index kTileHeight = 112;
 
 template <class T>
@@ -29,6 +29,7 @@ Dense<T>::Dense(const Kernels<T>& kernels, Index n_in, Index n_out,
       n_in_(n_in),
       n_out_(n_out),
       n_panels_(ceil_div(n_out, kPanel<T>)),
+      tile_height_(round_up(ceil_div(n_in, ceil_div(n_in, kTileHeight)), kPanel<T>)),
       activation_(activation),
       parameters_(parameters),
       offset_(offset) {
@@ -64,13 +65,6 @@ void Dense<T>::backward(MatrixView<const T> dz, MatrixView<const T> x,
   kernels_.backward({dz.rows, n_out_, ceil_div(n_in_, kPanel<T>), dz.data, dz.stride,
                      mirror_.data(), mirror_rows_, below.kind, below.slope, x.data,
                      x.stride, dx.data, dx.stride, has_half_panel<T>(n_in_)});
-}
-
-template <class T>
-Index Dense<T>::tile_height(bool sparse_input) const {
-  if (sparse_input) return kSparseTileRows;
-  const Index n_pieces = ceil_div(n_in_, kTileHeight);
-  return round_up(ceil_div(n_in_, n_pieces), kPanel<T>);
 }
 
 template <class T>

@@ -50,7 +50,9 @@ class Dense final : public Layer<T> {
   };
 
   Index panel_size() const { return n_in_ * kPanel<T>; }
-  Index tile_height(bool sparse_input) const;
+  Index tile_height(bool sparse_input) const {
+    return sparse_input ? kSparseTileRows : tile_height_;
+  }
   Tile tile(Index i, bool sparse_input) const;
   GradientTile<T> gradient_tile(const Tile& t, MatrixView<const T> x,
                                 MatrixView<const T> dz) const;
@@ -63,6 +65,7 @@ class Dense final : public Layer<T> {
   Index n_in_;
   Index n_out_;
   Index n_panels_;
+  Index tile_height_;
   OutputActivation<T> activation_;
   T* parameters_;
   Index offset_;
