@@ -1,4 +1,4 @@
-"""The command: ``python -m benchmarks --jobs digits default --data DIR``."""
+"""The command: ``python -m benchmarks [PART] --jobs digits default --data DIR``."""
 
 from __future__ import annotations
 
@@ -6,60 +6,80 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import data, peers, report
+from . import data, peers, report, training
 from .cases import JOBS
-from .runner import JobResult, run_job
+from .options import Options
 
-_DEFAULT_JOBS = ["digits", "default", "tabular", "wide"]
-_DEFAULT_PEERS = ["fastbp", "sklearn", "torch"]
+#: The parts of the suite, by the name that the command line has for them.
+PARTS = {
+    "training": training,
+}
+
 _RESULTS = Path(__file__).parent / "results"
 # More than this many busy processes spoil timings; it leaves room for the shell.
 _QUIET_LOAD = 0.5
 _DESCRIPTION = """\
-Time the training of the same networks by fastbp and its peers.
+Measure fastbp, and its peers on the same tasks.
 
-Every peer runs in a process of its own; all start from the same weights and see the
-same batches. Rounds are interleaved, so that a noisy minute hits everyone. After the
-timed epochs the training losses must agree, or the row is marked invalid."""
+Every peer runs in a process of its own. Rounds are interleaved, so that a noisy minute
+hits everyone. Where networks are trained, all start from the same weights and see the
+same batches; their training losses must agree, or the row is marked invalid."""
 
 
 def _parser() -> argparse.ArgumentParser:
+    parts = "\n".join(f"  {name:10} {part.TITLE}" for name, part in PARTS.items())
     jobs = "\n".join(f"  {job.name:10} {job.title}" for job in JOBS.values())
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description=_DESCRIPTION,
-        epilog=f"jobs:\n{jobs}",
+        epilog=f"parts:\n{parts}\n\njobs:\n{jobs}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "part",
+        nargs="?",
+        choices=[*PARTS, "all"],
+        default="training",
+        metavar="PART",
+        help="a part of the list below, or all (default: training)",
     )
     parser.add_argument(
         "--jobs",
         nargs="+",
-        choices=JOBS,
-        default=_DEFAULT_JOBS,
+        choices=[*JOBS, "all"],
         metavar="JOB",
-        help=f"jobs of the list below (default: {' '.join(_DEFAULT_JOBS)})",
+        help="jobs of the list below, or all (default: the part's choice)",
     )
     names = [*peers.PEERS, *peers.GROUPS]
     parser.add_argument(
         "--peers",
         nargs="+",
         choices=names,
-        default=_DEFAULT_PEERS,
         metavar="PEER",
-        help=f"of {', '.join(names)} (default: {' '.join(_DEFAULT_PEERS)})",
+        help=f"of {', '.join(names)} (default: the part's choice)",
     )
     parser.add_argument(
-        "--repeats", type=_positive, default=5, help="rounds of each peer (default: 5)"
+        "--repeats", type=_positive, help="rounds of each peer (default: 5)"
     )
     parser.add_argument(
         "--epochs", type=_positive, help="timed epochs of a round (default: by job)"
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="tiny sizes, one round: shows that all of it runs, measures nothing",
+    )
+    parser.add_argument(
+        "--redraw",
+        action="store_true",
+        help="measure nothing, write tables and plots anew from the stored JSON",
     )
     parser.add_argument(
         "--out",
         type=Path,
         default=_RESULTS,
         metavar="DIR",
-        help="where training.json and training.md go (default: benchmarks/results)",
+        help="where PART.json, PART.md and plots go (default: benchmarks/results)",
     )
     parser.add_argument(
         "--data",
@@ -77,40 +97,46 @@ def _positive(text: str) -> int:
     return number
 
 
+def _options(given: argparse.Namespace) -> Options:
+    return Options(
+        jobs=list(JOBS) if "all" in (given.jobs or []) else given.jobs,
+        peers=given.peers,
+        axes=None,
+        repeats=given.repeats or (1 if given.quick else 5),
+        epochs=given.epochs,
+        folder=data.data_folder(given.data),
+        out=given.out,
+        quick=given.quick,
+    )
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; return 1 if a job could not run or a row is invalid."""
-    options = _parser().parse_args(argv)
-    where = report.machine()  # before we load it ourselves
-    if (where["load"] or 0) > _QUIET_LOAD:
-        print(f"warning: the machine is busy, load {where['load']}", file=sys.stderr)
-    results = [
-        run_job(
-            JOBS[name],
-            peers.expand(options.peers),
-            options.repeats,
-            n_epochs=options.epochs,
-            folder=data.data_folder(options.data),
-            report=lambda line: print(line, flush=True),
-        )
-        for name in options.jobs
-    ]
-    for path in report.write(results, where, options.repeats, options.out):
-        print(f"wrote {path}")
-    problems = [problem for result in results for problem in _problems(result)]
+    """Run the command; return 1 if something could not run or a row is invalid."""
+    given = _parser().parse_args(argv)
+    names = list(PARTS) if given.part == "all" else [given.part]
+    if given.redraw:
+        for name in names:
+            _announce(report.redraw(name, PARTS[name], given.out))
+        return 0
+    problems = [line for name in names for line in _run(name, _options(given))]
     for problem in problems:
         print(f"error: {problem}", file=sys.stderr)
     return 1 if problems else 0
 
 
-def _problems(result: JobResult) -> list[str]:
-    name = result.job.name
-    if result.skipped:
-        return [f"{name}: {result.skipped}"]
-    return [
-        f"{name}, {row.peer}: {row.reason}"
-        for row in result.rows
-        if not row.valid and peers.unsupported(row.peer, result.job) is None
-    ]
+def _run(name: str, options: Options) -> list[str]:
+    """Run a part and store what it found; return its problems."""
+    where = report.machine()  # before we load it ourselves
+    if (where["load"] or 0) > _QUIET_LOAD:
+        print(f"warning: the machine is busy, load {where['load']}", file=sys.stderr)
+    found = PARTS[name].run(options)
+    _announce(report.store(name, PARTS[name], found, where, options.out))
+    return found["problems"]
+
+
+def _announce(paths: list[Path]) -> None:
+    for path in paths:
+        print(f"wrote {path}")
 
 
 if __name__ == "__main__":
