@@ -6,13 +6,18 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import data, peers, report, training
+from . import data, fit, load, memory, peers, predict, report, scaling, training
 from .cases import JOBS
 from .options import Options
 
 #: The parts of the suite, by the name that the command line has for them.
 PARTS = {
     "training": training,
+    "fit": fit,
+    "predict": predict,
+    "scaling": scaling,
+    "load": load,
+    "memory": memory,
 }
 
 _RESULTS = Path(__file__).parent / "results"
@@ -59,6 +64,13 @@ def _parser() -> argparse.ArgumentParser:
         help=f"of {', '.join(names)} (default: the part's choice)",
     )
     parser.add_argument(
+        "--axes",
+        nargs="+",
+        choices=scaling.AXES,
+        metavar="AXIS",
+        help=f"for scaling, of {', '.join(scaling.AXES)} (default: all)",
+    )
+    parser.add_argument(
         "--repeats", type=_positive, help="rounds of each peer (default: 5)"
     )
     parser.add_argument(
@@ -101,7 +113,7 @@ def _options(given: argparse.Namespace) -> Options:
     return Options(
         jobs=list(JOBS) if "all" in (given.jobs or []) else given.jobs,
         peers=given.peers,
-        axes=None,
+        axes=given.axes,
         repeats=given.repeats or (1 if given.quick else 5),
         epochs=given.epochs,
         folder=data.data_folder(given.data),

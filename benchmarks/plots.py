@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["ratio_bars"]
+__all__ = ["Curve", "curves", "ratio_bars"]
 
 # The colours of Okabe and Ito (2008), which the colour-blind tell apart.
 _COLOURS = {
@@ -18,7 +19,14 @@ _COLOURS = {
     "torch.compile": "#CC79A7",
     "jax": "#009E73",
 }
-_MARKERS = {"fastbp": "o", "sklearn": "s", "torch": "^"}
+_MARKERS = {
+    "fastbp": "o",
+    "sklearn": "s",
+    "torch": "^",
+    "torch.compile": "v",
+    "jax": "D",
+}
+_RATIO_TICKS = (0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 
 def _new(width: float, height: float) -> tuple[Figure, Axes]:
@@ -31,8 +39,8 @@ def _new(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _style(library: str) -> dict[str, str]:
-    return {"color": _COLOURS[library], "label": library}
+def _legend(figure: Figure) -> None:
+    figure.legend(loc="outside lower center", ncols=6, frameon=False)
 
 
 def ratio_bars(ratios: dict[str, dict[str, float]]) -> Figure:
@@ -44,33 +52,67 @@ def ratio_bars(ratios: dict[str, dict[str, float]]) -> Figure:
         Job -> library -> ratio.
     """
     names = list(dict.fromkeys(name for row in ratios.values() for name in row))
-    figure, axes = _new(max(5.0, 2.0 + 1.7 * len(ratios)), 4.0)
+    figure, axes = _new(max(6.0, 1.5 + 1.7 * len(ratios)), 4.2)
     width = 0.84 / len(names)
     for i, name in enumerate(names):
         at = [(j, row[name]) for j, row in enumerate(ratios.values()) if name in row]
-        left = (i - (len(names) - 1) / 2) * width
+        offset = (i - (len(names) - 1) / 2) * width
         bars = axes.bar(
-            [j + left for j, _ in at],
+            [j + offset for j, _ in at],
             [ratio - 1 for _, ratio in at],
             0.94 * width,
             bottom=1,
-            **_style(name),
+            color=_COLOURS[name],
+            label=name,
         )
-        labels = [f"{ratio:.2g}" if ratio < 10 else f"{ratio:.0f}" for _, ratio in at]
+        labels = [f"{r:.2f}" if r < 2 else f"{r:.2g}" for _, r in at]
         axes.bar_label(bars, labels, padding=2, fontsize=8)
-    axes.axhline(1, color=_COLOURS["fastbp"], linewidth=1.5)
+    axes.axhline(1, color=_COLOURS["fastbp"], linewidth=2, label="fastbp")
     axes.set_yscale("log")
     values = [ratio for row in ratios.values() for ratio in row.values()]
-    axes.set_ylim(min(0.9, 0.8 * min(values)), 1.4 * max(2.0, *values))
-    ticks = [0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500]
-    low, high = axes.get_ylim()
-    axes.set_yticks([t for t in ticks if low <= t <= high], minor=False)
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.yaxis.set_minor_formatter(lambda value, _: "")
-    axes.set_ylabel("time of an epoch, in times of fastbp's")
+    low, high = min(0.85, 0.8 * min(values)), 1.4 * max(2.0, *values)
+    axes.set_ylim(low, high)
+    axes.set_yticks([tick for tick in _RATIO_TICKS if low <= tick <= high])
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.minorticks_off()
+    axes.set_xlim(-0.5, len(ratios) - 0.5)
     axes.set_xticks(range(len(ratios)), list(ratios))
     axes.tick_params(axis="x", length=0)
-    axes.grid(axis="y", which="both", alpha=0.25)
-    axes.set_title("Training: how many times as long the others take (log scale)")
-    axes.legend(frameon=False, ncols=len(names), loc="upper left", fontsize=9)
+    axes.grid(axis="y", alpha=0.3)
+    axes.set_ylabel("time of an epoch / fastbp's (log scale)")
+    axes.set_title("Training: how many times as long as fastbp the others take")
+    _legend(figure)
+    return figure
+
+
+@dataclass
+class Curve:
+    """Points of one library; y are seconds."""
+
+    library: str
+    x: list[float]
+    y: list[float]
+
+
+def curves(given: list[Curve], x_label: str, y_label: str, title: str) -> Figure:
+    """Draw curves over logarithmic axes; the x that were measured are the ticks."""
+    figure, axes = _new(6.0, 4.4)
+    for curve in given:
+        axes.plot(
+            curve.x,
+            curve.y,
+            marker=_MARKERS[curve.library],
+            color=_COLOURS[curve.library],
+            label=curve.library,
+        )
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    ticks = sorted({x for curve in given for x in curve.x})
+    axes.set_xticks(ticks, [f"{x:,.0f}" for x in ticks])
+    axes.xaxis.minorticks_off()
+    axes.grid(alpha=0.3)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.set_title(title)
+    _legend(figure)
     return figure
