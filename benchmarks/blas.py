@@ -13,8 +13,8 @@ __all__ = ["Blas"]
 
 # Large enough that no time is lost at the edges, small enough to take tens of
 # milliseconds; which one is the fastest differs between machines.
-_SIZES = (1024, 1536, 2048)
-_CALLS = 3
+_SIZES = (1024, 1536)
+_CALLS = 2
 # Rows of a block of the forward pass: from those that stay in cache to many.
 _FORWARD_ROWS = (1024, 4096, 16384)
 

@@ -16,6 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from . import peers
 from .options import Options
 from .peers.estimators import fit_quietly
 from .report import percent, table
@@ -28,8 +29,8 @@ N_FEATURES = 500
 HIDDEN = (100,)
 N_CLASSES = 10
 MEGABYTES = 400
-QUICK_MEGABYTES = 40
-LIBRARIES = {"fastbp": "fastbp", "scikit-learn": "sklearn.neural_network"}
+QUICK_MEGABYTES = 10
+LIBRARIES = {"fastbp": "fastbp", "sklearn": "sklearn.neural_network"}
 # X and what the fit adds, less the state of the model, in units of X.
 GOAL = 1.1
 
@@ -72,13 +73,12 @@ class FitMemory:
     """Makes X and fits; lives in a process of its own, for one fit."""
 
     def __init__(self, library: str, kind: str, n_bytes: int) -> None:
-        self.library = library
         self.module = importlib.import_module(LIBRARIES[library])
         self.X = KINDS[kind](n_bytes)
 
     def versions(self) -> dict[str, str]:
         package, _, _ = self.module.__name__.partition(".")
-        return {self.library: sys.modules[package].__version__}
+        return {package: sys.modules[package].__version__}
 
     def peaks(self) -> dict[str, float]:
         """Return the sizes of X and of the model, and the peaks, in bytes."""
@@ -115,7 +115,7 @@ def run(options: Options) -> dict[str, Any]:
     rows, problems = [], []
     versions: dict[str, str] = {}
     for kind in KINDS:
-        for library in LIBRARIES:
+        for library in peers.libraries(options.peers or list(LIBRARIES)):
             try:
                 rounds = [
                     _measure(library, kind, n_bytes, versions)

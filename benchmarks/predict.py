@@ -6,7 +6,6 @@ All libraries have the same weights, and their probabilities must agree.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import statistics
 import time
 from abc import ABC, abstractmethod
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import peers
 from .blas import Blas
 from .cases import JOBS, Job
 from .losses import Parameters
@@ -181,7 +181,7 @@ def _throughput(job: Job, n_rows: int, options: Options) -> dict[str, Any]:
     n_threads = usable_cores()
     peaks: dict[str, list[float]] = {"square": [], "forward": []}
     with ExitStack() as stack:
-        workers, found = _start(job, n_rows, stack)
+        workers, found = _start(job, n_rows, options, stack)
         blas = stack.enter_context(Worker("BLAS", Blas, job.dtype))
         blas.ready()
         for worker in workers.values():
@@ -212,7 +212,7 @@ def _throughput(job: Job, n_rows: int, options: Options) -> dict[str, Any]:
 
 def _latency(job: Job, n_calls: int, options: Options) -> dict[str, Any]:
     with ExitStack() as stack:
-        workers, found = _start(job, min(n_calls, 1000), stack)
+        workers, found = _start(job, min(n_calls, 1000), options, stack)
         rounds: dict[str, list[float]] = {name: [] for name in workers}
         for worker in workers.values():
             worker.call("latencies", n_calls)
@@ -240,13 +240,14 @@ def _latency(job: Job, n_calls: int, options: Options) -> dict[str, Any]:
 
 
 def _start(
-    job: Job, n_rows: int, stack: ExitStack
+    job: Job, n_rows: int, options: Options, stack: ExitStack
 ) -> tuple[dict[str, Worker], dict[str, Any]]:
-    """Start the libraries that are installed; compare their probabilities."""
+    """Start the libraries; scikit-learn is always there, to compare with."""
+    chosen = {*peers.libraries(options.peers or list(PREDICTORS)), "sklearn"}
     workers = {
         name: stack.enter_context(Worker(name, predictor, job, n_rows))
         for name, predictor in PREDICTORS.items()
-        if name != "torch" or importlib.util.find_spec("torch") is not None
+        if name in chosen and peers.unsupported(f"{name}-1", job) is None
     }
     samples, versions = {}, {}
     for name, worker in workers.items():

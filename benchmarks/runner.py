@@ -34,11 +34,11 @@ class Row:
     """
 
     peer: str
-    threads: int | None = None
     rounds: list[list[float]] = field(default_factory=list)
     loss: float | None = None
     initial_loss: float | None = None
     reason: str | None = None
+    threads: int | None = None
 
     @property
     def valid(self) -> bool:

@@ -117,9 +117,11 @@ def _sizes(axis: str, quick: bool) -> tuple[int, ...]:
 
 
 def _peers(axis: str, size: int, options: Options) -> list[str]:
-    if axis == "threads":
-        return [f"fastbp-{size}", f"sklearn-{size}"]
-    return peers.expand(options.peers or DEFAULT_PEERS)
+    names = options.peers or DEFAULT_PEERS
+    if axis != "threads":
+        return peers.expand(names)
+    libraries = peers.libraries(names)
+    return [f"{name}-{size}" for name in libraries if f"{name}-1" in peers.PEERS]
 
 
 def _n_epochs(job: Job) -> int:

@@ -30,6 +30,7 @@ __all__ = [
     "epoch_orders",
     "expand",
     "initial_parameters",
+    "libraries",
     "library",
     "make",
     "start",
@@ -93,6 +94,11 @@ def _kind(peer: str) -> _Kind:
         return PEERS[peer]
     base, _, n_threads = peer.rpartition("-")
     return replace(PEERS[f"{base}-1"], n_threads=int(n_threads))
+
+
+def libraries(names: list[str]) -> list[str]:
+    """Return the libraries of peers and groups, without repeats, in order."""
+    return list(dict.fromkeys(library(peer) for peer in expand(names)))
 
 
 def unsupported(peer: str, job: Job) -> str | None:
