@@ -30,11 +30,14 @@ def network(job: Job) -> Any:
     return _core.Network(job.units, job.activation, loss, job.dtype)
 
 
-def threads(job: Job, X: Any, network: Any, n_jobs: int | None = None) -> int:
-    """Return the threads that an estimator would train a job with."""
+def threads(
+    network: Any, X: Any, n_rows: int, n_jobs: int | None = None, training: bool = True
+) -> int:
+    """Return the threads that an estimator takes for a step of some rows of X."""
     limit, _ = effective_n_threads(n_jobs)
-    n_inputs = mean_inputs(X)
-    return _core.threads_for(network, job.batch_size, limit, n_inputs=n_inputs)
+    return _core.threads_for(
+        network, n_rows, limit, n_inputs=mean_inputs(X), training=training
+    )
 
 
 class Engine:
@@ -62,10 +65,11 @@ class Engine:
         net = network(self.job)
         net.set_parameters(*parameters)
         trainer = _core.Trainer(net, self.job.solver)
-        n_threads = threads(self.job, self.X, net)
-        validation = None
+        n_threads = threads(net, self.X, self.job.batch_size)
         if validation_rows is not None:
+            n_rows = len(validation_rows)
             validation = rows_of(self.X[validation_rows])
+            n_predict = threads(net, self.X, n_rows, training=False)
         losses = []
         start = time.perf_counter()
         for order in orders:
@@ -80,6 +84,6 @@ class Engine:
                 n_threads=n_threads,
             )
             losses.append(total / len(order))
-            if validation is not None:
-                net.predict(validation, raw=True, n_threads=n_threads)
+            if validation_rows is not None:
+                net.predict(validation, n_threads=n_predict)
         return time.perf_counter() - start, losses

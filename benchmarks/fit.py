@@ -27,7 +27,7 @@ from .peers.estimators import FastbpPeer, estimator_name, fit_quietly, settings
 from .report import duration, percent, spread, table
 from .workers import Worker, WorkerFailed
 
-__all__ = ["TITLE", "FitAndEngine", "figures", "markdown", "run"]
+__all__ = ["TITLE", "FitAndEngine", "markdown", "run"]
 
 TITLE = "The cost of the Python layer of fit"
 DEFAULT_JOBS = ["digits", "default", "tabular"]
@@ -88,9 +88,8 @@ def run(options: Options) -> dict[str, Any]:
     for job in (JOBS[name] for name in names):
         try:
             data.require(job, options.folder)
-            with Worker(
-                "fastbp", FitAndEngine, job, options.folder, n_epochs
-            ) as worker:
+            arguments = (job, options.folder, n_epochs)
+            with Worker("fastbp", FitAndEngine, *arguments) as worker:
                 worker.ready()
                 versions = worker.call("versions")
                 rows += _rows(job, worker, options)
@@ -107,10 +106,8 @@ def run(options: Options) -> dict[str, Any]:
 
 def _rows(job: Job, worker: Worker, options: Options) -> list[dict[str, Any]]:
     times: dict[bool, list[tuple[float, float]]] = {False: [], True: []}
-    for validation in times:
-        worker.call(
-            "round", validation
-        )  # not counted: threads start, pages are touched
+    for validation in times:  # not counted: threads start, pages are touched
+        worker.call("round", validation)
     for turn in range(options.repeats):
         for validation, rounds in times.items():
             rounds.append(worker.call("round", validation))
@@ -132,11 +129,6 @@ def _row(
         "goal": goal,
         "met": statistics.median(overheads) <= goal,
     }
-
-
-def figures(document: dict[str, Any]) -> dict[str, Any]:
-    """Nothing here is a curve."""
-    return {}
 
 
 def markdown(document: dict[str, Any]) -> list[str]:

@@ -14,7 +14,7 @@ from .options import Options
 from .report import duration, table
 from .workers import Worker, WorkerFailed, usable_cores
 
-__all__ = ["TITLE", "figures", "markdown", "run"]
+__all__ = ["TITLE", "markdown", "run"]
 
 TITLE = "Training under load"
 DEFAULT_JOBS = ["default", "tabular"]
@@ -100,11 +100,6 @@ def _two_fits(pair: list[Worker], job: Job, options: Options) -> dict[str, Any]:
         "at_once": at_once,
         "ratio": statistics.median(at_once) / statistics.median(in_turn),
     }
-
-
-def figures(document: dict[str, Any]) -> dict[str, Any]:
-    """Nothing here is a curve."""
-    return {}
 
 
 def markdown(document: dict[str, Any]) -> list[str]:

@@ -22,7 +22,7 @@ from .peers.estimators import fit_quietly
 from .report import percent, table
 from .workers import Worker, WorkerFailed
 
-__all__ = ["KINDS", "TITLE", "FitMemory", "figures", "markdown", "run"]
+__all__ = ["KINDS", "TITLE", "FitMemory", "markdown", "run"]
 
 TITLE = "Peak memory of a fit"
 N_FEATURES = 500
@@ -149,11 +149,6 @@ def _summary(rounds: list[dict[str, float]]) -> dict[str, Any]:
     added = median["peak"] - median["baseline"]
     total = 1 + max(0.0, added - median["model"]) / median["size"]
     return {**median, "added": added, "total": total}
-
-
-def figures(document: dict[str, Any]) -> dict[str, Any]:
-    """Nothing here is a curve."""
-    return {}
 
 
 def markdown(document: dict[str, Any]) -> list[str]:

@@ -94,8 +94,18 @@ class Curve:
     y: list[float]
 
 
-def curves(given: list[Curve], x_label: str, y_label: str, title: str) -> Figure:
-    """Draw curves over logarithmic axes; the x that were measured are the ticks."""
+def curves(
+    given: list[Curve],
+    x_label: str,
+    y_label: str,
+    title: str,
+    *,
+    with_line: bool = False,
+) -> Figure:
+    """Draw curves over logarithmic axes; the x that were measured are the ticks.
+
+    With a line, of slope 1, through the last point of the first curve.
+    """
     figure, axes = _new(6.0, 4.4)
     for curve in given:
         axes.plot(
@@ -105,6 +115,10 @@ def curves(given: list[Curve], x_label: str, y_label: str, title: str) -> Figure
             color=_COLOURS[curve.library],
             label=curve.library,
         )
+    if with_line:
+        x, last = given[0].x, given[0].y[-1]
+        y = [last * value / x[-1] for value in x]
+        axes.plot(x, y, color="grey", linestyle="--", zorder=1, label="linear")
     axes.set_xscale("log")
     axes.set_yscale("log")
     ticks = sorted({x for curve in given for x in curve.x})

@@ -6,7 +6,8 @@ A part of the suite is a module with
 - ``run(options)``, which measures and returns a document for JSON, with the entries
   ``versions`` and ``problems`` (a list of lines) among others;
 - ``markdown(document)``, the lines of its tables;
-- ``figures(document)``, matplotlib figures by the name of their file.
+- ``figures(document)``, matplotlib figures by the name of their file, if there is
+  something to draw.
 
 The last two see nothing but the document, so that a stored one can be drawn again.
 """
@@ -90,7 +91,8 @@ def redraw(name: str, part: ModuleType, folder: Path) -> list[Path]:
     """Write Markdown and plots of a stored document; return their paths."""
     document = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
     plots = []
-    if importlib.util.find_spec("matplotlib") is not None:
+    has_matplotlib = importlib.util.find_spec("matplotlib") is not None
+    if hasattr(part, "figures") and has_matplotlib:
         for stem, figure in part.figures(document).items():
             plots.append(folder / f"{stem}.png")
             figure.savefig(plots[-1], dpi=150)

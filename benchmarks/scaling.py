@@ -164,8 +164,10 @@ def figures(document: dict[str, Any]) -> dict[str, Figure]:
             axis["label"],
             "seconds per epoch",
             f"Time of an epoch against {name}",
+            with_line=name == "rows",
         )
         for name, axis in document["axes"].items()
+        if _curves(axis)
     }
 
 

@@ -66,6 +66,11 @@ def test_job_is_the_one_of_that_name(name: str, title: str) -> None:
     assert JOBS[name].title == title
 
 
+def test_title_of_a_deep_network_is_short() -> None:
+    job = replace(JOBS["digits"], units=(64, *[32] * 9, 10))
+    assert job.title.startswith("1797; 64-9 x 32-10; batch 32")
+
+
 def test_flops_of_an_epoch_count_all_products_but_one() -> None:
     # Forward and weight gradient of both layers; input gradient of the second only.
     assert JOBS["digits"].flops_per_epoch == 2 * 1797 * (2 * 64 * 32 + 3 * 32 * 10)

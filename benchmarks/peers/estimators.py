@@ -95,7 +95,7 @@ class FastbpPeer(_EstimatorPeer):
         from .. import engine
 
         network = engine.network(self.job)
-        return engine.threads(self.job, self.X, network, self.n_threads)
+        return engine.threads(network, self.X, self.job.batch_size, self.n_threads)
 
     def versions(self) -> dict[str, str]:
         import fastbp
