@@ -112,19 +112,21 @@ def _size(X: Any) -> int:
 def run(options: Options) -> dict[str, Any]:
     """Measure every kind of X with every library, a fresh process for each fit."""
     n_bytes = (QUICK_MEGABYTES if options.quick else MEGABYTES) * 10**6
+    chosen = peers.libraries(options.peers or list(LIBRARIES))
     rows, problems = [], []
     versions: dict[str, str] = {}
     for kind in KINDS:
-        for library in peers.libraries(options.peers or list(LIBRARIES)):
+        for library in (name for name in LIBRARIES if name in chosen):
             try:
-                rounds = [
-                    _measure(library, kind, n_bytes, versions)
-                    for _ in range(options.repeats)
+                measured = [
+                    _measure(library, kind, n_bytes) for _ in range(options.repeats)
                 ]
             except WorkerFailed as error:
                 problems.append(f"{kind}, {library}: {error}")
                 continue
-            rows.append({"X": kind, "library": library, **_summary(rounds)})
+            versions |= measured[0][0]
+            summary = _summary([peaks for _, peaks in measured])
+            rows.append({"X": kind, "library": library, **summary})
             options.log(f"{kind}, {library}: {rows[-1]['total']:.2f} x X")
     return {
         "versions": versions,
@@ -135,12 +137,12 @@ def run(options: Options) -> dict[str, Any]:
 
 
 def _measure(
-    library: str, kind: str, n_bytes: int, versions: dict[str, str]
-) -> dict[str, float]:
+    library: str, kind: str, n_bytes: int
+) -> tuple[dict[str, str], dict[str, float]]:
+    """Return versions and peaks of one fit."""
     with Worker(library, FitMemory, library, kind, n_bytes) as worker:
         worker.ready()
-        versions |= worker.call("versions")
-        return worker.call("peaks")
+        return worker.call("versions"), worker.call("peaks")
 
 
 def _summary(rounds: list[dict[str, float]]) -> dict[str, Any]:
