@@ -65,12 +65,12 @@ def ratio_bars(ratios: dict[str, dict[str, float]]) -> Figure:
             color=_COLOURS[name],
             label=name,
         )
-        labels = [f"{r:.2f}" if r < 2 else f"{r:.2g}" for _, r in at]
-        axes.bar_label(bars, labels, padding=2, fontsize=8)
+        axes.bar_label(bars, [_ratio(r) for _, r in at], padding=2, fontsize=8)
     axes.axhline(1, color=_COLOURS["fastbp"], linewidth=2, label="fastbp")
     axes.set_yscale("log")
     values = [ratio for row in ratios.values() for ratio in row.values()]
-    low, high = min(0.85, 0.8 * min(values)), 1.4 * max(2.0, *values)
+    # With room for the labels beyond the bars.
+    low, high = min(0.85, 0.7 * min(values)), 1.4 * max(2.0, *values)
     axes.set_ylim(low, high)
     axes.set_yticks([tick for tick in _RATIO_TICKS if low <= tick <= high])
     axes.yaxis.set_major_formatter("{x:g}")
@@ -83,6 +83,13 @@ def ratio_bars(ratios: dict[str, dict[str, float]]) -> Figure:
     axes.set_title("Training: how many times as long as fastbp the others take")
     _legend(figure)
     return figure
+
+
+def _ratio(value: float) -> str:
+    """Return a label with two digits, or as many as its integer part has."""
+    if value >= 10:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if value >= 2 else f"{value:.2f}"
 
 
 @dataclass

@@ -18,7 +18,7 @@ __all__ = ["TITLE", "figures", "job_document", "markdown", "run"]
 
 TITLE = "Training speed"
 DEFAULT_JOBS = ["digits", "default", "tabular", "wide"]
-DEFAULT_PEERS = ["fastbp", "sklearn", "torch", "torch-compile", "jax"]
+DEFAULT_PEERS = ["fastbp", "sklearn", "sklearn-1", "torch", "torch-compile", "jax"]
 
 
 def run(options: Options) -> dict[str, Any]:
