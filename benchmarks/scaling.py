@@ -20,7 +20,7 @@ from .workers import usable_cores
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["AXES", "TITLE", "figures", "markdown", "run", "slope"]
+__all__ = ["AXES", "TITLE", "figures", "markdown", "peers_of", "run", "slope"]
 
 TITLE = "Scaling"
 DEFAULT_PEERS = ["fastbp", "sklearn"]
@@ -87,7 +87,7 @@ def run(options: Options) -> dict[str, Any]:
                 job = replace(job, n_samples=min(job.n_samples, 1000))
             result = run_job(
                 job,
-                _peers(name, size, options),
+                peers_of(name, size, options.peers or DEFAULT_PEERS),
                 options.repeats,
                 n_epochs=options.epochs or _n_epochs(job),
                 folder=options.folder,
@@ -116,8 +116,8 @@ def _sizes(axis: str, quick: bool) -> tuple[int, ...]:
     return AXES[axis].quick_sizes if quick else AXES[axis].sizes
 
 
-def _peers(axis: str, size: int, options: Options) -> list[str]:
-    names = options.peers or DEFAULT_PEERS
+def peers_of(axis: str, size: int, names: list[str]) -> list[str]:
+    """Return the peers for a size: on the axis of threads, with so many threads."""
     if axis != "threads":
         return peers.expand(names)
     libraries = peers.libraries(names)

@@ -18,9 +18,9 @@ from sklearn.metrics import log_loss, mean_squared_error
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from benchmarks import data, memory, peers, plots, report, scaling, training
-from benchmarks.__main__ import main
 from benchmarks.blas import Blas
 from benchmarks.cases import JOBS, Job
+from benchmarks.cli import main
 from benchmarks.losses import training_loss
 from benchmarks.runner import JobResult, Row, judge, run_job
 
@@ -366,7 +366,28 @@ def test_peak_of_blas_is_positive() -> None:
     assert blas.forward_gflops((8, 4, 2), 1) > 0
 
 
-# -------------------------------------------------------------------------- report
+# ------------------------------------------------------------------- other parts
+
+
+@pytest.mark.parametrize(
+    ("axis", "size", "title"),
+    [
+        ("rows", 300, "300; 64-64-10; batch 256; adam float32"),
+        ("width", 32, "4096; 64-32-32-10; batch 256; adam float32"),
+        ("batch", 8, "16384; 64-64-10; batch 8; adam float32"),
+        ("depth", 2, "10000; 64-64-64-10; batch 256; adam float32"),
+        ("threads", 2, JOBS["tabular"].title),
+    ],
+)
+def test_axis_of_scaling_changes_one_thing(axis: str, size: int, title: str) -> None:
+    assert scaling.AXES[axis].job(size).title == title
+
+
+def test_threads_are_scaled_by_peers_of_so_many_threads() -> None:
+    given = ["fastbp", "torch", "jax"]  # JAX cannot be told
+    assert scaling.peers_of("threads", 3, given) == ["fastbp-3", "torch-3"]
+    names = ["fastbp", "torch-1", "torch-all", "jax"]
+    assert scaling.peers_of("rows", 3, given) == names
 
 
 def test_slope_is_the_exponent() -> None:
@@ -466,12 +487,11 @@ def test_prediction_is_compared_with_blas_and_scikit_learn(tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_scaling_measures_each_size_of_an_axis(tmp_path: Path) -> None:
-    arguments = "--axes rows threads --peers fastbp".split()
+    arguments = "--axes rows --peers fastbp".split()
     document, text = quick("scaling", tmp_path, *arguments)
-    assert list(document["axes"]) == ["rows", "threads"]
-    rows, threads = document["axes"].values()
+    (rows,) = document["axes"].values()
     assert [point["n_samples"] for point in rows["points"]] == [300, 600]
-    assert [row["peer"] for row in threads["points"][0]["rows"]] == ["fastbp-1"]
+    assert rows["slopes"].keys() == {"fastbp"}
     assert "Slope over all sizes: fastbp" in text
     assert (tmp_path / "scaling_rows.png").exists() == has_matplotlib()
 
