@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from . import data, fit, load, memory, peers, predict, report, scaling, training
 from .cases import JOBS
@@ -132,17 +133,18 @@ def main(argv: list[str] | None = None) -> int:
         for name in names:
             _announce(report.redraw(name, PARTS[name], given.out))
         return 0
-    problems = [line for name in names for line in _run(name, _options(given))]
+    where = report.machine()  # before we load it ourselves
+    if (where["load"] or 0) > _QUIET_LOAD:
+        print(f"warning: the machine is busy, load {where['load']}", file=sys.stderr)
+    options = _options(given)
+    problems = [line for name in names for line in _run(name, options, where)]
     for problem in problems:
         print(f"error: {problem}", file=sys.stderr)
     return 1 if problems else 0
 
 
-def _run(name: str, options: Options) -> list[str]:
+def _run(name: str, options: Options, where: dict[str, Any]) -> list[str]:
     """Run a part and store what it found; return its problems."""
-    where = report.machine()  # before we load it ourselves
-    if (where["load"] or 0) > _QUIET_LOAD:
-        print(f"warning: the machine is busy, load {where['load']}", file=sys.stderr)
     found = PARTS[name].run(options)
     _announce(report.store(name, PARTS[name], found, where, options.out))
     return found["problems"]
