@@ -41,7 +41,9 @@ bool Team::barrier(int size) noexcept {
   const unsigned round = round_.load(std::memory_order_acquire);
   if (n_arrived_.fetch_add(1, std::memory_order_acq_rel) == size - 1) {
     n_arrived_.store(0, std::memory_order_relaxed);
-    next_task_.store(0, std::memory_order_relaxed);
+    for (int i = 0; i < size; ++i) {
+      shares_[static_cast<std::size_t>(i)].n_taken.store(0, std::memory_order_relaxed);
+    }
     stopped_ = stopping();
     round_.store(round + 1, std::memory_order_release);
     round_.notify_all();
@@ -189,7 +191,7 @@ void run_region_from_new_thread(int n_threads, Team& team, const Body& body) {
 }  // namespace
 
 bool run_team(int n_threads, const Poll& poll, const Body& body) {
-  Team team(poll);
+  Team team(std::max(n_threads, 1), poll);
   if (n_threads <= 1) {
     Member member(team, 0, 1, true);
     body(member);

@@ -1,8 +1,9 @@
 // The team: the threads that work on one parallel region together, and the only place
-// where threads are made. A member of the team knows its rank and size, hands itself
-// tasks from a shared counter, and meets the others at a barrier at the end of each
-// phase. That is all the rest of the core may use: no locks, no reductions (a sum split
-// over threads would depend on their number), no thread-local state.
+// where threads are made. A member of the team knows its rank and size, takes the tasks
+// of its own share and then what others have left of theirs, and meets the others at a
+// barrier at the end of each phase. That is all the rest of the core may use: no locks,
+// no reductions (a sum split over threads would depend on their number), no
+// thread-local state.
 //
 // Inside a region nothing may allocate or touch Python. An exception in a task stops
 // the team and is rethrown by run_team; so does a `poll` that returns true (Ctrl-C),
@@ -16,6 +17,7 @@
 #include <chrono>
 #include <exception>
 #include <functional>
+#include <vector>
 
 #include "fastbp/base/sizes.h"
 
@@ -28,15 +30,18 @@ inline constexpr double kPollSeconds = 0.05;
 // What the members share. One per region.
 class Team {
  public:
-  explicit Team(const Poll& poll) : poll_(poll) {}
+  Team(int max_size, const Poll& poll)
+      : poll_(poll), shares_(static_cast<std::size_t>(max_size)) {}
 
   // Waits until all `size` members are here; returns false when the team is to stop.
   // The verdict is taken once, by the last to arrive, so that all members get the same
   // one.
   bool barrier(int size) noexcept;
 
-  Index take_task() noexcept {
-    return next_task_.fetch_add(1, std::memory_order_relaxed);
+  // The place in a member's share of the next task of it.
+  Index take_task(int member) noexcept {
+    return shares_[static_cast<std::size_t>(member)].n_taken.fetch_add(
+        1, std::memory_order_relaxed);
   }
   bool stopping() const noexcept { return stop_asked_.load(std::memory_order_relaxed); }
   void stop(std::exception_ptr error) noexcept;
@@ -49,7 +54,11 @@ class Team {
 
  private:
   const Poll& poll_;
-  alignas(kCacheLine) std::atomic<Index> next_task_{0};
+  struct alignas(kCacheLine) Share {
+    std::atomic<Index> n_taken{0};
+  };
+
+  std::vector<Share> shares_;  // of the tasks of a phase, one for each member
   alignas(kCacheLine) std::atomic<int> n_arrived_{0};
   alignas(kCacheLine) std::atomic<unsigned> round_{0};
   alignas(kCacheLine) std::atomic<bool> stop_asked_{false};
@@ -67,15 +76,16 @@ class Member {
   int rank() const { return rank_; }
   int size() const { return size_; }
 
-  // One phase: the tasks 0..n-1, each done by whoever is free, then the barrier. False
-  // when the team stops; some tasks have then not been done.
+  // One phase: the tasks 0..n-1, then the barrier. A member does the same part of them
+  // in every phase of n tasks, so that what they write stays in its cache; who is done
+  // helps the others. False when the team stops; some tasks have then not been done.
   template <class Task>
   bool for_each(Index n_tasks, const Task& task) noexcept {
     try {
       if (size_ == 1) {
         for (Index i = 0; i < n_tasks && proceed(); ++i) task(i);
       } else {
-        for (Index i; proceed() && (i = team_.take_task()) < n_tasks;) task(i);
+        for (int m = 0; m < size_; ++m) do_share((rank_ + m) % size_, n_tasks, task);
       }
     } catch (...) {
       team_.stop(std::current_exception());
@@ -84,6 +94,13 @@ class Member {
   }
 
  private:
+  template <class Task>
+  void do_share(int member, Index n_tasks, const Task& task) {
+    const Index first = n_tasks * member / size_;
+    const Index last = n_tasks * (member + 1) / size_;
+    for (Index i; proceed() && (i = first + team_.take_task(member)) < last;) task(i);
+  }
+
   bool proceed() noexcept {
     if (polls_ && --until_clock_ <= 0) look_at_clock();
     return !team_.stopping();
