@@ -143,6 +143,40 @@ void forward(const Forward<T>& f) {
   });
 }
 
+// The product is in y already.
+template <class T>
+void activate(const Forward<T>& f) {
+  for (Index r = 0; r < f.n_rows; ++r) {
+    finish_forward(f, f.y + r * f.y_stride, r, 1, 0, static_cast<int>(f.n_panels));
+  }
+}
+
+// Epilogue of the backward pass, likewise.
+template <class T>
+void finish_backward(const Backward<T>& b, const T* tile, Index row, int n_rows,
+                     Index panel, int n_panels) {
+  const T* x = b.x + row * b.x_stride + panel * kPanel<T>;
+  T* dx = b.dx + row * b.dx_stride + panel * kPanel<T>;
+  with_activation<T>(b.activation, b.slope, [&](auto activation) {
+    for (int r = 0; r < n_rows; ++r) {
+      for (int c = 0; c < n_panels * kVecs<T>; ++c) {
+        const Index at = c * Vec<T>::kLanes;
+        const auto d = Vec<T>::load(tile + r * n_panels * kPanel<T> + at);
+        activation.chain(Vec<T>::load(x + r * b.x_stride + at), d)
+            .store(dx + r * b.dx_stride + at);
+      }
+    }
+  });
+}
+
+// The product is in dx already.
+template <class T>
+void chain(const Backward<T>& b) {
+  for (Index r = 0; r < b.n_rows; ++r) {
+    finish_backward(b, b.dx + r * b.dx_stride, r, 1, 0, static_cast<int>(b.n_panels));
+  }
+}
+
 template <class T>
 void backward(const Backward<T>& b) {
   alignas(kCacheLine) T tile[kTileSize<T>];
@@ -152,18 +186,7 @@ void backward(const Backward<T>& b) {
       kProducts<T, false>.of[n_panels - 1][n_rows - 1](
           b.n_out, b.dz + row * b.dz_stride, b.dz_stride, b.mirror + panel * panel_size,
           kPanel<T>, panel_size, tile);
-      const T* x = b.x + row * b.x_stride + panel * kPanel<T>;
-      T* dx = b.dx + row * b.dx_stride + panel * kPanel<T>;
-      with_activation<T>(b.activation, b.slope, [&](auto activation) {
-        for (int r = 0; r < n_rows; ++r) {
-          for (int c = 0; c < n_panels * kVecs<T>; ++c) {
-            const Index at = c * Vec<T>::kLanes;
-            const auto d = Vec<T>::load(tile + r * n_panels * kPanel<T> + at);
-            activation.chain(Vec<T>::load(x + r * b.x_stride + at), d)
-                .store(dx + r * b.dx_stride + at);
-          }
-        }
-      });
+      finish_backward(b, tile, row, n_rows, panel, n_panels);
     });
   });
 }

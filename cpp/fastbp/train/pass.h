@@ -92,7 +92,10 @@ bool Pass<T>::run(int n_threads, const Poll& poll, const TileTask& task,
       // Blocks: a few for each thread, of at least a micro-kernel's height, at most
       // what fits in the second-level cache with its activations.
       constexpr Index kMinBlock = 14, kMaxBlock = 128, kBlocksPerThread = 4;
-      const Index size = member.size();
+      // A BLAS may round differently in blocks of other heights: its blocks do not
+      // depend on the number of threads.
+      constexpr Index kBlasThreads = 2;
+      const Index size = network_.uses_blas() ? kBlasThreads : member.size();
       const Index wanted = size == 1 ? 1
                                      : std::clamp(step.n_rows / kMinBlock, size,
                                                   kBlocksPerThread * size);
