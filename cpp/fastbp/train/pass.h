@@ -92,15 +92,15 @@ bool Pass<T>::run(int n_threads, const Poll& poll, const TileTask& task,
       // Blocks: a few for each thread, of at least a micro-kernel's height, at most
       // what fits in the second-level cache with its activations.
       constexpr Index kMinBlock = 14, kMaxBlock = 128, kBlocksPerThread = 4;
-      // A BLAS may round differently in blocks of other heights: its blocks do not
-      // depend on the number of threads.
-      constexpr Index kBlasThreads = 2;
-      const Index size = network_.uses_blas() ? kBlasThreads : member.size();
+      const Index size = member.size();
       const Index wanted = size == 1 ? 1
                                      : std::clamp(step.n_rows / kMinBlock, size,
                                                   kBlocksPerThread * size);
+      // A BLAS wants high blocks, and may round differently in blocks of other heights:
+      // they must not depend on the number of threads.
+      const Index few = ceil_div(step.n_rows, kMaxBlock);
       const Index n_blocks =
-          std::min(step.n_rows, std::max(wanted, ceil_div(step.n_rows, kMaxBlock)));
+          network_.uses_blas() ? few : std::min(step.n_rows, std::max(wanted, few));
       const bool go_on = member.for_each(n_blocks, [&](Index i) {
         const Index first = step.n_rows * i / n_blocks;
         row_task(b, first, step.n_rows * (i + 1) / n_blocks - first, losses);
