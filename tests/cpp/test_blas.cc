@@ -256,10 +256,12 @@ TEST_CASE_TEMPLATE("a long sum is cut", T, float, double) {
   for (Index i = 0; i < kK; ++i) column.push_back(static_cast<T>(1 + i / kPiece));
   for (const Blas<T>& blas : providers<T>()) {
     for (const bool turned : {false, true}) {
-      T c = 7;
-      blas.product(1, 1, kK, {column.data(), turned ? 1 : kK, turned},
-                   {column.data(), turned ? kK : 1, turned}, &c, 1, true);
-      CHECK(c == T{kPiece * (1 + 4) + 9 + 7});
+      for (const bool add : {false, true}) {
+        T c = 7;
+        blas.product(1, 1, kK, {column.data(), turned ? 1 : kK, turned},
+                     {column.data(), turned ? kK : 1, turned}, &c, 1, add);
+        CHECK(c == static_cast<T>(kPiece * (1 + 4) + 9 + (add ? 7 : 0)));
+      }
     }
   }
 }
