@@ -11,7 +11,7 @@ from .cases import JOBS
 from .runner import JobResult, run_job
 
 _DEFAULT_JOBS = ["digits", "default", "tabular", "wide"]
-_DEFAULT_PEERS = ["fastbp", "sklearn", "torch"]
+_DEFAULT_PEERS = ["fastbp", "fastbp-blas", "sklearn", "torch"]
 _RESULTS = Path(__file__).parent / "results"
 # More than this many busy processes spoil timings; it leaves room for the shell.
 _QUIET_LOAD = 0.5

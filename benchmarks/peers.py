@@ -144,9 +144,12 @@ class _EstimatorPeer(Peer):
 
 
 class FastbpPeer(_EstimatorPeer):
+    gemm = "builtin"
+
     def _make(self, name: str, **settings: Any) -> Any:
         import fastbp
 
+        fastbp.set_config(gemm=self.gemm)
         return getattr(fastbp, name)(n_jobs=self.n_threads, **settings)
 
     def versions(self) -> dict[str, str]:
@@ -156,6 +159,12 @@ class FastbpPeer(_EstimatorPeer):
         build = _core.build_info()
         how = ", ".join(build[key] for key in ("compiler", "isa_active", "parallel"))
         return {"fastbp": f"{fastbp.__version__} ({how})"}
+
+
+class FastbpBlasPeer(FastbpPeer):
+    """fastbp with its matrix products made by SciPy's BLAS."""
+
+    gemm = "blas"
 
 
 class SklearnPeer(_EstimatorPeer):
@@ -268,6 +277,8 @@ class _HalfSquaredError:
 PEERS: dict[str, tuple[Callable[..., Peer], int | None]] = {
     "fastbp": (FastbpPeer, None),
     "fastbp-1": (FastbpPeer, 1),
+    "fastbp-blas": (FastbpBlasPeer, None),
+    "fastbp-blas-1": (FastbpBlasPeer, 1),
     "sklearn": (SklearnPeer, None),
     "sklearn-1": (SklearnPeer, 1),
     "torch-1": (TorchPeer, 1),
@@ -285,7 +296,7 @@ def expand(names: list[str]) -> list[str]:
 
 def library(peer: str) -> str:
     """Return the name of the library of a peer, whatever its threads."""
-    return peer.partition("-")[0]
+    return "fastbp-blas" if "blas" in peer else peer.partition("-")[0]
 
 
 def unsupported(peer: str, job: Job) -> str | None:

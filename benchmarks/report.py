@@ -18,7 +18,7 @@ from .workers import usable_cores
 
 __all__ = ["job_document", "machine", "markdown", "write"]
 
-_ENVIRONMENT = ("FASTBP_ISA", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_ENVIRONMENT = ("FASTBP_ISA", "FASTBP_GEMM", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def machine() -> dict[str, Any]:

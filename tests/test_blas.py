@@ -15,6 +15,8 @@ import scipy.sparse
 import threadpoolctl
 
 import fastbp
+from benchmarks import data, peers
+from benchmarks.cases import JOBS
 from fastbp import MLPClassifier, MLPRegressor, _blas, _config, _core, cli
 from reference import ACTIVATIONS, LOSSES, OPTIMIZERS
 from reference.compare import assert_close, bits
@@ -627,3 +629,20 @@ def test_info_names_the_blas(
 
     monkeypatch.setattr(_blas, "scipy_blas", missing)
     assert facts(capsys)["BLAS"] == "none: not here"
+
+
+# ---------------------------------------------------------------------- benchmarks
+
+
+@pytest.mark.usefixtures("settings_restored")
+@pytest.mark.parametrize(("peer", "n_fits"), [("fastbp", 0), ("fastbp-blas", 1)])
+def test_benchmark_peer_uses_the_blas(
+    peer: str, n_fits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FASTBP_GEMM", "blas")  # the peers do not heed it
+    made = []
+    monkeypatch.setattr(_config, "scipy_blas", lambda: made.append(1) or BLAS)
+    job = JOBS["digits"]
+    peers.make(peer, job, *data.load(job, None), n_cores=2).round(1)
+    assert len(made) == n_fits
+    assert peers.library(peer) == peer
