@@ -252,14 +252,20 @@ TEST_CASE_TEMPLATE("a product is that of the row-major matrices", T, float, doub
 TEST_CASE_TEMPLATE("a long sum is cut", T, float, double) {
   constexpr Index kPiece = Blas<T>::kLongestSum;
   constexpr Index kK = 2 * kPiece + 1;
-  std::vector<T> column;
-  for (Index i = 0; i < kK; ++i) column.push_back(static_cast<T>(1 + i / kPiece));
+  std::vector<T> numbers, spread;  // one after the other, and every other one
+  for (Index i = 0; i < kK; ++i) {
+    numbers.push_back(static_cast<T>(1 + i / kPiece));
+    spread.push_back(numbers.back());
+    spread.push_back(0);
+  }
   for (const Blas<T>& blas : providers<T>()) {
     for (const bool turned : {false, true}) {
       for (const bool add : {false, true}) {
+        const typename Blas<T>::Factor row{numbers.data(), kK, turned};
+        const typename Blas<T>::Factor column{spread.data(), 2, turned};
         T c = 7;
-        blas.product(1, 1, kK, {column.data(), turned ? 1 : kK, turned},
-                     {column.data(), turned ? kK : 1, turned}, &c, 1, add);
+        blas.product(1, 1, kK, turned ? column : row, turned ? row : column, &c, 1,
+                     add);
         CHECK(c == static_cast<T>(kPiece * (1 + 4) + 9 + (add ? 7 : 0)));
       }
     }
