@@ -308,12 +308,15 @@ GOOD = signature(FLOAT, "int")
         signature(FLOAT, "short"),
         signature(FLOAT, "blas_int"),
         GOOD.replace("void", "int"),
+        GOOD.replace("void", "long"),
         GOOD.replace("char *, char *", "char *"),
         GOOD.replace("char", "int"),
         GOOD.replace("int *)", "int64_t *)"),
         GOOD.replace("int *)", "int)"),
         GOOD.replace(")", ", int *)"),
+        GOOD.replace(")", f", {FLOAT} *)"),
         GOOD.removesuffix(")"),
+        GOOD.replace(")", "]"),
     ],
 )
 def test_other_signatures_are_refused(name: str | None) -> None:
