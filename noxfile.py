@@ -86,6 +86,15 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks", *session.posargs)
 
 
+@nox.session(python=False)
+def bench_cpp(session: nox.Session) -> None:
+    """Run the C++ benchmarks (needs Google Benchmark); arguments go to the program."""
+    session.run("cmake", "--preset", "bench", external=True)
+    session.run("cmake", "--build", "--preset", "bench", external=True)
+    program = "build/bench/benchmarks/cpp/fastbp_bench"
+    session.run(program, *session.posargs, external=True)
+
+
 def run_preset(session: nox.Session, preset: str) -> None:
     session.run("cmake", "--preset", preset, external=True)
     session.run("cmake", "--build", "--preset", preset, external=True)

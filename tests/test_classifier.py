@@ -164,7 +164,7 @@ def test_loss_is_no_setting_of_the_classifier() -> None:
         {"n_jobs": -1},
         {"n_jobs": np.int64(1)},
     ],
-    ids=str,
+    ids=lambda settings: str(settings).partition(" at 0x")[0],  # no address
 )
 def test_setting_at_the_edge_of_its_range_is_accepted(
     settings: dict[str, Any],

@@ -25,6 +25,12 @@ COMMAND = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let ``fastbp demo`` save its figure where it disturbs nobody."""
+    monkeypatch.chdir(tmp_path)
+
+
 def usage_error(*arguments: str) -> None:
     """Run the command, which must stop with the exit code of wrong usage."""
     with pytest.raises(SystemExit) as stop:
@@ -40,7 +46,7 @@ def test_help_names_commands_and_examples(capsys: pytest.CaptureFixture[str]) ->
         main(["--help"])
     out = capsys.readouterr().out
     assert stop.value.code == 0
-    assert "fastbp demo --plot loss.png" in out
+    assert "fastbp demo --plot loss.pdf" in out
     assert "info" in out
 
 
@@ -49,7 +55,7 @@ def test_demo_help_names_its_options(capsys: pytest.CaptureFixture[str]) -> None
         main(["demo", "--help"])
     out = capsys.readouterr().out
     assert stop.value.code == 0
-    for option in ("--epochs", "--seed", "--no-sklearn", "--plot"):
+    for option in ("--epochs", "--seed", "--no-sklearn", "--plot", "--no-plot"):
         assert option in out
 
 
@@ -224,11 +230,20 @@ def test_plot_saves_a_figure(
     assert str(file) in capsys.readouterr().out
 
 
-def test_demo_without_plot_says_how_to_get_a_figure(
-    capsys: pytest.CaptureFixture[str],
+def test_demo_saves_a_figure_in_the_current_directory(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    main(["demo", "--epochs", "1", "--no-sklearn"])
-    assert "fastbp demo --plot loss.png" in capsys.readouterr().out
+    assert main(["demo", "--epochs", "1", "--no-sklearn"]) == 0
+    assert (tmp_path / "fastbp-demo.png").read_bytes().startswith(b"\x89PNG")
+    assert "Figure of the loss: fastbp-demo.png" in capsys.readouterr().out
+
+
+def test_demo_goes_on_where_the_figure_cannot_be_saved(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "fastbp-demo.png").mkdir()
+    assert main(["demo", "--epochs", "1", "--no-sklearn"]) == 0
+    assert "No figure of the loss: cannot save" in capsys.readouterr().out
 
 
 def test_demo_without_matplotlib_says_how_to_install_it(
@@ -277,14 +292,15 @@ def test_plot_onto_a_directory_fails_with_a_message(
 
 
 @pytest.mark.slow
-def test_demo_without_plot_does_not_import_matplotlib() -> None:
+def test_demo_without_figure_does_not_import_matplotlib(tmp_path: Path) -> None:
     code = (
         "import sys; from fastbp.cli import main; "
-        "main(['demo', '--epochs', '1', '--no-sklearn']); "
+        "main(['demo', '--epochs', '1', '--no-sklearn', '--no-plot']); "
         "sys.exit('matplotlib' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 # ------------------------------------------------------------------ interruptions

@@ -24,7 +24,7 @@ Start with `fastbp demo`: it trains a network on handwritten digits in seconds."
 _EPILOG = """\
 examples:
   fastbp demo                   train on handwritten digits, compare with scikit-learn
-  fastbp demo --plot loss.png   the same, and save a figure of the loss curves
+  fastbp demo --plot loss.pdf   the same, with the figure of the loss curves there
   fastbp info                   versions, kernels and threads: paste it in bug reports
 
 In Python, `from fastbp import MLPClassifier, MLPRegressor`: they are used like the
@@ -35,7 +35,8 @@ Train fastbp.MLPClassifier on the handwritten digits that come with scikit-learn
 1797 images of 8x8 pixels, three quarters to learn from, one quarter to test on.
 
 The training is shown epoch by epoch. Then fastbp and scikit-learn each do the same
-fit, same parameters and same random_state, and their times are compared."""
+fit, same parameters and same random_state, and their times are compared. If matplotlib
+is installed, a figure of the loss curves is saved."""
 
 _INFO = """\
 Print the versions of fastbp and of what it runs on, the kernels (instruction sets) it
@@ -122,11 +123,14 @@ def _add_demo_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="leave out the comparison with scikit-learn",
     )
-    parser.add_argument(
+    figure = parser.add_mutually_exclusive_group()
+    figure.add_argument(
         "--plot",
         metavar="FILE",
-        help="save a figure of the loss (.png, .pdf, .svg); needs matplotlib",
+        help="where to save the figure: .png, .pdf, .svg (default: fastbp-demo.png in "
+        "the current directory, if matplotlib is installed)",
     )
+    figure.add_argument("--no-plot", action="store_true", help="save no figure")
     parser.set_defaults(run=_run_demo)
 
 
@@ -136,6 +140,7 @@ def _run_demo(options: argparse.Namespace) -> None:
         seed=options.seed,
         compare=not options.no_sklearn,
         plot=options.plot,
+        no_plot=options.no_plot,
     )
 
 

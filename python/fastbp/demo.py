@@ -29,6 +29,7 @@ __all__ = ["DemoError", "run"]
 # Each library fits this often; the median counts.
 _N_FITS = 3
 _INSTALL_MATPLOTLIB = "python3 -m pip install matplotlib"
+_DEFAULT_PLOT = "fastbp-demo.png"
 
 
 class DemoError(Exception):
@@ -55,7 +56,9 @@ class Fit:
     accuracy: float
 
 
-def run(n_epochs: int, seed: int, compare: bool, plot: str | None) -> None:
+def run(
+    n_epochs: int, seed: int, compare: bool, plot: str | None, no_plot: bool = False
+) -> None:
     """Train, print, compare and plot, as the options of the command say."""
     if plot is not None:
         _check_plot(plot)
@@ -65,14 +68,17 @@ def run(n_epochs: int, seed: int, compare: bool, plot: str | None) -> None:
     _show_training(digits, settings)
     fits = _timed_fits(digits, settings, compare)
     _print_fits(fits)
+    if no_plot:
+        return
     if plot is not None:
         _save_figure(fits, plot)
-        print(f"\nFigure of the loss: {plot}")
-    elif importlib.util.find_spec("matplotlib"):
-        print("\nFor a figure of the loss: fastbp demo --plot loss.png")
+    elif importlib.util.find_spec("matplotlib") is None:
+        print(f"\nFor a figure of the loss: {_INSTALL_MATPLOTLIB}")
     else:
-        print(f"\nFor a figure of the loss: {_INSTALL_MATPLOTLIB}, then")
-        print("fastbp demo --plot loss.png")
+        try:
+            _save_figure(fits, _DEFAULT_PLOT)
+        except DemoError as error:  # nobody asked for this file: no failure
+            print(f"\nNo figure of the loss: {error}. Try --plot FILE.")
 
 
 def _check_plot(file: str) -> None:
@@ -219,3 +225,4 @@ def _save_figure(fits: list[Fit], file: str) -> None:
         figure.savefig(file, dpi=160)
     except OSError as error:
         raise DemoError(f"cannot save {file}: {error.strerror}") from error
+    print(f"\nFigure of the loss: {file}")

@@ -128,7 +128,8 @@ class ForwardProblem {
                        activation_,
                        T{kSlope},
                        y.data(),
-                       y.stride()};
+                       y.stride(),
+                       has_half_panel<T>(shape_.cols)};
     if (is_sparse_) {
       kernels.sparse_forward(f, sparse_x_.view());
     } else {
@@ -168,7 +169,8 @@ class BackwardProblem {
     Guarded<T> dx(shape_.rows, x_.cols());
     kernels.backward({shape_.rows, shape_.inner, x_.cols() / kPanel<T>, dz_.data(),
                       dz_.stride(), mirror_.data(), mirror_rows_, activation_,
-                      T{kSlope}, x_.data(), x_.stride(), dx.data(), dx.stride()});
+                      T{kSlope}, x_.data(), x_.stride(), dx.data(), dx.stride(),
+                      has_half_panel<T>(shape_.cols)});
     return {{dx}};
   }
 
@@ -215,7 +217,7 @@ class TileProblem {
                          dz_.data(), dz_.stride(), panel_size});
     }
     return use_dense({n_batch_, n_in_, n_panels, x_.data(), x_.stride(), dz_.data(),
-                      dz_.stride(), panel_size});
+                      dz_.stride(), panel_size, has_half_panel<T>(n_out_)});
   }
 
   Index n_batch() const { return n_batch_; }

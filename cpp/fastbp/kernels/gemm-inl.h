@@ -12,15 +12,15 @@ namespace {
 template <class T>
 constexpr int kTileSize = kTileRows* kTilePanels* static_cast<int>(kPanel<T>);
 
-// tile (kRows, kPanels * kPanel) = sum over i < k of A(:, i) B(i, :), where
+// tile (kRows, kCols vectors) = sum over i < k of A(:, i) B(i, :), where
 //   A(r, i) = a[r * a_stride + i], or a[i * a_stride + r] if kTransposed,
-//   B(i, :) = rows of kPanels panels: b + panel * b_panel + i * b_stride.
-template <class T, bool kTransposed, int kPanels, int kRows>
+//   B(i, :) = rows of panels: b + panel * b_panel + i * b_stride.
+// The rows of the tile are whole panels; what the vectors leave of a panel is zero.
+template <class T, class V, bool kTransposed, int kCols, int kRows>
 void product(Index k, const T* a, Index a_stride, const T* b, Index b_stride,
              Index b_panel, T* tile) {
-  using V = Vec<T>;
-  constexpr int kCols = kPanels * kVecs<T>;  // in vectors
-  constexpr int kPanelVecs = kVecs<T>;
+  constexpr int kPanelVecs = static_cast<int>(kPanel<T>) / V::kLanes;
+  constexpr int kTileCols = (kCols + kPanelVecs - 1) / kPanelVecs * kPanelVecs;
   for (Index first = 0; first < k || first == 0; first += kSumChunk) {
     const Index last = k < first + kSumChunk ? k : first + kSumChunk;
     V sum[kRows][kCols];
@@ -46,9 +46,13 @@ void product(Index k, const T* a, Index a_stride, const T* b, Index b_stride,
     FASTBP_UNROLL
     for (int r = 0; r < kRows; ++r) {
       FASTBP_UNROLL
-      for (int c = 0; c < kCols; ++c) {
-        T* out = tile + (r * kCols + c) * V::kLanes;
-        (first == 0 ? sum[r][c] : V::load(out) + sum[r][c]).store(out);
+      for (int c = 0; c < kTileCols; ++c) {
+        T* out = tile + (r * kTileCols + c) * V::kLanes;
+        if (c >= kCols) {
+          V(0).store(out);
+        } else {
+          (first == 0 ? sum[r][c] : V::load(out) + sum[r][c]).store(out);
+        }
       }
     }
   }
@@ -57,19 +61,23 @@ void product(Index k, const T* a, Index a_stride, const T* b, Index b_stride,
 template <class T>
 using Product = void (*)(Index, const T*, Index, const T*, Index, Index, T*);
 
-// The micro-kernels by number of panels and of rows.
+// The micro-kernels by number of panels (0: half a panel) and of rows.
 template <class T, bool kTransposed>
 struct Products {
-  Product<T> of[kTilePanels][kTileRows];
+  Product<T> of[1 + kTilePanels][kTileRows];
 };
 
 template <class T, bool kTransposed, int... kRows>
 constexpr Products<T, kTransposed> make_products(std::integer_sequence<int, kRows...>) {
+  using Half = HalfVec<T>;
+  constexpr int kHalf = static_cast<int>(kPanel<T>) / 2 / Half::kLanes;
   if constexpr (kTilePanels == 1) {
-    return {{{product<T, kTransposed, 1, kRows + 1>...}}};
+    return {{{product<T, Half, kTransposed, kHalf, kRows + 1>...},
+             {product<T, Vec<T>, kTransposed, kVecs<T>, kRows + 1>...}}};
   } else {
-    return {{{product<T, kTransposed, 1, kRows + 1>...},
-             {product<T, kTransposed, kTilePanels, kRows + 1>...}}};
+    return {{{product<T, Half, kTransposed, kHalf, kRows + 1>...},
+             {product<T, Vec<T>, kTransposed, kVecs<T>, kRows + 1>...},
+             {product<T, Vec<T>, kTransposed, kTilePanels * kVecs<T>, kRows + 1>...}}};
   }
 }
 
@@ -87,11 +95,17 @@ void for_row_tiles(Index n, F f) {
   }
 }
 
-// Likewise panels: f(first, n_panels).
-template <class F>
-void for_panel_tiles(Index n, F f) {
-  for (Index p = 0; p < n; p += kTilePanels) {
-    f(p, static_cast<int>(n - p < kTilePanels ? n - p : kTilePanels));
+// Likewise panels: f(first, n_panels, products), with the micro-kernels of that width.
+// A half panel is a tile of its own.
+template <class T, bool kTransposed, class F>
+void for_panel_tiles(Index n, bool is_half_panel, F f) {
+  const Index n_whole = is_half_panel ? n - 1 : n;
+  for (Index p = 0; p < n;) {
+    const bool is_half = p >= n_whole;
+    const Index left = (is_half ? n : n_whole) - p;
+    const int width = static_cast<int>(left < kTilePanels ? left : kTilePanels);
+    f(p, width, kProducts<T, kTransposed>.of[is_half ? 0 : width]);
+    p += width;
   }
 }
 
@@ -133,25 +147,19 @@ template <class T>
 void forward(const Forward<T>& f) {
   alignas(kCacheLine) T tile[kTileSize<T>];
   const Index panel_size = f.n_in * kPanel<T>;
-  for_panel_tiles(f.n_panels, [&](Index panel, int n_panels) {
-    for_row_tiles(f.n_rows, [&](Index row, int n_rows) {
-      kProducts<T, false>.of[n_panels - 1][n_rows - 1](
-          f.n_in, f.x + row * f.x_stride, f.x_stride, f.weights + panel * panel_size,
-          kPanel<T>, panel_size, tile);
-      finish_forward(f, tile, row, n_rows, panel, n_panels);
-    });
-  });
+  for_panel_tiles<T, false>(f.n_panels, f.is_half_panel,
+                            [&](Index panel, int n_panels, const Product<T>* products) {
+                              for_row_tiles(f.n_rows, [&](Index row, int n_rows) {
+                                products[n_rows - 1](f.n_in, f.x + row * f.x_stride,
+                                                     f.x_stride,
+                                                     f.weights + panel * panel_size,
+                                                     kPanel<T>, panel_size, tile);
+                                finish_forward(f, tile, row, n_rows, panel, n_panels);
+                              });
+                            });
 }
 
-// The product is in y already.
-template <class T>
-void activate(const Forward<T>& f) {
-  for (Index r = 0; r < f.n_rows; ++r) {
-    finish_forward(f, f.y + r * f.y_stride, r, 1, 0, static_cast<int>(f.n_panels));
-  }
-}
-
-// Epilogue of the backward pass, likewise.
+// Epilogue of the backward pass for the tile at (row, panel).
 template <class T>
 void finish_backward(const Backward<T>& b, const T* tile, Index row, int n_rows,
                      Index panel, int n_panels) {
@@ -169,6 +177,14 @@ void finish_backward(const Backward<T>& b, const T* tile, Index row, int n_rows,
   });
 }
 
+// The product is in y already.
+template <class T>
+void activate(const Forward<T>& f) {
+  for (Index r = 0; r < f.n_rows; ++r) {
+    finish_forward(f, f.y + r * f.y_stride, r, 1, 0, static_cast<int>(f.n_panels));
+  }
+}
+
 // The product is in dx already.
 template <class T>
 void chain(const Backward<T>& b) {
@@ -181,29 +197,34 @@ template <class T>
 void backward(const Backward<T>& b) {
   alignas(kCacheLine) T tile[kTileSize<T>];
   const Index panel_size = b.mirror_rows * kPanel<T>;
-  for_panel_tiles(b.n_panels, [&](Index panel, int n_panels) {
-    for_row_tiles(b.n_rows, [&](Index row, int n_rows) {
-      kProducts<T, false>.of[n_panels - 1][n_rows - 1](
-          b.n_out, b.dz + row * b.dz_stride, b.dz_stride, b.mirror + panel * panel_size,
-          kPanel<T>, panel_size, tile);
-      finish_backward(b, tile, row, n_rows, panel, n_panels);
-    });
-  });
+  for_panel_tiles<T, false>(b.n_panels, b.is_half_panel,
+                            [&](Index panel, int n_panels, const Product<T>* products) {
+                              for_row_tiles(b.n_rows, [&](Index row, int n_rows) {
+                                products[n_rows - 1](b.n_out, b.dz + row * b.dz_stride,
+                                                     b.dz_stride,
+                                                     b.mirror + panel * panel_size,
+                                                     kPanel<T>, panel_size, tile);
+                                finish_backward(b, tile, row, n_rows, panel, n_panels);
+                              });
+                            });
 }
 
-// The tiles of a gradient, one after the other: use(tile, first row, n_rows, panel,
+// The tiles of a gradient, one after the other: soon(first row, n_rows, panel,
+// n_panels) before a tile is computed, then use(tile, first row, n_rows, panel,
 // n_panels).
-template <class T, class Use>
-void for_gradient_tiles(const GradientTile<T>& g, Use use) {
+template <class T, class Soon, class Use>
+void for_gradient_tiles(const GradientTile<T>& g, Soon soon, Use use) {
   alignas(kCacheLine) T tile[kTileSize<T>];
-  for_panel_tiles(g.n_panels, [&](Index panel, int n_panels) {
-    for_row_tiles(g.n_in, [&](Index row, int n_rows) {
-      kProducts<T, true>.of[n_panels - 1][n_rows - 1](g.n_batch, g.x + row, g.x_stride,
-                                                      g.dz + panel * kPanel<T>,
-                                                      g.dz_stride, kPanel<T>, tile);
-      use(tile, row, n_rows, panel, n_panels);
-    });
-  });
+  for_panel_tiles<T, true>(g.n_panels, g.is_half_panel,
+                           [&](Index panel, int n_panels, const Product<T>* products) {
+                             for_row_tiles(g.n_in, [&](Index row, int n_rows) {
+                               soon(row, n_rows, panel, n_panels);
+                               products[n_rows - 1](g.n_batch, g.x + row, g.x_stride,
+                                                    g.dz + panel * kPanel<T>,
+                                                    g.dz_stride, kPanel<T>, tile);
+                               use(tile, row, n_rows, panel, n_panels);
+                             });
+                           });
 }
 
 }  // namespace

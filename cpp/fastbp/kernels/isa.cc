@@ -15,6 +15,7 @@
 
 // Each builds on those above it.
 // clang-format off
+#include "fastbp/base/prefetch.h"
 #include "fastbp/kernels/kernels.h"
 #include FASTBP_SIMD_HEADER
 #include "fastbp/kernels/math-inl.h"

@@ -22,6 +22,12 @@ namespace fastbp {
 template <class T>
 inline constexpr Index kPanel = kCacheLine / static_cast<Index>(sizeof(T));
 
+// Whether n columns leave the second half of their last panel empty.
+template <class T>
+constexpr bool has_half_panel(Index n) {
+  return n % kPanel<T> > 0 && n % kPanel<T> <= kPanel<T> / 2;
+}
+
 // Long sums lose digits (error ~ length), and operands of this many rows stay in cache.
 inline constexpr Index kSumChunk = 512;
 
@@ -44,6 +50,8 @@ struct Forward {
   T slope;  // of leaky relu for negative arguments
   T* y;     // (n_rows, n_panels * kPanel)
   Index y_stride;
+  bool is_half_panel = false;  // there is only padding in the second half of the last
+                               // panel, whose products are then not computed
   // Sparse rows and `activate` take weights in other layouts too: element (i, j) at
   // j / kPanel * panel_size + i * row_stride + j % kPanel.
   Index panel_size = n_in * kPanel<T>;
@@ -81,6 +89,7 @@ struct Backward {
   Index x_stride;
   T* dx;  // like x
   Index dx_stride;
+  bool is_half_panel = false;  // as in Forward
 };
 
 // A tile of a weight gradient, x^T dz: n_in rows of n_panels panels, summed over
@@ -94,6 +103,7 @@ struct GradientTile {
   Index dz_stride;
   Index panel_size;  // elements from a panel to the next in the arrays that the tile
                      // goes to
+  bool is_half_panel = false;  // as in Forward
 };
 
 // The same for sparse x: columns first_in .. first_in + n_in - 1; n_in <=

@@ -34,6 +34,9 @@ struct Vec<double> {
   void store(double* p) const { _mm256_storeu_pd(p, v); }
 };
 
+template <class T>
+using HalfVec = Vec<T>;  // half a panel is a whole number of these
+
 using F = Vec<float>;
 using D = Vec<double>;
 

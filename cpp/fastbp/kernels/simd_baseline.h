@@ -43,6 +43,9 @@ struct Vec {
 };
 
 template <class T>
+using HalfVec = Vec<T>;  // half a panel is a whole number of these
+
+template <class T>
 struct Mask {
   bool v[Vec<T>::kLanes];
 };

@@ -37,6 +37,9 @@ struct Vec<double> {
   void store(double* p) const { vst1q_f64(p, v); }
 };
 
+template <class T>
+using HalfVec = Vec<T>;  // half a panel is a whole number of these
+
 using F = Vec<float>;
 using D = Vec<double>;
 

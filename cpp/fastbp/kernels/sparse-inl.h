@@ -4,6 +4,10 @@
 namespace fastbp {
 namespace {
 
+// The rows of the weights that the non-zeros pick are far apart: they are asked for
+// this many non-zeros ahead.
+constexpr Index kEntriesAhead = 16;
+
 // One row, kPanels panels: the sums stay in registers while the non-zeros pass.
 template <class T, int kPanels>
 void sparse_row_product(const Entry<T>* entry, const Entry<T>* end, const T* weights,
@@ -15,6 +19,10 @@ void sparse_row_product(const Entry<T>* entry, const Entry<T>* end, const T* wei
   FASTBP_UNROLL
   for (int c = 0; c < kCols; ++c) sum[c] = V(0);
   for (; entry != end; ++entry) {
+    if (end - entry > kEntriesAhead) {
+      const T* soon = weights + entry[kEntriesAhead].col * row_stride;
+      for (int p = 0; p < kPanels; ++p) prefetch(soon + p * panel_size, kCacheLine);
+    }
     const T* row = weights + entry->col * row_stride;
     const V x(entry->value);
     FASTBP_UNROLL
@@ -46,22 +54,21 @@ void sparse_forward(const Forward<T>& f, const SparseRows<T>& x) {
   }
 }
 
-// First entry of a row whose column is not less than col.
+// First entry of a row whose column is not less than col. Every step halves the range
+// whatever it finds, so that there is no branch to mispredict.
 template <class T>
 const Entry<T>* lower_bound(const Entry<T>* first, const Entry<T>* end, Index col) {
-  while (first != end) {
-    const Entry<T>* middle = first + (end - first) / 2;
-    if (middle->col < col) {
-      first = middle + 1;
-    } else {
-      end = middle;
-    }
+  Index n = end - first;
+  while (n > 0) {
+    const Index half = (n + 1) / 2;
+    first = first[half - 1].col < col ? first + half : first;
+    n -= half;
   }
   return first;
 }
 
-template <class T, class Use>
-void for_gradient_tiles(const SparseGradientTile<T>& g, Use use) {
+template <class T, class Soon, class Use>
+void for_gradient_tiles(const SparseGradientTile<T>& g, Soon, Use use) {
   using V = Vec<T>;
   alignas(kCacheLine) T tile[kSparseTileRows * kMaxTilePanels * kPanel<T>];
   const Index width = g.n_panels * kPanel<T>;

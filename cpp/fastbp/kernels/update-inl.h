@@ -73,8 +73,8 @@ Index row_stride(const Tile& g) {
 }
 
 // A tile that is summed already, row by row.
-template <class T, class Use>
-void for_gradient_tiles(const SummedTile<T>& g, Use use) {
+template <class T, class Soon, class Use>
+void for_gradient_tiles(const SummedTile<T>& g, Soon, Use use) {
   for (Index i = 0; i < g.n_in; ++i) {
     use(g.gradient + i * g.gradient_stride, i, 1, Index{0},
         static_cast<int>(g.n_panels));
@@ -85,7 +85,8 @@ template <class T, class Tile>
 void store_gradient(const Tile& g, T* out, bool add) {
   using V = Vec<T>;
   for_gradient_tiles(
-      g, [&](const T* tile, Index row, int n_rows, Index panel, int n_panels) {
+      g, [](Index, int, Index, int) {},
+      [&](const T* tile, Index row, int n_rows, Index panel, int n_panels) {
         T* to = out + panel * g.panel_size + row * row_stride(g);
         for_tile_vectors<T>(n_rows, n_panels, g.panel_size, row_stride(g),
                             [&](Index i, Index at) {
@@ -102,8 +103,19 @@ double update(const Tile& g, const Update<T>& u, const Parameters<T>& parameters
   // Squared weights, by panel and lane in the order of rows: the same on all
   // instruction sets.
   alignas(kCacheLine) T squares[kMaxTilePanels * kPanel<T>] = {};
+  // The parameters arrive while the product is computed.
+  const auto prefetch_tile = [&](Index row, int n_rows, Index panel, int n_panels) {
+    const Index n_bytes = n_rows * kCacheLine;
+    for (int p = 0; p < n_panels; ++p) {
+      const Index at = (panel + p) * g.panel_size + row * kPanel<T>;
+      prefetch(parameters.weights + at, n_bytes);
+      if (u.rule != Rule::kSgd) prefetch(parameters.moment_1 + at, n_bytes);
+      if (u.rule == Rule::kAdam) prefetch(parameters.moment_2 + at, n_bytes);
+    }
+  };
   for_gradient_tiles(
-      g, [&](const T* tile, Index row, int n_rows, Index panel, int n_panels) {
+      g, prefetch_tile,
+      [&](const T* tile, Index row, int n_rows, Index panel, int n_panels) {
         const Index first = panel * g.panel_size + row * row_stride(g);
         with_rule<T>(u, [&](auto step) {
           for (int p = 0; p < n_panels; ++p) {
@@ -126,10 +138,12 @@ double update(const Tile& g, const Update<T>& u, const Parameters<T>& parameters
           }
         });
       });
-  double sum = 0;
-  for (Index i = 0; i < g.n_panels * kPanel<T>; ++i)
-    sum += static_cast<double>(squares[i]);
-  return sum;
+  if (u.penalty == 0) return 0;
+  double sum[4] = {};  // independent additions, in the same order everywhere
+  for (Index i = 0; i < g.n_panels * kPanel<T>; i += 4) {
+    for (int j = 0; j < 4; ++j) sum[j] += static_cast<double>(squares[i + j]);
+  }
+  return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
 template <class T>

@@ -16,7 +16,9 @@ template <class Tile, class Use>
 void for_strips(const Tile& t, const Use& use) {
   const Index end = t.panel + t.n_panels;
   for (Index panel = t.panel; panel < end; panel += kMaxTilePanels) {
-    use(Tile{t.first_in, t.n_in, panel, std::min(kMaxTilePanels, end - panel)});
+    const Index n_panels = std::min(kMaxTilePanels, end - panel);
+    use(Tile{t.first_in, t.n_in, panel, n_panels,
+             t.is_half_panel && panel + n_panels == end});
   }
 }
 

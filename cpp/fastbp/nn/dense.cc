@@ -6,8 +6,8 @@
 namespace fastbp {
 namespace {
 
-// Height of a parameter tile: a multiple of the panel width (blocks of the mirror are
-// whole) and of the micro-kernels' heights (8 x 14 rows, 18 x 6 and a bit).
+// Greatest height of a parameter tile: a multiple of the panel width (blocks of the
+// mirror are whole) and of the micro-kernels' heights (8 x 14 rows, 18 x 6 and a bit).
 constexpr Index kTileHeight = 112;
 
 template <class T>
@@ -42,6 +42,7 @@ Dense<T>::Dense(const Kernels<T>& kernels, Index n_in, Index n_out,
       n_in_(n_in),
       n_out_(n_out),
       n_panels_(ceil_div(n_out, kPanel<T>)),
+      tile_height_(round_up(ceil_div(n_in, ceil_div(n_in, kTileHeight)), kPanel<T>)),
       activation_(activation),
       offset_(offset) {}
 
@@ -58,6 +59,7 @@ Forward<T> Dense<T>::forward_block(const Input<T>& x, MatrixView<T> y) const {
           activation_.slope,
           y.data,
           y.stride,
+          has_half_panel<T>(n_out_),
           layout_.panel_size,
           layout_.row_stride};
 }
@@ -66,11 +68,20 @@ template <class T>
 Backward<T> Dense<T>::backward_block(MatrixView<const T> dz, MatrixView<const T> x,
                                      OutputActivation<T> below,
                                      MatrixView<T> dx) const {
-  return {dz.rows,      n_out_,     ceil_div(n_in_, kPanel<T>),
-          dz.data,      dz.stride,  mirror_.data(),
-          mirror_rows_, below.kind, below.slope,
-          x.data,       x.stride,   dx.data,
-          dx.stride};
+  return {dz.rows,
+          n_out_,
+          ceil_div(n_in_, kPanel<T>),
+          dz.data,
+          dz.stride,
+          mirror_.data(),
+          mirror_rows_,
+          below.kind,
+          below.slope,
+          x.data,
+          x.stride,
+          dx.data,
+          dx.stride,
+          has_half_panel<T>(n_in_)};
 }
 
 template <class T>
@@ -87,13 +98,6 @@ template <class T>
 void Dense<T>::backward(MatrixView<const T> dz, MatrixView<const T> x,
                         OutputActivation<T> below, MatrixView<T> dx) const {
   kernels_.backward(backward_block(dz, x, below, dx));
-}
-
-template <class T>
-Index Dense<T>::tile_height(bool sparse_input) const {
-  if (sparse_input) return kSparseTileRows;
-  const Index n_pieces = ceil_div(n_in_, kTileHeight);
-  return round_up(ceil_div(n_in_, n_pieces), kPanel<T>);
 }
 
 template <class T>
@@ -116,17 +120,19 @@ typename Dense<T>::Tile Dense<T>::tile_of(Index i, Index height, Index n_panels)
   const Index n_high = ceil_div(n_in_, height);
   const Index first_in = i % n_high * height;
   const Index panel = i / n_high * n_panels;
-  return {first_in, std::min(height, n_in_ - first_in), panel,
-          std::min(n_panels, n_panels_ - panel)};
+  const Index n_taken = std::min(n_panels, n_panels_ - panel);
+  return {first_in, std::min(height, n_in_ - first_in), panel, n_taken,
+          panel + n_taken == n_panels_ && has_half_panel<T>(n_out_)};
 }
 
 template <class T>
 GradientTile<T> Dense<T>::gradient_tile(const Tile& t, MatrixView<const T> x,
                                         MatrixView<const T> dz) const {
-  return {dz.rows,    t.n_in,
-          t.n_panels, x.data + t.first_in,
-          x.stride,   dz.data + t.panel * kPanel<T>,
-          dz.stride,  layout_.panel_size};
+  return {dz.rows,        t.n_in,
+          t.n_panels,     x.data + t.first_in,
+          x.stride,       dz.data + t.panel * kPanel<T>,
+          dz.stride,      layout_.panel_size,
+          t.is_half_panel};
 }
 
 template <class T>
@@ -146,8 +152,9 @@ SparseGradientTile<T> Dense<T>::sparse_gradient_tile(const Tile& t,
 
 template <class T>
 GradientTile<T> Dense<T>::bias_tile(const Tile& t, MatrixView<const T> dz) const {
-  return {dz.rows,   1,        t.n_panels, &kOne<T>, 0, dz.data + t.panel * kPanel<T>,
-          dz.stride, kPanel<T>};
+  return {dz.rows,   1,         t.n_panels,
+          &kOne<T>,  0,         dz.data + t.panel * kPanel<T>,
+          dz.stride, kPanel<T>, t.is_half_panel};
 }
 
 template <class T>
@@ -210,7 +217,7 @@ void Dense<T>::refresh_mirror(const Tile& t) {
 
 template <class T>
 void Dense<T>::refresh() {
-  refresh_mirror({0, n_in_, 0, n_panels_});
+  refresh_mirror({0, n_in_, 0, n_panels_, false});
 }
 
 template <class T>

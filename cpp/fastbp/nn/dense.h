@@ -48,6 +48,7 @@ class Dense : public Layer<T> {
   // Rows first_in .. first_in + n_in of the panels from `panel`.
   struct Tile {
     Index first_in, n_in, panel, n_panels;
+    bool is_half_panel;
   };
 
   // W in another layout, and no mirror of it.
@@ -83,7 +84,9 @@ class Dense : public Layer<T> {
   T* parameters_;
 
  private:
-  Index tile_height(bool sparse_input) const;
+  Index tile_height(bool sparse_input) const {
+    return sparse_input ? kSparseTileRows : tile_height_;
+  }
   Tile tile(Index i, bool sparse_input) const;
   GradientTile<T> gradient_tile(const Tile& t, MatrixView<const T> x,
                                 MatrixView<const T> dz) const;
@@ -95,6 +98,7 @@ class Dense : public Layer<T> {
   Index n_in_;
   Index n_out_;
   Index n_panels_;
+  Index tile_height_;
   OutputActivation<T> activation_;
   Index offset_;
   // Transposed weights, (n_out, n_in) in panels of n_in: the operand of the backward

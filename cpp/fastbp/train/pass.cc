@@ -109,6 +109,16 @@ void Pass<T>::row_task(Index batch, Index first, Index n, T* losses) {
   batch_.backward(network_, first, n);
 }
 
+template <class T>
+void Pass<T>::prefetch_rows(Index batch, Index i, Index n) const {
+  if (batch >= n_batches_) return;
+  const Index first = first_row(batch) + n_rows(batch) * i / n;
+  const Index last = first_row(batch) + n_rows(batch) * (i + 1) / n;
+  for (Index taken = first; taken < last; ++taken) {
+    samples_.x.prefetch(samples_.row(taken));
+  }
+}
+
 template int threads_for_step(const Network<float>&, Index, double, int);
 template int threads_for_step(const Network<double>&, Index, double, int);
 template class Pass<float>;

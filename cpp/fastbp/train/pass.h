@@ -47,10 +47,11 @@ class Pass {
   // Checks the targets and reserves all memory.
   Pass(Network<T>& network, const Samples<T>& samples, Index batch_size);
 
-  // task(step, layer, tile, x, dz) -> double for every tile. Batches whose weights are
-  // all zero are skipped. False if poll stopped it.
-  template <class TileTask>
-  bool run(int n_threads, const Poll& poll, const TileTask& task,
+  // begin(step) returns, for each member of the team, the task for the tiles of a step:
+  // task(layer, tile, x, dz) -> double. Batches whose weights are all zero are skipped.
+  // False if poll stopped it.
+  template <class Begin>
+  bool run(int n_threads, const Poll& poll, const Begin& begin,
            const OnBatch& on_batch);
 
  private:
@@ -59,6 +60,8 @@ class Pass {
     return std::min(batch_size_, samples_.n_rows - first_row(batch));
   }
   void row_task(Index batch, Index first, Index n, T* losses);
+  // Part i of n of the rows of a batch, while there is other work to do.
+  void prefetch_rows(Index batch, Index i, Index n) const;
 
   Network<T>& network_;
   Samples<T> samples_;
@@ -78,8 +81,8 @@ class Pass {
 };
 
 template <class T>
-template <class TileTask>
-bool Pass<T>::run(int n_threads, const Poll& poll, const TileTask& task,
+template <class Begin>
+bool Pass<T>::run(int n_threads, const Poll& poll, const Begin& begin,
                   const OnBatch& on_batch) {
   return run_team(n_threads, poll, [&](Member& member) {
     Index number = 0;
@@ -107,12 +110,14 @@ bool Pass<T>::run(int n_threads, const Poll& poll, const TileTask& task,
       });
       if (!go_on) return;
 
+      const auto task = begin(step);
       const Index n_tiles = first_tile_.back();
       const bool done = member.for_each(n_tiles, [&](Index i) {
+        prefetch_rows(b + 1, i, n_tiles);
         const auto above = std::upper_bound(first_tile_.begin(), first_tile_.end(), i);
         const Index l = above - first_tile_.begin() - 1;
         tile_sums_[i] =
-            task(step, network_.layer(l), i - first_tile_[static_cast<std::size_t>(l)],
+            task(network_.layer(l), i - first_tile_[static_cast<std::size_t>(l)],
                  batch_.input(l, step.n_rows), batch_.gradient(l, 0, step.n_rows));
       });
       if (!done) return;

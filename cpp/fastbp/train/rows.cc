@@ -6,6 +6,8 @@
 #include <cstring>
 #include <tuple>
 
+#include "fastbp/base/prefetch.h"
+
 namespace fastbp {
 namespace {
 
@@ -66,6 +68,10 @@ decltype(auto) with_element(Element element, Use use) {
       break;
   }
   return use(double{});
+}
+
+Index size_of(Element element) {
+  return with_element(element, [](auto source) { return Index{sizeof(source)}; });
 }
 
 // Arrays need not be aligned.
@@ -164,6 +170,21 @@ void Rows::gather(Index row, Entry<T>* out) const {
     return std::tie(a.col, a.value) < std::tie(b.col, b.value);
   };
   if (!std::is_sorted(out, out + n, before)) std::sort(out, out + n, before);
+}
+
+void Rows::prefetch(Index row) const {
+  const Index size = size_of(is_sparse_ ? csr_.element : dense_.element);
+  if (!is_sparse_) {
+    // The elements of a row that lie apart are asked for all at once anyway.
+    if (dense_.col_stride == size) {
+      fastbp::prefetch(dense_.data + row * dense_.row_stride, n_cols_ * size);
+    }
+    return;
+  }
+  const Index first = read_index(csr_.indptr, csr_.indptr_element, row);
+  const Index index_size = size_of(csr_.index_element);
+  fastbp::prefetch(csr_.indices + first * index_size, count(row) * index_size);
+  fastbp::prefetch(csr_.data + first * size, count(row) * size);
 }
 
 template void Rows::gather(Index, float*) const;

@@ -67,6 +67,9 @@ class Rows {
   template <class T>
   void gather(Index row, Entry<T>* out) const;
 
+  // A row that will be gathered soon.
+  void prefetch(Index row) const;
+
  private:
   Index n_rows_;
   Index n_cols_;

@@ -38,11 +38,13 @@ double Trainer<T>::run_epoch(const Samples<T>& samples, Index batch_size, double
   const Index t = state_.t;
   double sum = 0;
   Index n_steps = 0;
-  const auto step_on_tile = [&](const auto& step, Layer<T>& layer, Index tile,
-                                const Input<T>& x, MatrixView<const T> dz) {
+  const auto begin = [&](const auto& step) {
     const auto update =
         update_for_step<T>(settings_, t + step.number + 1, rate, penalty, step.weight);
-    return layer.update(tile, x, dz, update, state);
+    return [update, &state](Layer<T>& layer, Index tile, const Input<T>& x,
+                            MatrixView<const T> dz) {
+      return layer.update(tile, x, dz, update, state);
+    };
   };
   const auto on_batch = [&](const auto& step, double loss_sum, double squares) {
     const double loss =
@@ -51,7 +53,7 @@ double Trainer<T>::run_epoch(const Samples<T>& samples, Index batch_size, double
     ++n_steps;
   };
   try {
-    *finished = pass.run(n_threads, poll, step_on_tile, on_batch);
+    *finished = pass.run(n_threads, poll, begin, on_batch);
   } catch (...) {
     restore();
     throw;
