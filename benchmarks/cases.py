@@ -6,7 +6,7 @@ A job is only a description. ``data.py`` makes its arrays, ``peers.py`` trains i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Literal
 
 __all__ = ["JOBS", "Job"]
@@ -71,7 +71,11 @@ class Job:
     @property
     def title(self) -> str:
         """One line for tables: rows; units; batch; solver, dtype."""
-        layers = "-".join(map(str, self.units))
+        runs = [(units, len(list(run))) for units, run in groupby(self.units)]
+        layers = "-".join(
+            f"{n} x {units}" if n > 3 else "-".join([str(units)] * n)
+            for units, n in runs
+        )
         kind = f"{self.solver} {self.dtype}" + (" CSR" if self.sparse else "")
         return f"{self.n_samples}; {layers}; batch {self.batch_size}; {kind}"
 

@@ -1,6 +1,8 @@
 """The benchmark suite: its jobs, its judgement, and a small run of the real thing."""
 
+import functools
 import gzip
+import importlib.util
 import json
 import os
 import subprocess
@@ -11,16 +13,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from sklearn.metrics import log_loss, mean_squared_error
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from benchmarks import data, peers, report
-from benchmarks.__main__ import main
+from benchmarks import data, memory, peers, plots, report, scaling, training
+from benchmarks.blas import Blas
 from benchmarks.cases import JOBS, Job
+from benchmarks.cli import main
+from benchmarks.losses import training_loss
 from benchmarks.runner import JobResult, Row, judge, run_job
-from benchmarks.workers import training_loss
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def has_matplotlib() -> bool:
+    return importlib.util.find_spec("matplotlib") is not None
 
 
 def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -56,6 +64,11 @@ def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
 )
 def test_job_is_the_one_of_that_name(name: str, title: str) -> None:
     assert JOBS[name].title == title
+
+
+def test_title_of_a_deep_network_is_short() -> None:
+    job = replace(JOBS["digits"], units=(64, *[32] * 9, 10))
+    assert job.title.startswith("1797; 64-9 x 32-10; batch 32")
 
 
 def test_flops_of_an_epoch_count_all_products_but_one() -> None:
@@ -156,7 +169,7 @@ def test_initial_parameters_are_scikit_learns(activation: str) -> None:
 
 
 def test_epoch_orders_are_different_permutations() -> None:
-    orders = peers.epoch_orders(TINY, np.random.RandomState(0))
+    orders = peers.epoch_orders(60, np.random.RandomState(0))
     first, second = next(orders), next(orders)
     assert sorted(first) == sorted(second) == list(range(60))
     assert first.tolist() != second.tolist()
@@ -197,6 +210,89 @@ def test_training_loss_is_the_task_s(
 def test_torch_stands_for_one_and_for_all_threads() -> None:
     names = peers.expand(["fastbp", "torch", "torch-1"])
     assert names == ["fastbp", "torch-1", "torch-all"]
+
+
+def test_all_peers_have_a_library() -> None:
+    libraries = {peers.library(name) for name in peers.expand(["all"])}
+    ours = {"fastbp", "fastbp-blas"}
+    assert libraries == {*ours, "sklearn", "torch", "torch.compile", "jax"}
+
+
+def test_number_in_the_name_of_a_peer_is_its_threads() -> None:
+    X, y = data.load(replace(TINY, n_samples=1797))
+    peer = peers.make("fastbp-3", TINY, X, y, n_cores=8)
+    assert peer.n_threads == 3
+    assert peers.library("torch-5") == "torch"
+
+
+@pytest.mark.parametrize(("peer", "module"), [("torch-1", "torch"), ("jax", "jax")])
+def test_sparse_job_is_not_for_every_peer(peer: str, module: str) -> None:
+    pytest.importorskip(module)
+    assert "CSR" in str(peers.unsupported(peer, JOBS["sparse"]))
+    assert peers.unsupported(peer, JOBS["digits"]) is None
+
+
+def test_peer_that_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert peers.unsupported("jax", JOBS["digits"]) == "jax is not installed"
+    assert peers.unsupported("sklearn", JOBS["digits"]) is None
+
+
+def loss_after(peer: str, job: Job, X: Any, y: Any) -> float:
+    """Train a job for two epochs in this process and return the loss."""
+    trainer = peers.make(peer, job, X, y, n_cores=1)
+    assert len(trainer.round(1)) == 1
+    return trainer.losses()[1]
+
+
+JOBS_OF_ALL_KINDS = [
+    TINY,  # 60 rows in batches of 8: the last one is shorter
+    replace(TINY, dtype="float64"),
+    replace(TINY, n_samples=64, alpha=1.0),
+    replace(TINY, solver="sgd", learning_rate=0.1, activation="logistic"),
+    replace(TINY, units=(64, 5, 1), task="binary"),
+    replace(TINY, units=(64, 5, 4, 1), task="regression"),
+]
+
+
+@pytest.mark.parametrize(
+    ("peer", "module"),
+    [("fastbp", "fastbp"), ("torch-1", "torch"), ("jax", "jax")],
+)
+@pytest.mark.parametrize("job", JOBS_OF_ALL_KINDS, ids=lambda job: job.title)
+def test_peer_trains_as_scikit_learn_does(peer: str, module: str, job: Job) -> None:
+    pytest.importorskip(module)
+    rng = np.random.default_rng(0)
+    X = rng.random((job.n_samples, 64)).astype(job.dtype)
+    y = rng.integers(2 if job.task == "binary" else 10, size=job.n_samples)
+    y = y.astype(job.dtype) if job.task == "regression" else y
+    expected = loss_after("sklearn-1", job, X, y)
+    # torch's penalty of the shorter last batch is that of a full one, and its Adam has
+    # another epsilon; the others differ by rounding.
+    tolerance = 1e-3 if peer == "torch-1" else 1e-5
+    assert loss_after(peer, job, X, y) == pytest.approx(expected, rel=tolerance)
+
+
+def test_compiled_torch_trains_as_eager_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    # The graph is traced as ever, but not translated to C++, which takes long.
+    traced = functools.partial(torch.compile, backend="eager")
+    monkeypatch.setattr(torch, "compile", traced)
+    X, y = data.load(replace(TINY, n_samples=1797))
+    X, y = X[:60], y[:60]
+    expected = loss_after("torch-1", TINY, X, y)
+    loss = loss_after("torch-compile-1", TINY, X, y)
+    assert loss == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("factor", [0.8, 1.25])
+def test_wrong_learning_rate_is_invalid(factor: float) -> None:
+    job = JOBS["digits"]
+    X, y = data.load(job)
+    wrong = replace(job, learning_rate=factor * job.learning_rate)
+    losses = [loss_after("fastbp", j, X, y) for j in (job, wrong)]
+    reasons = judged(("sklearn", 2.3, losses[0]), ("fastbp", 2.3, losses[1]))
+    assert "differs from sklearn's" in str(reasons["fastbp"])
 
 
 # ---------------------------------------------------------------------- judgement
@@ -243,8 +339,77 @@ def test_invalid_row_has_no_ratio() -> None:
         Row("torch-all", [[0.2]], reason="broken"),
     ]
     result = JobResult(JOBS["digits"], 1, rows)
-    document = report.job_document(result)
+    document = training.job_document(result)
     assert document["ratios"] == pytest.approx({"sklearn": 4.0, "torch": 3.0})
+
+
+def test_share_of_peak_is_that_of_as_many_threads() -> None:
+    rows = [
+        Row("fastbp", [[0.1]], 0.1, 2.0, threads=1),
+        Row("sklearn", [[0.1]], 0.1, 2.0, threads=4),
+    ]
+    job = JOBS["digits"]
+    gflops = job.flops_per_epoch / 0.1 / 1e9
+    result = JobResult(job, 1, rows, peaks={1: 2 * gflops, 4: 8 * gflops})
+    document = training.job_document(result)
+    shares = [row["share_of_peak"] for row in document["rows"]]
+    assert shares == pytest.approx([0.5, 0.125])
+
+
+def test_rounding_of_a_far_fallen_loss_is_valid() -> None:
+    # What the job `wide` comes to in float32 by another order of the sums alone.
+    reasons = judged(("fastbp", 2.4, 0.0541), ("sklearn", 2.4, 0.0557))
+    assert reasons["fastbp"] is None
+
+
+def test_peak_of_blas_is_positive() -> None:
+    blas = Blas("float32")
+    assert blas.forward_gflops((8, 4, 2), 1) > 0
+
+
+# ------------------------------------------------------------------- other parts
+
+
+@pytest.mark.parametrize(
+    ("axis", "size", "title"),
+    [
+        ("rows", 300, "300; 64-64-10; batch 256; adam float32"),
+        ("width", 32, "4096; 64-32-32-10; batch 256; adam float32"),
+        ("batch", 8, "16384; 64-64-10; batch 8; adam float32"),
+        ("depth", 2, "10000; 64-64-64-10; batch 256; adam float32"),
+        ("threads", 2, JOBS["tabular"].title),
+    ],
+)
+def test_axis_of_scaling_changes_one_thing(axis: str, size: int, title: str) -> None:
+    assert scaling.AXES[axis].job(size).title == title
+
+
+def test_threads_are_scaled_by_peers_of_so_many_threads() -> None:
+    given = ["fastbp", "torch", "jax"]  # JAX cannot be told
+    assert scaling.peers_of("threads", 3, given) == ["fastbp-3", "torch-3"]
+    names = ["fastbp", "torch-1", "torch-all", "jax"]
+    assert scaling.peers_of("rows", 3, given) == names
+
+
+def test_slope_is_the_exponent() -> None:
+    sizes = [10.0, 100.0, 1000.0]
+    assert scaling.slope(sizes, [3 * n**2 for n in sizes]) == pytest.approx(2)
+    assert scaling.slope([10.0], [1.0]) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(2.0, "2 s"), (0.0123, "12.3 ms"), (94.2e-6, "94.2 us")]
+)
+def test_duration_has_a_fitting_unit(seconds: float, text: str) -> None:
+    assert report.duration(seconds) == text
+
+
+def test_ratios_are_drawn_as_bars_from_one() -> None:
+    pytest.importorskip("matplotlib")
+    figure = plots.ratio_bars({"digits": {"sklearn": 30.0, "jax": 0.5}, "wide": {}})
+    (axes,) = figure.axes
+    assert [bar.get_y() + bar.get_height() for bar in axes.patches] == [30.0, 0.5]
+    assert axes.get_yscale() == "log"
 
 
 @pytest.mark.slow
@@ -273,9 +438,96 @@ def test_small_run_writes_valid_results(tmp_path: Path) -> None:
         assert row["valid"]
         assert [len(seconds) for seconds in row["rounds"]] == [3, 3]
         assert row["median"] > 0
+        assert 0 < row["share_of_peak"] < 1
     assert job["ratios"]["sklearn"] > 0
     table = (stored / "training.md").read_text(encoding="utf-8")
     assert "| digits | 1797; 64-32-10; batch 32; adam float32 |" in table
+    (stored / "training.md").unlink()
+    main(["--redraw", "--out", str(stored)])
+    assert (stored / "training.md").read_text(encoding="utf-8") == table
+    assert (stored / "training.png").exists() == has_matplotlib()
+
+
+def quick(part: str, out: Path, *arguments: str) -> tuple[dict[str, Any], str]:
+    """Run a part with tiny sizes; return its document and its Markdown."""
+    done = command(part, "--quick", *arguments, "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    document = json.loads((out / f"{part}.json").read_text(encoding="utf-8"))
+    assert document["machine"]["cores"] >= 1
+    assert "fastbp" in document["versions"]
+    return document, (out / f"{part}.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_fit_is_compared_with_the_engine(tmp_path: Path) -> None:
+    document, text = quick("fit", tmp_path)
+    assert document["epochs"] == 2
+    assert [row["validation"] for row in document["rows"]] == [False, True]
+    for row in document["rows"]:
+        (fit,), (engine,) = row["fit_seconds"], row["engine_seconds"]
+        assert row["overhead"] == pytest.approx(fit / engine - 1)
+        assert row["goal"] == 0.10
+    assert "| digits | off |" in text
+
+
+@pytest.mark.slow
+def test_prediction_is_compared_with_blas_and_scikit_learn(tmp_path: Path) -> None:
+    document, text = quick("predict", tmp_path, "--peers", "fastbp")
+    throughput, (latency,) = document["throughput"], document["latency"]
+    for part in (throughput, latency):
+        assert [row["library"] for row in part["rows"]] == ["fastbp", "sklearn"]
+    # 2 x 10000 rows x the weights of 128-256-256-256-10.
+    flops = 2 * 10_000 * (128 * 256 + 2 * 256 * 256 + 256 * 10)
+    row = throughput["rows"][0]
+    assert row["gflops"] == pytest.approx(flops / row["seconds"][0] / 1e9)
+    peak = throughput["peak_gflops"]["forward"]
+    assert row["share_of_forward"] == pytest.approx(row["gflops"] / peak)
+    assert latency["rows"][1]["share_of_sklearn"] == 1
+    assert "| digits | fastbp |" in text
+
+
+@pytest.mark.slow
+def test_scaling_measures_each_size_of_an_axis(tmp_path: Path) -> None:
+    arguments = "--axes rows --peers fastbp".split()
+    document, text = quick("scaling", tmp_path, *arguments)
+    (rows,) = document["axes"].values()
+    assert [point["n_samples"] for point in rows["points"]] == [300, 600]
+    assert rows["slopes"].keys() == {"fastbp"}
+    assert "Slope over all sizes: fastbp" in text
+    assert (tmp_path / "scaling_rows.png").exists() == has_matplotlib()
+
+
+@pytest.mark.slow
+def test_load_measures_slowdown_and_two_fits(tmp_path: Path) -> None:
+    document, text = quick("load", tmp_path, "--peers", "fastbp")
+    (slowdown,), (two_fits,) = document["slowdown"], document["two_fits"]
+    assert slowdown["ratio"] == slowdown["beside"][0] / slowdown["alone"][0]
+    assert two_fits["ratio"] == two_fits["at_once"][0] / two_fits["in_turn"][0]
+    assert "| digits | fastbp |" in text
+
+
+@pytest.mark.slow
+def test_memory_is_measured_for_each_kind_of_data(tmp_path: Path) -> None:
+    pytest.importorskip("resource")
+    document, text = quick("memory", tmp_path, "--peers", "fastbp")
+    assert [row["X"] for row in document["rows"]] == list(memory.KINDS)
+    for row in document["rows"]:
+        assert row["size"] == pytest.approx(10e6, rel=0.02)
+        assert row["peak"] >= row["baseline"] > row["size"]
+    assert "| float32, CSR | fastbp |" in text
+
+
+@pytest.mark.parametrize("kind", memory.KINDS)
+def test_data_of_the_memory_part_is_as_its_name_says(kind: str) -> None:
+    X = memory.KINDS[kind](200_000)
+    assert X.dtype == kind.partition(",")[0]
+    assert sp.issparse(X) == ("CSR" in kind)
+    if sp.issparse(X):
+        assert X.has_canonical_format
+        assert X.indices.dtype == np.int32
+    else:
+        assert X.flags.f_contiguous == ("Fortran" in kind)
+        assert len(np.unique(X[:, 0])) > 1
 
 
 @pytest.mark.slow

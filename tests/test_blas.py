@@ -637,7 +637,6 @@ def test_info_names_the_blas(
 # ---------------------------------------------------------------------- benchmarks
 
 
-@pytest.mark.usefixtures("settings_restored")
 @pytest.mark.parametrize(("peer", "n_fits"), [("fastbp", 0), ("fastbp-blas", 1)])
 def test_benchmark_peer_uses_the_blas(
     peer: str, n_fits: int, monkeypatch: pytest.MonkeyPatch

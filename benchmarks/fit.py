@@ -1,0 +1,158 @@
+"""Part ``fit``: what ``est.fit`` costs beside the bare engine.
+
+The engine, fastbp's C++ core, trains the same epochs of the same network: the losses
+must have the same bits. Everything else that ``fit`` does is the Python layer: checks,
+label encoding, initial weights, the split, shuffles, scores, the best weights so far.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import train_test_split
+
+import fastbp
+
+from . import data
+from .cases import JOBS, Job
+from .engine import Engine
+from .options import Options
+from .peers.base import SEED, epoch_orders, initial_parameters
+from .peers.estimators import FastbpPeer, estimator_name, fit_quietly, settings
+from .report import duration, percent, spread, table
+from .workers import Worker, WorkerFailed
+
+__all__ = ["TITLE", "FitAndEngine", "markdown", "run"]
+
+TITLE = "The cost of the Python layer of fit"
+DEFAULT_JOBS = ["digits", "default", "tabular"]
+EPOCHS = 20
+# The most that the layer may cost, as a share of the engine's time.
+GOALS = {"digits": 0.10}
+OTHER_GOAL = 0.02
+
+
+class FitAndEngine:
+    """One job, trained by ``fit`` and by the engine in turns, in the same process."""
+
+    def __init__(self, job: Job, folder: Path | None, n_epochs: int) -> None:
+        self.job = job
+        self.n_epochs = n_epochs
+        self.X, self.y = data.load(job, folder)
+        self.engine = Engine(job, self.X, self.y)
+
+    def versions(self) -> dict[str, str]:
+        return FastbpPeer(self.job, self.X, self.y, None).versions()
+
+    def round(self, validation: bool) -> tuple[float, float]:
+        """Return the seconds of ``fit`` and those of the engine."""
+        estimator = getattr(fastbp, estimator_name(self.job))(
+            **settings(self.job, self.n_epochs), early_stopping=validation
+        )
+        start = time.perf_counter()
+        fit_quietly(estimator, self.X, self.y)
+        fit_seconds = time.perf_counter() - start
+        engine_seconds, losses = self.engine.train(*self._schedule(validation))
+        if losses != estimator.loss_curve_:
+            raise AssertionError(
+                f"fit and engine differ: {estimator.loss_curve_}, {losses}"
+            )
+        return fit_seconds, engine_seconds
+
+    def _schedule(
+        self, validation: bool
+    ) -> tuple[Any, list[NDArray[np.int64]], NDArray[np.int64] | None]:
+        """Draw initial weights, orders of the rows and the split as ``fit`` does."""
+        rng = np.random.RandomState(SEED)
+        parameters = initial_parameters(self.job, rng)
+        rows, held_out = np.arange(self.job.n_samples), None
+        if validation:
+            stratify = self.y if self.job.task == "binary" else None
+            rows, held_out = train_test_split(
+                rows, random_state=rng, test_size=0.1, stratify=stratify
+            )
+        orders = epoch_orders(len(rows), rng)
+        return parameters, [rows[next(orders)] for _ in range(self.n_epochs)], held_out
+
+
+def run(options: Options) -> dict[str, Any]:
+    """Time both, in turns, without and with validation."""
+    rows, problems, versions = [], [], {}
+    names = options.jobs or (["digits"] if options.quick else DEFAULT_JOBS)
+    n_epochs = options.epochs or (2 if options.quick else EPOCHS)
+    for job in (JOBS[name] for name in names):
+        try:
+            data.require(job, options.folder)
+            arguments = (job, options.folder, n_epochs)
+            with Worker("fastbp", FitAndEngine, *arguments) as worker:
+                worker.ready()
+                versions = worker.call("versions")
+                rows += _rows(job, worker, options)
+        except (data.DataMissing, WorkerFailed) as error:
+            problems.append(f"{job.name}: {error}")
+    return {
+        "versions": versions,
+        "repeats": options.repeats,
+        "epochs": n_epochs,
+        "rows": rows,
+        "problems": problems,
+    }
+
+
+def _rows(job: Job, worker: Worker, options: Options) -> list[dict[str, Any]]:
+    times: dict[bool, list[tuple[float, float]]] = {False: [], True: []}
+    for validation in times:  # not counted: threads start, pages are touched
+        worker.call("round", validation)
+    for turn in range(options.repeats):
+        for validation, rounds in times.items():
+            rounds.append(worker.call("round", validation))
+        options.log(f"{job.name}, round {turn + 1} of {options.repeats}")
+    return [_row(job, validation, rounds) for validation, rounds in times.items()]
+
+
+def _row(
+    job: Job, validation: bool, rounds: list[tuple[float, float]]
+) -> dict[str, Any]:
+    overheads = [fit / engine - 1 for fit, engine in rounds]
+    goal = GOALS.get(job.name, OTHER_GOAL)
+    return {
+        "job": job.name,
+        "validation": validation,
+        "fit_seconds": [fit for fit, _ in rounds],
+        "engine_seconds": [engine for _, engine in rounds],
+        "overhead": statistics.median(overheads),
+        "goal": goal,
+        "met": statistics.median(overheads) <= goal,
+    }
+
+
+def markdown(document: dict[str, Any]) -> list[str]:
+    """Render one table."""
+    header = ["job", "validation", "fit", "spread", "engine", "spread", "overhead"]
+    cells = [
+        [
+            row["job"],
+            "on" if row["validation"] else "off",
+            duration(statistics.median(row["fit_seconds"])),
+            percent(spread(row["fit_seconds"])),
+            duration(statistics.median(row["engine_seconds"])),
+            percent(spread(row["engine_seconds"])),
+            percent(row["overhead"]),
+            f"at most {row['goal']:.0%}: {'met' if row['met'] else 'missed'}",
+        ]
+        for row in document["rows"]
+    ]
+    return [
+        f"`est.fit` with {document['epochs']} epochs beside the C++ core training the",
+        f"same epochs, in turns, {document['repeats']} times; times are medians. The",
+        "overhead is the median over the turns of fit / engine - 1. With validation",
+        "(`early_stopping=True`) both train on nine tenths of the rows, and the engine",
+        "predicts the others after each epoch.",
+        "",
+        *table([*header, "goal"], cells),
+    ]
