@@ -39,7 +39,7 @@ __all__ = [
     "table",
 ]
 
-_ENVIRONMENT = ("FASTBP_ISA", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_ENVIRONMENT = ("FASTBP_ISA", "FASTBP_GEMM", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def machine() -> dict[str, Any]:

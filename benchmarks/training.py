@@ -18,7 +18,8 @@ __all__ = ["TITLE", "figures", "job_document", "markdown", "run"]
 
 TITLE = "Training speed"
 DEFAULT_JOBS = ["digits", "default", "tabular", "wide"]
-DEFAULT_PEERS = ["fastbp", "sklearn", "sklearn-1", "torch", "torch-compile", "jax"]
+DEFAULT_PEERS = ["fastbp", "fastbp-blas", "sklearn", "sklearn-1"]
+DEFAULT_PEERS += ["torch", "torch-compile", "jax"]
 
 
 def run(options: Options) -> dict[str, Any]:

@@ -214,7 +214,8 @@ def test_torch_stands_for_one_and_for_all_threads() -> None:
 
 def test_all_peers_have_a_library() -> None:
     libraries = {peers.library(name) for name in peers.expand(["all"])}
-    assert libraries == {"fastbp", "sklearn", "torch", "torch.compile", "jax"}
+    ours = {"fastbp", "fastbp-blas"}
+    assert libraries == {*ours, "sklearn", "torch", "torch.compile", "jax"}
 
 
 def test_number_in_the_name_of_a_peer_is_its_threads() -> None:

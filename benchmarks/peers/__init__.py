@@ -57,6 +57,8 @@ class _Kind:
 PEERS = {
     "fastbp": _Kind("fastbp", "estimators", "FastbpPeer", None),
     "fastbp-1": _Kind("fastbp", "estimators", "FastbpPeer", 1),
+    "fastbp-blas": _Kind("fastbp-blas", "estimators", "FastbpBlasPeer", None),
+    "fastbp-blas-1": _Kind("fastbp-blas", "estimators", "FastbpBlasPeer", 1),
     "sklearn": _Kind("sklearn", "estimators", "SklearnPeer", None),
     "sklearn-1": _Kind("sklearn", "estimators", "SklearnPeer", 1),
     "torch-1": _Kind("torch", "pytorch", "TorchPeer", 1, "torch", False),

@@ -20,7 +20,14 @@ from ..cases import Job
 from ..losses import Parameters
 from .base import SEED, WARMUP_EPOCHS, Peer
 
-__all__ = ["FastbpPeer", "SklearnPeer", "estimator_name", "fit_quietly", "settings"]
+__all__ = [
+    "FastbpBlasPeer",
+    "FastbpPeer",
+    "SklearnPeer",
+    "estimator_name",
+    "fit_quietly",
+    "settings",
+]
 
 
 def settings(job: Job, n_epochs: int) -> dict[str, Any]:
@@ -86,10 +93,18 @@ class _EstimatorPeer(Peer):
 
 
 class FastbpPeer(_EstimatorPeer):
+    gemm = "builtin"
+
     def make(self, name: str, **settings: Any) -> Any:
         import fastbp
 
         return getattr(fastbp, name)(n_jobs=self.n_threads, **settings)
+
+    def round(self, n_epochs: int) -> list[float]:
+        import fastbp
+
+        with fastbp.config_context(gemm=self.gemm):
+            return super().round(n_epochs)
 
     def threads(self) -> int:
         from .. import engine
@@ -104,6 +119,12 @@ class FastbpPeer(_EstimatorPeer):
         build = _core.build_info()
         how = ", ".join(build[key] for key in ("compiler", "isa_active", "parallel"))
         return {"fastbp": f"{fastbp.__version__} ({how})"}
+
+
+class FastbpBlasPeer(FastbpPeer):
+    """fastbp with its matrix products made by SciPy's BLAS."""
+
+    gemm = "blas"
 
 
 class SklearnPeer(_EstimatorPeer):

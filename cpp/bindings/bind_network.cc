@@ -41,7 +41,8 @@ using Names = std::variant<std::string, std::vector<std::string>>;
 
 std::unique_ptr<NetworkHandle> make_network(
     const std::vector<Index>& n_units, const Names& activation, const std::string& loss,
-    const std::string& dtype, double negative_slope, const std::string& isa) {
+    const std::string& dtype, double negative_slope, const std::string& isa,
+    const BlasHandle* blas) {
   if (!(negative_slope >= 0 && negative_slope < 1)) {
     throw py::value_error("negative_slope must be in [0, 1), got " +
                           std::to_string(negative_slope));
@@ -60,11 +61,13 @@ std::unique_ptr<NetworkHandle> make_network(
       choose<bool>(dtype, "dtype", {{"float32", true}, {"float64", false}});
   auto handle = std::make_unique<NetworkHandle>();
   if (is_float32) {
-    handle->network = std::make_unique<Network<float>>(table, n_units, activations,
-                                                       negative_slope, loss_of(loss));
+    handle->network = std::make_unique<Network<float>>(
+        table, n_units, activations, negative_slope, loss_of(loss),
+        blas != nullptr ? blas->float32 : Blas<float>());
   } else {
-    handle->network = std::make_unique<Network<double>>(table, n_units, activations,
-                                                        negative_slope, loss_of(loss));
+    handle->network = std::make_unique<Network<double>>(
+        table, n_units, activations, negative_slope, loss_of(loss),
+        blas != nullptr ? blas->float64 : Blas<double>());
   }
   return handle;
 }
@@ -110,7 +113,8 @@ void bind_network(py::module_& m) {
   py::class_<NetworkHandle>(m, "Network", py::is_final())
       .def(py::init(&make_network), py::arg("n_units"), py::arg("activation"),
            py::arg("loss"), py::arg("dtype"), py::kw_only(),
-           py::arg("negative_slope") = 0.01, py::arg("isa") = "")
+           py::arg("negative_slope") = 0.01, py::arg("isa") = "",
+           py::arg("blas") = py::none())
       .def_property_readonly("dtype",
                              [](NetworkHandle& h) {
                                return h.network.index() == 0 ? "float32" : "float64";
@@ -119,6 +123,11 @@ void bind_network(py::module_& m) {
           "isa",
           [](NetworkHandle& h) {
             return h.visit([](auto& network) { return network.isa(); });
+          })
+      .def_property_readonly(
+          "uses_blas",
+          [](NetworkHandle& h) {
+            return h.visit([](auto& network) { return network.uses_blas(); });
           })
       .def_property_readonly("n_units",
                              [](NetworkHandle& h) {

@@ -37,6 +37,12 @@ struct NetworkHandle {
   }
 };
 
+// The matrix product of a BLAS in both types.
+struct BlasHandle {
+  Blas<float> float32;
+  Blas<double> float64;
+};
+
 // "float32 array of shape (3, 4)", for messages.
 std::string describe(const py::handle& object);
 
@@ -55,6 +61,7 @@ Poll keyboard_poll();
 
 void check_positive(Index value, const char* name);
 
+void bind_blas(py::module_& m);
 void bind_rows(py::module_& m);
 void bind_network(py::module_& m);
 void bind_trainer(py::module_& m);

@@ -9,9 +9,17 @@ except ImportError as error:  # a source tree without the compiled core, for ins
     ) from error
 
 from ._classifier import MLPClassifier
-from ._config import show_config
+from ._config import config_context, get_config, set_config, show_config
 from ._regressor import MLPRegressor
 
-__all__ = ["MLPClassifier", "MLPRegressor", "__version__", "show_config"]
+__all__ = [
+    "MLPClassifier",
+    "MLPRegressor",
+    "__version__",
+    "config_context",
+    "get_config",
+    "set_config",
+    "show_config",
+]
 
 __version__: str = _core.__version__

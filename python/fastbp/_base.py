@@ -18,7 +18,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from . import _core
+from ._blas import one_blas_thread
 from ._compat import Interval, Options, StrOptions
+from ._config import configured_blas
 from ._data import Samples, check_weights, check_X, mean_inputs, row_parts, rows_of
 from ._lbfgs import Packing, fit_lbfgs, pack
 from ._optimizer import OptimizerState
@@ -295,7 +297,9 @@ class BaseMLP(BaseEstimator, ABC):
         coefs, intercepts = self._parameters(dtype)
         n_units = [len(coefs[0]), *(len(b) for b in intercepts)]
         name: Any = dtype.name
-        network = _core.Network(n_units, self.activation, self._core_loss(), name)
+        network = _core.Network(
+            n_units, self.activation, self._core_loss(), name, blas=configured_blas()
+        )
         network.set_parameters(coefs, intercepts)
         return network
 
@@ -341,9 +345,11 @@ class BaseMLP(BaseEstimator, ABC):
             n_threads = _core.threads_for(
                 network, n_rows, self._n_threads(), n_inputs=n_inputs, training=False
             )
-        parts = [
-            network.predict(rows, raw=raw, n_threads=n_threads) for rows in row_parts(X)
-        ]
+        with one_blas_thread(network):
+            parts = [
+                network.predict(rows, raw=raw, n_threads=n_threads)
+                for rows in row_parts(X)
+            ]
         outputs: NDArray[Any] = parts[0] if len(parts) == 1 else np.concatenate(parts)
         return outputs
 
@@ -362,16 +368,19 @@ class BaseMLP(BaseEstimator, ABC):
         """
         n_units = [X.shape[1], *(len(b) for b in self.intercepts_)]
         loss = self._core_loss()
-        network = _core.Network(n_units, self.activation, loss, "float64")
+        network = _core.Network(
+            n_units, self.activation, loss, "float64", blas=configured_blas()
+        )
         theta = np.ascontiguousarray(packed_coef_inter, dtype=np.float64)
         network.set_parameters(*Packing(n_units).unpack(theta))
         if loss == "softmax_cross_entropy":
             y = np.argmax(y, axis=1)
         else:
             y = np.require(y, np.float64, ["C", "A"]).reshape(len(y), -1)
-        value, coef_grads, intercept_grads = network.loss_and_gradients(
-            rows_of(X), y, sample_weight, alpha=self.alpha
-        )
+        with one_blas_thread(network):
+            value, coef_grads, intercept_grads = network.loss_and_gradients(
+                rows_of(X), y, sample_weight, alpha=self.alpha
+            )
         return value, pack(coef_grads + intercept_grads)
 
     # Scikit-learn's protocols.

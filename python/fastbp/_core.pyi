@@ -35,6 +35,19 @@ class Rows:
     def n_cols(self) -> int: ...
 
 @final
+class Blas:
+    """The matrix product of a BLAS, as pointers to its sgemm and dgemm.
+
+    Takes capsules whose names are the C signatures, as in
+    ``scipy.linalg.cython_blas.__pyx_capi__``; others raise ValueError.
+    """
+
+    def __init__(self, sgemm: object, dgemm: object) -> None: ...
+    @property
+    def integer_bits(self) -> int:
+        """Width of its integers: 32 or 64."""
+
+@final
 class Network:
     """A stack of dense layers and the loss at its end, in one floating-point type."""
 
@@ -47,11 +60,14 @@ class Network:
         *,
         negative_slope: float = 0.01,
         isa: Isa = "",
+        blas: Blas | None = None,
     ) -> None: ...
     @property
     def dtype(self) -> str: ...
     @property
     def isa(self) -> str: ...
+    @property
+    def uses_blas(self) -> bool: ...
     @property
     def n_units(self) -> list[int]: ...
     def set_parameters(

@@ -10,6 +10,7 @@ import scipy.optimize
 from numpy.typing import NDArray
 
 from . import _core
+from ._blas import one_blas_thread
 from ._compat import check_optimize_result
 from ._data import Samples, mean_inputs
 from ._stochastic import NON_FINITE
@@ -76,13 +77,14 @@ def fit_lbfgs(
             share = piece.weight / total_weight
             if share == 0:
                 continue
-            loss, coef_grads, intercept_grads = network.loss_and_gradients(
-                piece.rows,
-                piece.y,
-                piece.weights,
-                alpha=est.alpha * share,
-                n_threads=n_threads,
-            )
+            with one_blas_thread(network):
+                loss, coef_grads, intercept_grads = network.loss_and_gradients(
+                    piece.rows,
+                    piece.y,
+                    piece.weights,
+                    alpha=est.alpha * share,
+                    n_threads=n_threads,
+                )
             latest_loss += share * loss
             gradient += share * pack(coef_grads + intercept_grads)
         return latest_loss, gradient

@@ -17,6 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from . import _core
+from ._blas import one_blas_thread
 from ._data import Samples, mean_inputs
 from ._optimizer import OptimizerState
 
@@ -130,16 +131,17 @@ class _Fit:
             self.before = self.network.get_parameters(), self.trainer.get_state()
         total = 0.0
         for piece in self.samples.pieces(rows, self.batch_size):
-            total += self.trainer.run_epoch(
-                piece.rows,
-                piece.y,
-                piece.weights,
-                piece.order,
-                batch_size=self.batch_size,
-                learning_rate=est._optimizer.rate,
-                alpha=est.alpha,
-                n_threads=self.n_threads,
-            )
+            with one_blas_thread(self.network):
+                total += self.trainer.run_epoch(
+                    piece.rows,
+                    piece.y,
+                    piece.weights,
+                    piece.order,
+                    batch_size=self.batch_size,
+                    learning_rate=est._optimizer.rate,
+                    alpha=est.alpha,
+                    n_threads=self.n_threads,
+                )
         return total / float(self.n_samples)
 
     def ends(self, loss: float) -> bool:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from . import __version__, _core, demo
-from ._config import show_config
+from ._config import get_config, show_config
 
 __all__ = ["main"]
 
@@ -43,7 +43,8 @@ Print the versions of fastbp and of what it runs on, the kernels (instruction se
 was compiled for and uses, and how many threads a fit would use and why.
 
 The environment variable FASTBP_ISA (baseline, avx2, avx512 or neon) forces a kernel;
-OMP_NUM_THREADS sets the number of threads."""
+FASTBP_GEMM (builtin or blas) says who makes the matrix products; OMP_NUM_THREADS sets
+the number of threads."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     try:
         _core.build_info()
-    except ValueError as error:  # FASTBP_ISA names no kernels that can run here
+        get_config()
+    except ValueError as error:  # FASTBP_ISA or FASTBP_GEMM cannot be followed
         print(f"fastbp: error: {error}", file=sys.stderr)
         return 1
     try:

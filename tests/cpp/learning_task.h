@@ -27,8 +27,9 @@ class LearningTask {
   static constexpr Index kInputs = 130, kHidden = 37, kOutputs = 5;
   static constexpr Index kRows = 100;
 
-  explicit LearningTask(const Recipe& recipe, const KernelTable& table = kernel_table())
-      : network_(table, units(recipe), recipe.activations, 0.125, recipe.loss),
+  explicit LearningTask(const Recipe& recipe, const KernelTable& table = kernel_table(),
+                        const Blas<T>& blas = {})
+      : network_(table, units(recipe), recipe.activations, 0.125, recipe.loss, blas),
         recipe_(recipe) {
     make_inputs();
     make_targets();

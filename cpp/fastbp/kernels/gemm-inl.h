@@ -177,6 +177,22 @@ void finish_backward(const Backward<T>& b, const T* tile, Index row, int n_rows,
   });
 }
 
+// The product is in y already.
+template <class T>
+void activate(const Forward<T>& f) {
+  for (Index r = 0; r < f.n_rows; ++r) {
+    finish_forward(f, f.y + r * f.y_stride, r, 1, 0, static_cast<int>(f.n_panels));
+  }
+}
+
+// The product is in dx already.
+template <class T>
+void chain(const Backward<T>& b) {
+  for (Index r = 0; r < b.n_rows; ++r) {
+    finish_backward(b, b.dx + r * b.dx_stride, r, 1, 0, static_cast<int>(b.n_panels));
+  }
+}
+
 template <class T>
 void backward(const Backward<T>& b) {
   alignas(kCacheLine) T tile[kTileSize<T>];

@@ -52,6 +52,10 @@ struct Forward {
   Index y_stride;
   bool is_half_panel = false;  // there is only padding in the second half of the last
                                // panel, whose products are then not computed
+  // Sparse rows and `activate` take weights in other layouts too: element (i, j) at
+  // j / kPanel * panel_size + i * row_stride + j % kPanel.
+  Index panel_size = n_in * kPanel<T>;
+  Index row_stride = kPanel<T>;
 };
 
 // One non-zero of a sparse row.
@@ -113,6 +117,16 @@ struct SparseGradientTile {
   const T* dz;
   Index dz_stride;
   Index panel_size;
+  Index row_stride = kPanel<T>;  // from a row of a panel to the next, likewise
+};
+
+// The same when the sum has already been taken.
+template <class T>
+struct SummedTile {
+  Index n_in, n_panels;  // n_panels <= kMaxTilePanels
+  const T* gradient;     // (n_in, n_panels * kPanel)
+  Index gradient_stride;
+  Index panel_size, row_stride;
 };
 
 // How a parameter w is changed, given the sum G of its gradient over the batch:
@@ -183,6 +197,13 @@ struct Kernels {
   double (*update)(const GradientTile<T>&, const Update<T>&, const Parameters<T>&);
   double (*sparse_update)(const SparseGradientTile<T>&, const Update<T>&,
                           const Parameters<T>&);
+
+  // The elementwise halves of forward, backward and update, for products that were made
+  // elsewhere. activate: y holds x W; x and weights are unused. chain: dx holds dz W^T;
+  // dz and mirror are unused.
+  void (*activate)(const Forward<T>&);
+  void (*chain)(const Backward<T>&);
+  double (*step)(const SummedTile<T>&, const Update<T>&, const Parameters<T>&);
 
   // mirror block (kPanel x kPanel) = transpose of n_rows <= kPanel rows of a weight
   // panel.

@@ -17,8 +17,9 @@ using Wide = long double;
 
 // Element (i, j) of a matrix in column panels of panel_size elements.
 template <class T>
-T& element(T* panels, Index panel_size, Index i, Index j) {
-  return panels[j / kPanel<T> * panel_size + i * kPanel<T> + j % kPanel<T>];
+T& element(T* panels, Index panel_size, Index i, Index j,
+           Index row_stride = kPanel<T>) {
+  return panels[j / kPanel<T> * panel_size + i * row_stride + j % kPanel<T>];
 }
 
 // --- Products ----------------------------------------------------------------------
@@ -86,11 +87,27 @@ void sparse_forward(const Forward<T>& f, const SparseRows<T>& x) {
   finish_forward(f, [&](Index r, Index j) {
     Wide sum = 0;
     for (Index e = x.first[r]; e < x.last[r]; ++e) {
-      const T w = element(f.weights, f.n_in * kPanel<T>, x.entries[e].col, j);
+      const T w = element(f.weights, f.panel_size, x.entries[e].col, j, f.row_stride);
       sum += Wide{x.entries[e].value} * Wide{w};
     }
     return sum;
   });
+}
+
+template <class T>
+void activate(const Forward<T>& f) {
+  finish_forward(f, [&f](Index r, Index j) { return Wide{f.y[r * f.y_stride + j]}; });
+}
+
+template <class T>
+void chain(const Backward<T>& b) {
+  for (Index r = 0; r < b.n_rows; ++r) {
+    for (Index i = 0; i < b.n_panels * kPanel<T>; ++i) {
+      T& dx = b.dx[r * b.dx_stride + i];
+      const Wide slope = derivative(b.activation, b.slope, b.x[r * b.x_stride + i]);
+      dx = static_cast<T>(dx * slope);
+    }
+  }
 }
 
 // The mirror holds the transposed weights: element (j, i) is W(i, j).
@@ -103,13 +120,22 @@ void backward(const Backward<T>& b) {
         const T w = element(b.mirror, b.mirror_rows * kPanel<T>, j, i);
         sum += Wide{b.dz[r * b.dz_stride + j]} * Wide{w};
       }
-      const Wide slope = derivative(b.activation, b.slope, b.x[r * b.x_stride + i]);
-      b.dx[r * b.dx_stride + i] = static_cast<T>(sum * slope);
+      b.dx[r * b.dx_stride + i] = static_cast<T>(sum);
     }
   }
+  chain(b);
 }
 
 // --- Gradients and steps -----------------------------------------------------------
+
+template <class T>
+Index row_stride(const GradientTile<T>&) {
+  return kPanel<T>;
+}
+template <class Tile>
+Index row_stride(const Tile& tile) {
+  return tile.row_stride;
+}
 
 // Element (i, j) of a tile of x^T dz.
 template <class T>
@@ -134,11 +160,16 @@ Wide gradient_of(const SparseGradientTile<T>& g, Index i, Index j) {
   return sum;
 }
 
+template <class T>
+Wide gradient_of(const SummedTile<T>& g, Index i, Index j) {
+  return g.gradient[i * g.gradient_stride + j];
+}
+
 template <class T, class Tile>
 void gradient(const Tile& g, T* out, bool add) {
   for (Index i = 0; i < g.n_in; ++i) {
     for (Index j = 0; j < g.n_panels * kPanel<T>; ++j) {
-      T& to = element(out, g.panel_size, i, j);
+      T& to = element(out, g.panel_size, i, j, row_stride(g));
       to = static_cast<T>(gradient_of(g, i, j) + (add ? Wide{to} : 0));
     }
   }
@@ -173,11 +204,11 @@ double update(const Tile& tile, const Update<T>& u, const Parameters<T>& paramet
   Wide squares = 0;
   T none{};  // in place of a moment that the rule does not have
   const auto moment = [&](T* panels, bool used, Index i, Index j) -> T& {
-    return used ? element(panels, tile.panel_size, i, j) : none;
+    return used ? element(panels, tile.panel_size, i, j, row_stride(tile)) : none;
   };
   for (Index i = 0; i < tile.n_in; ++i) {
     for (Index j = 0; j < tile.n_panels * kPanel<T>; ++j) {
-      T& w = element(parameters.weights, tile.panel_size, i, j);
+      T& w = element(parameters.weights, tile.panel_size, i, j, row_stride(tile));
       T& m = moment(parameters.moment_1, u.rule != Rule::kSgd, i, j);
       T& v = moment(parameters.moment_2, u.rule == Rule::kAdam, i, j);
       const Wide g = (gradient_of(tile, i, j) + Wide{u.penalty} * w) * u.scale;
@@ -295,6 +326,9 @@ Kernels<T> kernels() {
           gradient<T, SparseGradientTile<T>>,
           update<T, GradientTile<T>>,
           update<T, SparseGradientTile<T>>,
+          activate<T>,
+          chain<T>,
+          update<T, SummedTile<T>>,
           transpose<T>,
           loss<T>,
           output<T>,

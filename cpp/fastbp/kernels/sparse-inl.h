@@ -11,7 +11,7 @@ constexpr Index kEntriesAhead = 16;
 // One row, kPanels panels: the sums stay in registers while the non-zeros pass.
 template <class T, int kPanels>
 void sparse_row_product(const Entry<T>* entry, const Entry<T>* end, const T* weights,
-                        Index panel_size, T* tile) {
+                        Index panel_size, Index row_stride, T* tile) {
   using V = Vec<T>;
   constexpr int kCols = kPanels * kVecs<T>;
   constexpr int kPanelVecs = kVecs<T>;
@@ -20,10 +20,10 @@ void sparse_row_product(const Entry<T>* entry, const Entry<T>* end, const T* wei
   for (int c = 0; c < kCols; ++c) sum[c] = V(0);
   for (; entry != end; ++entry) {
     if (end - entry > kEntriesAhead) {
-      const T* soon = weights + entry[kEntriesAhead].col * kPanel<T>;
+      const T* soon = weights + entry[kEntriesAhead].col * row_stride;
       for (int p = 0; p < kPanels; ++p) prefetch(soon + p * panel_size, kCacheLine);
     }
-    const T* row = weights + entry->col * kPanel<T>;
+    const T* row = weights + entry->col * row_stride;
     const V x(entry->value);
     FASTBP_UNROLL
     for (int c = 0; c < kCols; ++c) {
@@ -39,7 +39,6 @@ template <class T>
 void sparse_forward(const Forward<T>& f, const SparseRows<T>& x) {
   constexpr int kWide = 4;  // panels at once: 4 independent chains hide the latency
   alignas(kCacheLine) T tile[kWide * kPanel<T>];
-  const Index panel_size = f.n_in * kPanel<T>;
   for (Index r = 0; r < f.n_rows; ++r) {
     const Entry<T>* first = x.entries + x.first[r];
     const Entry<T>* end = x.entries + x.last[r];
@@ -47,7 +46,8 @@ void sparse_forward(const Forward<T>& f, const SparseRows<T>& x) {
       const bool wide = panel + kWide <= f.n_panels;
       const auto row_product =
           wide ? sparse_row_product<T, kWide> : sparse_row_product<T, 1>;
-      row_product(first, end, f.weights + panel * panel_size, panel_size, tile);
+      row_product(first, end, f.weights + panel * f.panel_size, f.panel_size,
+                  f.row_stride, tile);
       finish_forward(f, tile, r, 1, panel, wide ? kWide : 1);
       panel += wide ? kWide : 1;
     }

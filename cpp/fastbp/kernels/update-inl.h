@@ -62,14 +62,33 @@ void with_rule(const Update<T>& u, Use use) {
   }
 }
 
+// Elements from a row of a panel to the next in the arrays that a tile goes to.
+template <class T>
+constexpr Index row_stride(const GradientTile<T>&) {
+  return kPanel<T>;
+}
+template <class Tile>
+Index row_stride(const Tile& g) {
+  return g.row_stride;
+}
+
+// A tile that is summed already, row by row.
+template <class T, class Soon, class Use>
+void for_gradient_tiles(const SummedTile<T>& g, Soon, Use use) {
+  for (Index i = 0; i < g.n_in; ++i) {
+    use(g.gradient + i * g.gradient_stride, i, 1, Index{0},
+        static_cast<int>(g.n_panels));
+  }
+}
+
 template <class T, class Tile>
 void store_gradient(const Tile& g, T* out, bool add) {
   using V = Vec<T>;
   for_gradient_tiles(
       g, [](Index, int, Index, int) {},
       [&](const T* tile, Index row, int n_rows, Index panel, int n_panels) {
-        T* to = out + panel * g.panel_size + row * kPanel<T>;
-        for_tile_vectors<T>(n_rows, n_panels, g.panel_size, kPanel<T>,
+        T* to = out + panel * g.panel_size + row * row_stride(g);
+        for_tile_vectors<T>(n_rows, n_panels, g.panel_size, row_stride(g),
                             [&](Index i, Index at) {
                               const V sum = V::load(tile + i);
                               (add ? V::load(to + at) + sum : sum).store(to + at);
@@ -97,7 +116,7 @@ double update(const Tile& g, const Update<T>& u, const Parameters<T>& parameters
   for_gradient_tiles(
       g, prefetch_tile,
       [&](const T* tile, Index row, int n_rows, Index panel, int n_panels) {
-        const Index first = panel * g.panel_size + row * kPanel<T>;
+        const Index first = panel * g.panel_size + row * row_stride(g);
         with_rule<T>(u, [&](auto step) {
           for (int p = 0; p < n_panels; ++p) {
             FASTBP_UNROLL
@@ -106,7 +125,7 @@ double update(const Tile& g, const Update<T>& u, const Parameters<T>& parameters
               T* lane_squares = squares + (panel + p) * kPanel<T> + lane;
               V sum = V::load(lane_squares);
               for (int r = 0; r < n_rows; ++r) {
-                const Index at = first + p * g.panel_size + r * kPanel<T> + lane;
+                const Index at = first + p * g.panel_size + r * row_stride(g) + lane;
                 const V total = V::load(tile + (r * n_panels + p) * kPanel<T> + lane);
                 const V w = V::load(parameters.weights + at);
                 sum = fma(w, w, sum);

@@ -25,33 +25,68 @@ template <class T>
 Dense<T>::Dense(const Kernels<T>& kernels, Index n_in, Index n_out,
                 OutputActivation<T> activation, bool is_first, T* parameters,
                 Index offset)
-    : kernels_(kernels),
-      n_in_(n_in),
-      n_out_(n_out),
-      n_panels_(ceil_div(n_out, kPanel<T>)),
-      tile_height_(round_up(ceil_div(n_in, ceil_div(n_in, kTileHeight)), kPanel<T>)),
-      activation_(activation),
-      parameters_(parameters),
-      offset_(offset) {
+    : Dense(kernels, n_in, n_out, activation, {n_in * kPanel<T>, kPanel<T>}, parameters,
+            offset) {
   if (is_first) return;
   mirror_rows_ = n_panels_ * kPanel<T>;
   mirror_ = Buffer<T>(checked_mul(round_up(n_in, kPanel<T>), mirror_rows_));
 }
 
 template <class T>
+Dense<T>::Dense(const Kernels<T>& kernels, Index n_in, Index n_out,
+                OutputActivation<T> activation, const Layout& layout, T* parameters,
+                Index offset)
+    : kernels_(kernels),
+      layout_(layout),
+      parameters_(parameters),
+      n_in_(n_in),
+      n_out_(n_out),
+      n_panels_(ceil_div(n_out, kPanel<T>)),
+      tile_height_(round_up(ceil_div(n_in, ceil_div(n_in, kTileHeight)), kPanel<T>)),
+      activation_(activation),
+      offset_(offset) {}
+
+template <class T>
+Forward<T> Dense<T>::forward_block(const Input<T>& x, MatrixView<T> y) const {
+  return {y.rows,
+          n_in_,
+          n_panels_,
+          x.dense.data,
+          x.dense.stride,
+          parameters_ + weights_offset(),
+          parameters_ + bias_offset(),
+          activation_.kind,
+          activation_.slope,
+          y.data,
+          y.stride,
+          has_half_panel<T>(n_out_),
+          layout_.panel_size,
+          layout_.row_stride};
+}
+
+template <class T>
+Backward<T> Dense<T>::backward_block(MatrixView<const T> dz, MatrixView<const T> x,
+                                     OutputActivation<T> below,
+                                     MatrixView<T> dx) const {
+  return {dz.rows,
+          n_out_,
+          ceil_div(n_in_, kPanel<T>),
+          dz.data,
+          dz.stride,
+          mirror_.data(),
+          mirror_rows_,
+          below.kind,
+          below.slope,
+          x.data,
+          x.stride,
+          dx.data,
+          dx.stride,
+          has_half_panel<T>(n_in_)};
+}
+
+template <class T>
 void Dense<T>::forward(const Input<T>& x, MatrixView<T> y) const {
-  const Forward<T> f{y.rows,
-                     n_in_,
-                     n_panels_,
-                     x.dense.data,
-                     x.dense.stride,
-                     parameters_ + weights_offset(),
-                     parameters_ + bias_offset(),
-                     activation_.kind,
-                     activation_.slope,
-                     y.data,
-                     y.stride,
-                     has_half_panel<T>(n_out_)};
+  const Forward<T> f = forward_block(x, y);
   if (x.is_sparse()) {
     kernels_.sparse_forward(f, x.sparse);
   } else {
@@ -62,26 +97,32 @@ void Dense<T>::forward(const Input<T>& x, MatrixView<T> y) const {
 template <class T>
 void Dense<T>::backward(MatrixView<const T> dz, MatrixView<const T> x,
                         OutputActivation<T> below, MatrixView<T> dx) const {
-  kernels_.backward({dz.rows, n_out_, ceil_div(n_in_, kPanel<T>), dz.data, dz.stride,
-                     mirror_.data(), mirror_rows_, below.kind, below.slope, x.data,
-                     x.stride, dx.data, dx.stride, has_half_panel<T>(n_in_)});
+  kernels_.backward(backward_block(dz, x, below, dx));
 }
 
 template <class T>
 Index Dense<T>::n_tiles(bool sparse_input) const {
-  return ceil_div(n_in_, tile_height(sparse_input)) *
-         ceil_div(n_panels_, kMaxTilePanels);
+  return count_tiles(tile_height(sparse_input), kMaxTilePanels);
+}
+
+template <class T>
+Index Dense<T>::count_tiles(Index height, Index n_panels) const {
+  return ceil_div(n_in_, height) * ceil_div(n_panels_, n_panels);
 }
 
 template <class T>
 typename Dense<T>::Tile Dense<T>::tile(Index i, bool sparse_input) const {
-  const Index height = tile_height(sparse_input);
+  return tile_of(i, tile_height(sparse_input), kMaxTilePanels);
+}
+
+template <class T>
+typename Dense<T>::Tile Dense<T>::tile_of(Index i, Index height, Index n_panels) const {
   const Index n_high = ceil_div(n_in_, height);
   const Index first_in = i % n_high * height;
-  const Index panel = i / n_high * kMaxTilePanels;
-  const Index n_panels = std::min(kMaxTilePanels, n_panels_ - panel);
-  return {first_in, std::min(height, n_in_ - first_in), panel, n_panels,
-          panel + n_panels == n_panels_ && has_half_panel<T>(n_out_)};
+  const Index panel = i / n_high * n_panels;
+  const Index n_taken = std::min(n_panels, n_panels_ - panel);
+  return {first_in, std::min(height, n_in_ - first_in), panel, n_taken,
+          panel + n_taken == n_panels_ && has_half_panel<T>(n_out_)};
 }
 
 template <class T>
@@ -90,7 +131,7 @@ GradientTile<T> Dense<T>::gradient_tile(const Tile& t, MatrixView<const T> x,
   return {dz.rows,        t.n_in,
           t.n_panels,     x.data + t.first_in,
           x.stride,       dz.data + t.panel * kPanel<T>,
-          dz.stride,      panel_size(),
+          dz.stride,      layout_.panel_size,
           t.is_half_panel};
 }
 
@@ -98,8 +139,15 @@ template <class T>
 SparseGradientTile<T> Dense<T>::sparse_gradient_tile(const Tile& t,
                                                      const SparseRows<T>& x,
                                                      MatrixView<const T> dz) const {
-  return {dz.rows,   t.first_in,  t.n_in, t.n_panels, x, dz.data + t.panel * kPanel<T>,
-          dz.stride, panel_size()};
+  return {dz.rows,
+          t.first_in,
+          t.n_in,
+          t.n_panels,
+          x,
+          dz.data + t.panel * kPanel<T>,
+          dz.stride,
+          layout_.panel_size,
+          layout_.row_stride};
 }
 
 template <class T>
@@ -113,38 +161,45 @@ template <class T>
 double Dense<T>::update(Index i, const Input<T>& x, MatrixView<const T> dz,
                         const Update<T>& rule, const FlatState<T>& state) {
   const Tile t = tile(i, x.is_sparse());
-  const auto parameters = [&](Index at) -> Parameters<T> {
-    return {parameters_ + at, state.moment_1 + at, state.moment_2 + at};
-  };
-  const Parameters<T> weights = parameters(weights_offset() + t.at(panel_size()));
+  const Parameters<T> weights = parameters_of(t, state);
   const double squares =
       x.is_sparse()
           ? kernels_.sparse_update(sparse_gradient_tile(t, x.sparse, dz), rule, weights)
           : kernels_.update(gradient_tile(t, x.dense, dz), rule, weights);
   refresh_mirror(t);
-  if (t.first_in == 0) {
-    Update<T> unpenalized = rule;
-    unpenalized.penalty = 0;
-    kernels_.update(bias_tile(t, dz), unpenalized,
-                    parameters(bias_offset() + t.panel * kPanel<T>));
-  }
+  update_bias(t, dz, rule, state);
   return squares;
+}
+
+template <class T>
+void Dense<T>::update_bias(const Tile& t, MatrixView<const T> dz, const Update<T>& rule,
+                           const FlatState<T>& state) const {
+  if (t.first_in != 0) return;
+  Update<T> unpenalized = rule;
+  unpenalized.penalty = 0;
+  kernels_.update(bias_tile(t, dz), unpenalized,
+                  parameters_at(bias_offset() + t.panel * kPanel<T>, state));
 }
 
 template <class T>
 void Dense<T>::gradient(Index i, const Input<T>& x, MatrixView<const T> dz, T* gradient,
                         bool add) const {
   const Tile t = tile(i, x.is_sparse());
-  T* weights = gradient + weights_offset() + t.at(panel_size());
+  T* weights = gradient + weights_offset() + place_of(t);
   if (x.is_sparse()) {
     kernels_.sparse_gradient(sparse_gradient_tile(t, x.sparse, dz), weights, add);
   } else {
     kernels_.gradient(gradient_tile(t, x.dense, dz), weights, add);
   }
-  if (t.first_in == 0) {
-    kernels_.gradient(bias_tile(t, dz), gradient + bias_offset() + t.panel * kPanel<T>,
-                      add);
-  }
+  bias_gradient(t, dz, gradient, add);
+}
+
+template <class T>
+void Dense<T>::bias_gradient(const Tile& t, MatrixView<const T> dz, T* gradient,
+                             bool add) const {
+  if (t.first_in != 0) return;
+  kernels_.gradient(bias_tile(t, dz), gradient + bias_offset() + t.panel * kPanel<T>,
+                    add);
 }
 
 template <class T>
@@ -153,7 +208,7 @@ void Dense<T>::refresh_mirror(const Tile& t) {
   for (Index p = t.panel; p < t.panel + t.n_panels; ++p) {
     for (Index i = t.first_in; i < t.first_in + t.n_in; i += kPanel<T>) {
       kernels_.transpose(
-          parameters_ + weights_offset() + p * panel_size() + i * kPanel<T>,
+          parameters_ + weights_offset() + p * layout_.panel_size + i * kPanel<T>,
           std::min(kPanel<T>, n_in_ - i),
           mirror_.data() + i * mirror_rows_ + p * kPanel<T> * kPanel<T>);
     }
@@ -170,9 +225,9 @@ void Dense<T>::pack(const T* coef, const T* intercept, T* flat) const {
   for (Index p = 0; p < n_panels_; ++p) {
     const Index first = p * kPanel<T>;
     const Index width = std::min(kPanel<T>, n_out_ - first);
-    T* panel = flat + weights_offset() + p * panel_size();
+    T* panel = flat + weights_offset() + p * layout_.panel_size;
     for (Index i = 0; i < n_in_; ++i) {
-      std::copy_n(coef + i * n_out_ + first, width, panel + i * kPanel<T>);
+      std::copy_n(coef + i * n_out_ + first, width, panel + i * layout_.row_stride);
     }
   }
   std::copy_n(intercept, n_out_, flat + bias_offset());
@@ -183,9 +238,9 @@ void Dense<T>::unpack(const T* flat, T* coef, T* intercept) const {
   for (Index p = 0; p < n_panels_; ++p) {
     const Index first = p * kPanel<T>;
     const Index width = std::min(kPanel<T>, n_out_ - first);
-    const T* panel = flat + weights_offset() + p * panel_size();
+    const T* panel = flat + weights_offset() + p * layout_.panel_size;
     for (Index i = 0; i < n_in_; ++i) {
-      std::copy_n(panel + i * kPanel<T>, width, coef + i * n_out_ + first);
+      std::copy_n(panel + i * layout_.row_stride, width, coef + i * n_out_ + first);
     }
   }
   std::copy_n(flat + bias_offset(), n_out_, intercept);

@@ -7,7 +7,7 @@
 namespace fastbp {
 
 template <class T>
-class Dense final : public Layer<T> {
+class Dense : public Layer<T> {
  public:
   // The parameters of the layer are parameters[offset ...]: W in panels, then b. The
   // first layer passes no gradient down and needs no mirror of its weights.
@@ -39,17 +39,51 @@ class Dense final : public Layer<T> {
   Index bias_offset() const { return offset_ + n_panels_ * n_in_ * kPanel<T>; }
   Index weights_offset() const { return offset_; }
 
- private:
+ protected:
+  // Where W(i, j) is: at j / kPanel * panel_size + i * row_stride + j % kPanel.
+  struct Layout {
+    Index panel_size, row_stride;
+  };
+
   // Rows first_in .. first_in + n_in of the panels from `panel`.
   struct Tile {
     Index first_in, n_in, panel, n_panels;
     bool is_half_panel;
-    Index at(Index panel_size) const {
-      return panel * panel_size + first_in * kPanel<T>;
-    }
   };
 
-  Index panel_size() const { return n_in_ * kPanel<T>; }
+  // W in another layout, and no mirror of it.
+  Dense(const Kernels<T>& kernels, Index n_in, Index n_out,
+        OutputActivation<T> activation, const Layout& layout, T* parameters,
+        Index offset);
+
+  Forward<T> forward_block(const Input<T>& x, MatrixView<T> y) const;
+  Backward<T> backward_block(MatrixView<const T> dz, MatrixView<const T> x,
+                             OutputActivation<T> below, MatrixView<T> dx) const;
+
+  // W cut into tiles of at most height rows and n_panels panels.
+  Index count_tiles(Index height, Index n_panels) const;
+  Tile tile_of(Index i, Index height, Index n_panels) const;
+  Index place_of(const Tile& t) const {  // from the start of W
+    return t.panel * layout_.panel_size + t.first_in * layout_.row_stride;
+  }
+  Parameters<T> parameters_at(Index place, const FlatState<T>& state) const {
+    return {parameters_ + place, state.moment_1 + place, state.moment_2 + place};
+  }
+  Parameters<T> parameters_of(const Tile& t, const FlatState<T>& state) const {
+    return parameters_at(weights_offset() + place_of(t), state);
+  }
+
+  // The biases below a tile, if it is the first of its columns.
+  void update_bias(const Tile& t, MatrixView<const T> dz, const Update<T>& rule,
+                   const FlatState<T>& state) const;
+  void bias_gradient(const Tile& t, MatrixView<const T> dz, T* gradient,
+                     bool add) const;
+
+  const Kernels<T>& kernels_;
+  Layout layout_;
+  T* parameters_;
+
+ private:
   Index tile_height(bool sparse_input) const {
     return sparse_input ? kSparseTileRows : tile_height_;
   }
@@ -61,13 +95,11 @@ class Dense final : public Layer<T> {
   GradientTile<T> bias_tile(const Tile& t, MatrixView<const T> dz) const;
   void refresh_mirror(const Tile& t);
 
-  const Kernels<T>& kernels_;
   Index n_in_;
   Index n_out_;
   Index n_panels_;
   Index tile_height_;
   OutputActivation<T> activation_;
-  T* parameters_;
   Index offset_;
   // Transposed weights, (n_out, n_in) in panels of n_in: the operand of the backward
   // pass.

@@ -3,13 +3,15 @@
 
 #include <stdexcept>
 
+#include "fastbp/nn/blas_dense.h"
+
 namespace fastbp {
 
 template <class T>
 Network<T>::Network(const KernelTable& table, const std::vector<Index>& n_units,
                     const std::vector<Activation>& activations, double negative_slope,
-                    Loss loss)
-    : table_(table), loss_(loss) {
+                    Loss loss, const Blas<T>& blas)
+    : table_(table), loss_(loss), blas_(blas) {
   if (n_units.size() < 2) {
     throw std::invalid_argument(
         "n_units needs the inputs and at least one layer, got " +
@@ -37,9 +39,15 @@ Network<T>::Network(const KernelTable& table, const std::vector<Index>& n_units,
     if (i - 1 < activations.size()) {
       activation = {activations[i - 1], static_cast<T>(negative_slope)};
     }
-    layers_.push_back(std::make_unique<Dense<T>>(kernels(), n_units[i - 1], n_units[i],
-                                                 activation, i == 1, parameters_.data(),
-                                                 offset));
+    if (blas) {
+      layers_.push_back(std::make_unique<BlasDense<T>>(kernels(), n_units[i - 1],
+                                                       n_units[i], activation, blas,
+                                                       parameters_.data(), offset));
+    } else {
+      layers_.push_back(std::make_unique<Dense<T>>(kernels(), n_units[i - 1],
+                                                   n_units[i], activation, i == 1,
+                                                   parameters_.data(), offset));
+    }
     offset += layers_.back()->n_parameters();
   }
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "fastbp/base/buffer.h"
+#include "fastbp/kernels/blas.h"
 #include "fastbp/kernels/dispatch.h"
 #include "fastbp/nn/dense.h"
 
@@ -16,9 +17,10 @@ class Network {
  public:
   // n_units: inputs, then units of each layer. activations: one for each hidden layer;
   // the output layer gives pre-activations, to which the loss has its own output
-  // activation.
+  // activation. Without a BLAS the built-in kernels make the products.
   Network(const KernelTable& table, const std::vector<Index>& n_units,
-          const std::vector<Activation>& activations, double negative_slope, Loss loss);
+          const std::vector<Activation>& activations, double negative_slope, Loss loss,
+          const Blas<T>& blas = {});
   Network(const Network&) = delete;
   Network& operator=(const Network&) = delete;
 
@@ -29,6 +31,7 @@ class Network {
   const Dense<T>& layer(Index i) const { return *layers_[static_cast<std::size_t>(i)]; }
   Loss loss() const { return loss_; }
   const char* isa() const { return table_.isa; }
+  bool uses_blas() const { return static_cast<bool>(blas_); }
   const Kernels<T>& kernels() const { return fastbp::kernels<T>(table_); }
 
   Buffer<T>& parameters() { return parameters_; }
@@ -46,6 +49,7 @@ class Network {
  private:
   const KernelTable& table_;
   Loss loss_;
+  Blas<T> blas_;
   Buffer<T> parameters_;
   std::vector<std::unique_ptr<Dense<T>>> layers_;
 };

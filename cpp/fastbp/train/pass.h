@@ -99,8 +99,11 @@ bool Pass<T>::run(int n_threads, const Poll& poll, const Begin& begin,
       const Index wanted = size == 1 ? 1
                                      : std::clamp(step.n_rows / kMinBlock, size,
                                                   kBlocksPerThread * size);
+      // A BLAS wants high blocks, and may round differently in blocks of other heights:
+      // they must not depend on the number of threads.
+      const Index few = ceil_div(step.n_rows, kMaxBlock);
       const Index n_blocks =
-          std::min(step.n_rows, std::max(wanted, ceil_div(step.n_rows, kMaxBlock)));
+          network_.uses_blas() ? few : std::min(step.n_rows, std::max(wanted, few));
       const bool go_on = member.for_each(n_blocks, [&](Index i) {
         const Index first = step.n_rows * i / n_blocks;
         row_task(b, first, step.n_rows * (i + 1) / n_blocks - first, losses);

@@ -1,0 +1,112 @@
+// The tasks of a dense layer as calls of a BLAS, each followed by its elementwise half.
+#include "fastbp/nn/blas_dense.h"
+
+#include <algorithm>
+
+namespace fastbp {
+namespace {
+
+// A tile's gradient is summed on the stack: 64 kB, half of the smallest stack that a
+// thread may have (128 kB, musl), and small enough for the second-level cache.
+constexpr Index kBlasTileHeight = 128;
+constexpr Index kBlasTilePanels = 8;
+
+// Calls use(strip) for each part of a tile that is as narrow as the kernels demand.
+template <class Tile, class Use>
+void for_strips(const Tile& t, const Use& use) {
+  const Index end = t.panel + t.n_panels;
+  for (Index panel = t.panel; panel < end; panel += kMaxTilePanels) {
+    const Index n_panels = std::min(kMaxTilePanels, end - panel);
+    use(Tile{t.first_in, t.n_in, panel, n_panels,
+             t.is_half_panel && panel + n_panels == end});
+  }
+}
+
+}  // namespace
+
+template <class T>
+BlasDense<T>::BlasDense(const Kernels<T>& kernels, Index n_in, Index n_out,
+                        OutputActivation<T> activation, const Blas<T>& blas,
+                        T* parameters, Index offset)
+    : Dense<T>(kernels, n_in, n_out, activation,
+               {kPanel<T>, round_up(n_out, kPanel<T>)}, parameters, offset),
+      blas_(blas) {
+  blas.check_size(padded_stride<T>(std::max(n_in, n_out)));
+}
+
+template <class T>
+void BlasDense<T>::forward(const Input<T>& x, MatrixView<T> y) const {
+  if (x.is_sparse()) return Dense<T>::forward(x, y);
+  const Forward<T> f = this->forward_block(x, y);
+  blas_.product(f.n_rows, f.row_stride, f.n_in, {f.x, f.x_stride, false},
+                {f.weights, f.row_stride, false}, f.y, f.y_stride, false);
+  this->kernels_.activate(f);
+}
+
+template <class T>
+void BlasDense<T>::backward(MatrixView<const T> dz, MatrixView<const T> x,
+                            OutputActivation<T> below, MatrixView<T> dx) const {
+  const Backward<T> b = this->backward_block(dz, x, below, dx);
+  const T* weights = this->parameters_ + this->weights_offset();
+  blas_.product(b.n_rows, this->n_in(), b.n_out, {b.dz, b.dz_stride, false},
+                {weights, this->layout_.row_stride, true}, b.dx, b.dx_stride, false);
+  this->kernels_.chain(b);
+}
+
+template <class T>
+Index BlasDense<T>::n_tiles(bool sparse_input) const {
+  if (sparse_input) return Dense<T>::n_tiles(true);
+  return this->count_tiles(kBlasTileHeight, kBlasTilePanels);
+}
+
+template <class T>
+typename BlasDense<T>::Tile BlasDense<T>::blas_tile(Index i) const {
+  return this->tile_of(i, kBlasTileHeight, kBlasTilePanels);
+}
+
+template <class T>
+void BlasDense<T>::tile_product(const Tile& t, MatrixView<const T> x,
+                                MatrixView<const T> dz, T* out, Index out_stride,
+                                bool add) const {
+  blas_.product(
+      t.n_in, t.n_panels * kPanel<T>, dz.rows, {x.data + t.first_in, x.stride, true},
+      {dz.data + t.panel * kPanel<T>, dz.stride, false}, out, out_stride, add);
+}
+
+template <class T>
+double BlasDense<T>::update(Index i, const Input<T>& x, MatrixView<const T> dz,
+                            const Update<T>& rule, const FlatState<T>& state) {
+  if (x.is_sparse()) return Dense<T>::update(i, x, dz, rule, state);
+  constexpr Index kStride = kBlasTilePanels * kPanel<T>;
+  alignas(kCacheLine) T sums[static_cast<std::size_t>(kBlasTileHeight * kStride)];
+  const Tile t = blas_tile(i);
+  tile_product(t, x.dense, dz, sums, kStride, false);
+  double squares = 0;
+  for_strips(t, [&](const Tile& strip) {
+    const SummedTile<T> g{strip.n_in,
+                          strip.n_panels,
+                          sums + (strip.panel - t.panel) * kPanel<T>,
+                          kStride,
+                          this->layout_.panel_size,
+                          this->layout_.row_stride};
+    squares += this->kernels_.step(g, rule, this->parameters_of(strip, state));
+    this->update_bias(strip, dz, rule, state);
+  });
+  return squares;
+}
+
+template <class T>
+void BlasDense<T>::gradient(Index i, const Input<T>& x, MatrixView<const T> dz,
+                            T* gradient, bool add) const {
+  if (x.is_sparse()) return Dense<T>::gradient(i, x, dz, gradient, add);
+  const Tile t = blas_tile(i);
+  tile_product(t, x.dense, dz, gradient + this->weights_offset() + this->place_of(t),
+               this->layout_.row_stride, add);
+  for_strips(t,
+             [&](const Tile& strip) { this->bias_gradient(strip, dz, gradient, add); });
+}
+
+template class BlasDense<float>;
+template class BlasDense<double>;
+
+}  // namespace fastbp
