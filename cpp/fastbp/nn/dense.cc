@@ -117,9 +117,10 @@ typename Dense<T>::Tile Dense<T>::tile(Index i, bool sparse_input) const {
 
 template <class T>
 typename Dense<T>::Tile Dense<T>::tile_of(Index i, Index height, Index n_panels) const {
-  const Index n_high = ceil_div(n_in_, height);
-  const Index first_in = i % n_high * height;
-  const Index panel = i / n_high * n_panels;
+  // Tiles of the same rows follow each other: their part of x stays in the cache.
+  const Index n_wide = ceil_div(n_panels_, n_panels);
+  const Index first_in = i / n_wide * height;
+  const Index panel = i % n_wide * n_panels;
   const Index n_taken = std::min(n_panels, n_panels_ - panel);
   return {first_in, std::min(height, n_in_ - first_in), panel, n_taken,
           panel + n_taken == n_panels_ && has_half_panel<T>(n_out_)};
