@@ -212,6 +212,48 @@ def test_predict_takes_the_most_probable_class(y: np.ndarray, solver: str) -> No
 
 
 @each_target
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_row_alone_has_the_bits_of_the_row_among_others(
+    y: np.ndarray, dtype: type
+) -> None:
+    model = classifier().fit(X.astype(dtype), y)
+    rows = X.astype(dtype)
+    alone = [model.predict_proba(row[None]) for row in rows]
+    assert np.vstack(alone).tobytes() == model.predict_proba(rows).tobytes()
+
+
+def test_weights_written_in_place_change_the_prediction_of_a_row() -> None:
+    model = classifier().fit(X, MULTICLASS)
+    before = model.predict_proba(X[:1])
+    model.coefs_[0][:] = 0
+    after = model.predict_proba(X[:1])
+    assert not np.array_equal(before, after)
+    np.testing.assert_array_equal(after, model.predict_proba(X)[:1])
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (np.full((1, 6), np.nan), "NaN"),
+        (np.full((1, 6), np.inf), "infinity"),
+        (np.zeros((1, 5)), "5 features"),
+        (np.zeros((0, 6)), "0 sample"),
+        (np.zeros(6), "1D array"),
+    ],
+)
+def test_bad_row_is_refused(row: np.ndarray, message: str) -> None:
+    model = classifier().fit(X, MULTICLASS)
+    with pytest.raises(ValueError, match=message):
+        model.predict_proba(row)
+
+
+def test_row_without_feature_names_warns() -> None:
+    model = classifier().fit(pd.DataFrame(X, columns=list("abcdef")), MULTICLASS)
+    with pytest.warns(UserWarning, match="feature names"):
+        model.predict_proba(X[:1])
+
+
+@each_target
 def test_training_learns_the_classes(y: np.ndarray) -> None:
     model = classifier(max_iter=300).fit(X, y)
     assert model.score(X, y) > 0.9

@@ -264,3 +264,62 @@ def identity_network(n, loss, dtype, isa):
 
 def dtype_of(name):
     return np.dtype(name).type
+
+
+# --------------------------------------------- few rows, from the weights as they lie
+
+
+def predict_few(problem, X, **options):
+    return _core.predict_few(
+        problem.coefs,
+        problem.intercepts,
+        _core.Rows.dense(X),
+        problem.activation,
+        problem.loss,
+        **options,
+    )
+
+
+@pytest.mark.parametrize("raw", [False, True])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", range(len(SIZES)))
+def test_few_rows_have_the_bits_of_the_network(size, dtype, raw):
+    n_units = [SIZES[(size * factor + factor) % 16] for factor in (1, 3, 5, 7)]
+    for loss in LOSSES:
+        problem = make_problem(n_units, "logistic", loss, 33, dtype)
+        network = compiled(problem)
+        for n_rows in (1, 2, 13, 14, 15, 33):
+            X = problem.X[:n_rows]
+            expected = predict(network, X, raw=raw)
+            assert bits(predict_few(problem, X, raw=raw)) == bits(expected)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_few_rows_of_long_sums_have_the_bits_of_the_network(activation):
+    problem = make_problem((1025, 520, 3), activation, n_rows=3)
+    network = compiled(problem, negative_slope=0.25)
+    actual = predict_few(problem, problem.X, negative_slope=0.25)
+    assert bits(actual) == bits(predict(network, problem.X))
+
+
+@pytest.mark.parametrize(
+    ("coefs", "intercepts", "message"),
+    [
+        ([], [], "as many coefs as intercepts"),
+        ([np.ones((2, 3))], [], "got 1 and 0"),
+        ([np.ones((3, 1))], [np.ones(1)], r"coefs\[0\]"),
+        ([np.ones((2, 3)), np.ones((2, 1))], [np.ones(3), np.ones(1)], r"coefs\[1\]"),
+        ([np.ones((2, 3))], [np.ones(2)], r"intercepts\[0\]"),
+        ([np.ones((2, 0))], [np.ones(0)], "no outputs"),
+    ],
+)
+def test_parameters_that_do_not_fit_few_rows_are_refused(coefs, intercepts, message):
+    rows = _core.Rows.dense(np.ones((1, 2)))
+    with pytest.raises(ValueError, match=message):
+        _core.predict_few(coefs, intercepts, rows, "relu", "squared_error")
+
+
+def test_few_sparse_rows_are_refused():
+    rows = _core.Rows.csr(np.array([0, 1]), np.array([0]), np.ones(1), 2)
+    with pytest.raises(ValueError, match="X must be dense"):
+        _core.predict_few([np.ones((2, 1))], [np.ones(1)], rows, "relu", "poisson")

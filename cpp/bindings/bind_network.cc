@@ -3,6 +3,7 @@
 #include "fastbp/kernels/dispatch.h"
 #include "fastbp/train/full_batch.h"
 #include "fastbp/train/predict.h"
+#include "fastbp/train/predict_few.h"
 
 namespace fastbp::bindings {
 namespace {
@@ -87,6 +88,35 @@ py::array_t<T> predict_array(const Network<T>& network, const Rows& x, bool raw,
   unlocked_until_interrupt([&](const Poll& poll) {
     return predict(network, x, raw, data, n_threads, poll);
   });
+  return out;
+}
+
+template <class T>
+py::array predict_few_array(const py::sequence& coefs, const py::sequence& intercepts,
+                            const Rows& x, OutputActivation<T> hidden, Loss loss,
+                            bool raw) {
+  if (coefs.size() == 0 || coefs.size() != intercepts.size()) {
+    throw py::value_error("expected as many coefs as intercepts, got " +
+                          std::to_string(coefs.size()) + " and " +
+                          std::to_string(intercepts.size()));
+  }
+  std::vector<py::array_t<T>> arrays;
+  std::vector<PlainLayer<T>> layers;
+  Index n_in = x.n_cols();
+  for (std::size_t l = 0; l < coefs.size(); ++l) {
+    const std::string index = "[" + std::to_string(l) + "]";
+    const auto coef = expect_array<T>(coefs[l], "coefs" + index, {n_in, -1});
+    const Index n_out = coef.shape(1);
+    if (n_out == 0) throw py::value_error("coefs" + index + " has no outputs");
+    const auto intercept =
+        expect_array<T>(intercepts[l], "intercepts" + index, {n_out});
+    layers.push_back({n_in, n_out, coef.data(), intercept.data()});
+    arrays.insert(arrays.end(), {coef, intercept});
+    n_in = n_out;
+  }
+  py::array_t<T> out({x.n_rows(), n_in});
+  predict_few(kernels<T>(kernel_table()), layers, hidden, loss, x, raw,
+              out.mutable_data());
   return out;
 }
 
@@ -176,6 +206,24 @@ void bind_network(py::module_& m) {
           },
           py::arg("X"), py::arg("y"), py::arg("sample_weight") = py::none(),
           py::kw_only(), py::arg("alpha") = 0.0, py::arg("n_threads") = 1);
+  m.def(
+      "predict_few",
+      [](const py::sequence& coefs, const py::sequence& intercepts, const RowsHandle& x,
+         const std::string& activation, const std::string& loss, double negative_slope,
+         bool raw) -> py::array {
+        if (x.rows.is_sparse()) throw py::value_error("X must be dense");
+        const Activation hidden = activation_of(activation);
+        if (coefs.size() > 0 && py::isinstance<py::array_t<float>>(coefs[0])) {
+          return predict_few_array<float>(coefs, intercepts, x.rows,
+                                          {hidden, static_cast<float>(negative_slope)},
+                                          loss_of(loss), raw);
+        }
+        return predict_few_array<double>(coefs, intercepts, x.rows,
+                                         {hidden, negative_slope}, loss_of(loss), raw);
+      },
+      py::arg("coefs"), py::arg("intercepts"), py::arg("X"), py::arg("activation"),
+      py::arg("loss"), py::kw_only(), py::arg("negative_slope") = 0.01,
+      py::arg("raw") = false);
   m.def(
       "threads_for",
       [](NetworkHandle& h, Index n_rows, int n_threads, std::optional<double> n_inputs,

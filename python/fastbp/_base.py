@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -30,6 +31,11 @@ from ._threads import effective_n_threads
 __all__ = ["BaseMLP"]
 
 STOCHASTIC_SOLVERS = ("sgd", "adam")
+
+# Few rows: less work than the packing of the weights, and within the milliseconds for
+# which Ctrl-C and other Python threads can wait.
+_FEW_ROWS = 32
+_FEW_PRODUCTS = 2**26
 
 
 class BaseMLP(BaseEstimator, ABC):
@@ -316,7 +322,7 @@ class BaseMLP(BaseEstimator, ABC):
                         f"{name}[{i}] must be an array of numbers with {ndim} "
                         f"dimension(s), got {array.dtype} of shape {array.shape}"
                     )
-            lists.append([np.require(a, dtype, ["C", "A"]) for a in arrays])
+            lists.append([_as_required(a, dtype) for a in arrays])
         return lists[0], lists[1]
 
     def _parameter_dtype(self) -> np.dtype[Any]:
@@ -327,12 +333,29 @@ class BaseMLP(BaseEstimator, ABC):
 
     def _outputs(self, X: Any, *, raw: bool = False) -> NDArray[Any]:
         """Return the network's outputs, or pre-activations, (n_samples, n_outputs_)."""
-        check_is_fitted(self)
+        if not hasattr(self, "coefs_"):
+            check_is_fitted(self)
         X = check_X(self, X)
         dtype = self._parameter_dtype()
         if self.dtype == "auto" and X.dtype != np.float32:
             dtype = np.dtype(np.float64)
+        if self._is_few(X):
+            outputs: NDArray[Any] = _core.predict_few(
+                *self._parameters(dtype),
+                _core.Rows.dense(X),
+                self.activation,
+                self._core_loss(),
+                raw=raw,
+            )
+            return outputs
         return self._predict_rows(self._network(dtype), X, raw=raw)
+
+    def _is_few(self, X: Any) -> bool:
+        """Tell whether a network would take longer to build than to predict X."""
+        if sparse.issparse(X) or X.shape[0] > _FEW_ROWS or configured_blas():
+            return False
+        n_weights = sum(np.size(coef) for coef in self.coefs_)
+        return X.shape[0] * n_weights <= _FEW_PRODUCTS
 
     def _predict_rows(
         self, network: _core.Network, X: Any, *, raw: bool = False
@@ -411,3 +434,10 @@ class BaseMLP(BaseEstimator, ABC):
         state = dict(state)
         state.pop("_fastbp_version", None)
         super().__setstate__(state)
+
+
+def _as_required(array: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return the array as the core reads it, most often itself."""
+    if type(array) is np.ndarray and array.dtype == dtype and array.flags.carray:
+        return array
+    return np.require(array, dtype, ["C", "A"])

@@ -143,6 +143,22 @@ class Trainer:
     def undo_epoch(self) -> None:
         """Put network and state back to where they were before the last pass."""
 
+def predict_few(
+    coefs: Sequence[Floats],
+    intercepts: Sequence[Floats],
+    X: Rows,
+    activation: Activation,
+    loss: Loss,
+    *,
+    negative_slope: float = 0.01,
+    raw: bool = False,
+) -> Any:
+    """Outputs as of ``Network.predict``, to the bit, without building a network.
+
+    For few dense rows, where bringing the weights into a network takes longer than the
+    prediction. It does not release the GIL.
+    """
+
 def check_compressed(
     indptr: NDArray[Any], indices: NDArray[Any], n_data: int, n_major: int, n_minor: int
 ) -> None:

@@ -146,14 +146,13 @@ void finish_forward(const Forward<T>& f, const T* tile, Index row, int n_rows,
 template <class T>
 void forward(const Forward<T>& f) {
   alignas(kCacheLine) T tile[kTileSize<T>];
-  const Index panel_size = f.n_in * kPanel<T>;
   for_panel_tiles<T, false>(f.n_panels, f.is_half_panel,
                             [&](Index panel, int n_panels, const Product<T>* products) {
                               for_row_tiles(f.n_rows, [&](Index row, int n_rows) {
                                 products[n_rows - 1](f.n_in, f.x + row * f.x_stride,
                                                      f.x_stride,
-                                                     f.weights + panel * panel_size,
-                                                     kPanel<T>, panel_size, tile);
+                                                     f.weights + panel * f.panel_size,
+                                                     f.row_stride, f.panel_size, tile);
                                 finish_forward(f, tile, row, n_rows, panel, n_panels);
                               });
                             });

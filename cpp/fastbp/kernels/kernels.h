@@ -52,8 +52,8 @@ struct Forward {
   Index y_stride;
   bool is_half_panel = false;  // there is only padding in the second half of the last
                                // panel, whose products are then not computed
-  // Sparse rows and `activate` take weights in other layouts too: element (i, j) at
-  // j / kPanel * panel_size + i * row_stride + j % kPanel.
+  // Weights in other layouts: element (i, j) at j / kPanel * panel_size +
+  // i * row_stride + j % kPanel.
   Index panel_size = n_in * kPanel<T>;
   Index row_stride = kPanel<T>;
 };

@@ -7,11 +7,6 @@
 namespace fastbp {
 
 template <class T>
-Batch<T>::Matrix::Matrix(Index rows, Index cols)
-    : buffer(checked_mul(rows, padded_stride<T>(cols))),
-      view{buffer.data(), rows, cols, padded_stride<T>(cols)} {}
-
-template <class T>
 Batch<T>::Batch(const Network<T>& network, Index n_rows, Index n_entries,
                 bool for_training)
     : is_sparse_(n_entries != kDense) {
@@ -20,7 +15,7 @@ Batch<T>::Batch(const Network<T>& network, Index n_rows, Index n_entries,
     first_entry_ = Buffer<Index>(n_rows);
     last_entry_ = Buffer<Index>(n_rows);
   } else {
-    x_ = Matrix(n_rows, network.n_in());
+    x_ = Matrix<T>(n_rows, network.n_in());
   }
   for (Index l = 0; l < network.n_layers(); ++l) {
     outputs_.emplace_back(n_rows, network.layer(l).n_out());
@@ -31,7 +26,7 @@ Batch<T>::Batch(const Network<T>& network, Index n_rows, Index n_entries,
   if (network.loss() == Loss::kSoftmaxCrossEntropy) {
     labels_ = Buffer<Index>(n_rows);
   } else {
-    values_ = Matrix(n_rows, network.n_out());
+    values_ = Matrix<T>(n_rows, network.n_out());
   }
 }
 

@@ -18,6 +18,17 @@ struct Targets {
   MatrixView<const T> values;     // (n_rows, n_outputs)
 };
 
+// A matrix of its own, with the stride that the kernels want.
+template <class T>
+struct Matrix {
+  Buffer<T> buffer;
+  MatrixView<T> view;
+  Matrix() = default;
+  Matrix(Index rows, Index cols)
+      : buffer(checked_mul(rows, padded_stride<T>(cols))),
+        view{buffer.data(), rows, cols, padded_stride<T>(cols)} {}
+};
+
 template <class T>
 class Batch {
  public:
@@ -47,23 +58,16 @@ class Batch {
   }
 
  private:
-  struct Matrix {
-    Buffer<T> buffer;
-    MatrixView<T> view;
-    Matrix() = default;
-    Matrix(Index rows, Index cols);
-  };
-
   Input<T> rows_input(Index layer, Index first, Index n) const;
 
   bool is_sparse_;
-  Matrix x_;
+  Matrix<T> x_;
   Buffer<Entry<T>> entries_;
   Buffer<Index> first_entry_;  // of each row
   Buffer<Index> last_entry_;
-  std::vector<Matrix> outputs_;    // of each layer
-  std::vector<Matrix> gradients_;  // with respect to each layer's pre-activations
-  Matrix values_;
+  std::vector<Matrix<T>> outputs_;    // of each layer
+  std::vector<Matrix<T>> gradients_;  // with respect to each layer's pre-activations
+  Matrix<T> values_;
   Buffer<Index> labels_;
   Buffer<T> weights_;
 };
