@@ -355,7 +355,7 @@ class BaseMLP(BaseEstimator, ABC):
         if sparse.issparse(X) or X.shape[0] > _FEW_ROWS or configured_blas():
             return False
         n_weights = sum(np.size(coef) for coef in self.coefs_)
-        return X.shape[0] * n_weights <= _FEW_PRODUCTS
+        return bool(X.shape[0] * n_weights <= _FEW_PRODUCTS)
 
     def _predict_rows(
         self, network: _core.Network, X: Any, *, raw: bool = False
