@@ -6,7 +6,10 @@
 namespace fastbp {
 namespace {
 
-constexpr int kTileRows = 14;  // 14 x 2 sums use 28 of 32 registers, the panels' rows 2
+#ifndef FASTBP_TILE_ROWS
+#define FASTBP_TILE_ROWS 14  // 14 x 2 sums use 28 of 32 registers, the panels' rows 2
+#endif
+constexpr int kTileRows = FASTBP_TILE_ROWS;
 constexpr int kTilePanels = 2;
 
 template <class T>
