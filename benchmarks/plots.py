@@ -14,6 +14,7 @@ __all__ = ["Curve", "curves", "ratio_bars"]
 # The colours of Okabe and Ito (2008), which the colour-blind tell apart.
 _COLOURS = {
     "fastbp": "#0072B2",
+    "fastbp-blas": "#56B4E9",
     "sklearn": "#E69F00",
     "torch": "#D55E00",
     "torch.compile": "#CC79A7",
@@ -21,6 +22,7 @@ _COLOURS = {
 }
 _MARKERS = {
     "fastbp": "o",
+    "fastbp-blas": "x",
     "sklearn": "s",
     "torch": "^",
     "torch.compile": "v",

@@ -412,6 +412,14 @@ def test_ratios_are_drawn_as_bars_from_one() -> None:
     assert axes.get_yscale() == "log"
 
 
+def test_every_library_has_a_colour_in_the_plots() -> None:
+    pytest.importorskip("matplotlib")
+    others = {peers.library(peer): 2.0 for peer in peers.PEERS}
+    del others["fastbp"]
+    (axes,) = plots.ratio_bars({"digits": others}).axes
+    assert len(axes.patches) == len(others)
+
+
 @pytest.mark.slow
 def test_failing_peer_does_not_stop_the_others() -> None:
     job = replace(JOBS["digits"], dtype="no-such-type")
