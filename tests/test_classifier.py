@@ -247,6 +247,15 @@ def test_bad_row_is_refused(row: np.ndarray, message: str) -> None:
         model.predict_proba(row)
 
 
+@pytest.mark.parametrize("coefs", [None, [], [None], ["a"], [np.ones(6)]])
+def test_weights_that_are_none_are_refused_for_a_row_too(coefs: Any) -> None:
+    model = classifier().fit(X, MULTICLASS)
+    model.coefs_ = coefs
+    for rows in (X[:1], X):
+        with pytest.raises(ValueError, match="coefs_"):
+            model.predict_proba(rows)
+
+
 def test_row_without_feature_names_warns() -> None:
     model = classifier().fit(pd.DataFrame(X, columns=list("abcdef")), MULTICLASS)
     with pytest.warns(UserWarning, match="feature names"):

@@ -339,9 +339,11 @@ class BaseMLP(BaseEstimator, ABC):
         dtype = self._parameter_dtype()
         if self.dtype == "auto" and X.dtype != np.float32:
             dtype = np.dtype(np.float64)
-        if self._is_few(X):
+        coefs, intercepts = self._parameters(dtype)
+        if self._is_few(X, coefs):
             outputs: NDArray[Any] = _core.predict_few(
-                *self._parameters(dtype),
+                coefs,
+                intercepts,
                 _core.Rows.dense(X),
                 self.activation,
                 self._core_loss(),
@@ -350,11 +352,11 @@ class BaseMLP(BaseEstimator, ABC):
             return outputs
         return self._predict_rows(self._network(dtype), X, raw=raw)
 
-    def _is_few(self, X: Any) -> bool:
+    def _is_few(self, X: Any, coefs: list[Any]) -> bool:
         """Tell whether a network would take longer to build than to predict X."""
         if sparse.issparse(X) or X.shape[0] > _FEW_ROWS or configured_blas():
             return False
-        n_weights = sum(np.size(coef) for coef in self.coefs_)
+        n_weights = sum(coef.size for coef in coefs)
         return bool(X.shape[0] * n_weights <= _FEW_PRODUCTS)
 
     def _predict_rows(
