@@ -22,7 +22,9 @@ constexpr Layer kLayers[] = {
     {"book", 10, 10, 784, 30},          {"book-out", 10, 10, 30, 10},
     {"default", 128, 200, 784, 100},    {"default-out", 128, 200, 100, 10},
     {"regress-out", 64, 64, 64, 1},     {"tabular", 128, 256, 256, 256},
-    {"tabular-out", 128, 256, 256, 10}, {"wide", 128, 512, 1024, 1024},
+    {"tabular-out", 128, 256, 256, 10}, {"wide-in", 128, 512, 784, 1024},
+    {"wide", 128, 512, 1024, 1024},     {"big-in", 128, 1024, 784, 2048},
+    {"big", 128, 1024, 2048, 2048},
 };
 
 double flop(Index rows, const Layer& l) {

@@ -128,6 +128,68 @@ TEST_CASE("a slow task is waited for") {
   CHECK(too_early == 0);
 }
 
+// --- Disbanding --------------------------------------------------------------------
+
+namespace {
+
+// Phases of two tasks, of which the calling thread does one at once and then waits for
+// the other. Returns the size of the team at the end; every task must be done once.
+int size_after_waiting(int n_phases, Caution* caution) {
+  std::vector<std::atomic<int>> times(static_cast<std::size_t>(2 * n_phases));
+  std::atomic<int> size{0};
+  const auto body = [&](Member& member) {
+    for (int phase = 0; phase < n_phases; ++phase) {
+      std::atomic<int>* done = &times[static_cast<std::size_t>(2 * phase)];
+      const bool go_on = member.for_each(2, [&](Index i) {
+        if (member.rank() == 0 && i == 0) {
+          // The other task must be taken by another member, if there is one.
+          while (member.size() > 1 && done[1] == 0) std::this_thread::yield();
+        }
+        ++done[i];
+        if (member.rank() != 0) sleep_for_milliseconds(1);
+      });
+      if (!go_on) return;
+    }
+    size = member.size();
+  };
+  CHECK(run_team(2, kNoPoll, body, caution));
+  CHECK(std::count(times.begin(), times.end(), 1) == 2 * n_phases);
+  return size;
+}
+
+}  // namespace
+
+TEST_CASE("a team whose caller only waits is disbanded, and no task is lost") {
+  CHECK(size_after_waiting(3, nullptr) == 2);
+  CHECK(size_after_waiting(40, nullptr) == 1);
+}
+
+TEST_CASE("after a team was disbanded the next regions are the caller's alone") {
+  Caution caution;
+  CHECK_FALSE(caution.is_on());
+  CHECK(size_after_waiting(3, &caution) == 2);
+  CHECK_FALSE(caution.is_on());
+  CHECK(size_after_waiting(40, &caution) == 1);
+  CHECK(caution.is_on());
+  run_team(2, kNoPoll, [](Member& member) { CHECK(member.size() == 1); }, &caution);
+}
+
+TEST_CASE("who was sent away has no more tasks") {
+  std::atomic<int> after{0}, size{-1};
+  run_team(2, kNoPoll, [&](Member& member) {
+    while (member.for_each(2, [&](Index) {
+      if (member.rank() != 0) sleep_for_milliseconds(1);
+    }) && member.size() > 1) {
+    }
+    if (member.rank() != 0) {
+      size = member.size();
+      member.for_each(5, [&](Index) { ++after; });
+    }
+  });
+  CHECK(size == 0);
+  CHECK(after == 0);
+}
+
 // --- Exceptions --------------------------------------------------------------------
 
 TEST_CASE("what a task throws is rethrown to the caller") {
@@ -214,10 +276,7 @@ TEST_CASE("tasks of no length are polled too") {
   std::atomic<Index> n{0};
   const bool finished = run_team(
       1, [] { return true; },
-      [&](Member& member) {
-        while (member.for_each(10, [&](Index) { ++n; }))
-          ;
-      });
+      [&](Member& member) { while (member.for_each(10, [&](Index) { ++n; })); });
   CHECK_FALSE(finished);
 }
 

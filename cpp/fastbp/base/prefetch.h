@@ -9,6 +9,15 @@
 
 namespace fastbp {
 
+// The cache line of p, into the first-level cache. p may lie outside of any array.
+[[maybe_unused]] static inline void prefetch_line(const void* p) {
+#if defined(__GNUC__)
+  __builtin_prefetch(p, 0, 3);
+#elif defined(_MSC_VER) && (defined(_M_X64) || defined(_M_IX86))
+  _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
+#endif
+}
+
 // The cache lines of n_bytes from p, into the second-level cache. Static, because the
 // files of the kernels must not share functions with others (see kernels/isa.cc).
 [[maybe_unused]] static void prefetch(const void* p, Index n_bytes) {

@@ -36,15 +36,21 @@ void pause() {
 
 }  // namespace
 
-bool Team::barrier(int size) noexcept {
-  if (size == 1) return !stopping();
+Team::Verdict Team::verdict() const noexcept {
+  if (stopping()) return Verdict::kStop;
+  const bool disband = disband_asked_.load(std::memory_order_relaxed);
+  return disband ? Verdict::kDisband : Verdict::kGoOn;
+}
+
+Team::Verdict Team::barrier(int size) noexcept {
+  if (size == 1) return verdict();
   const unsigned round = round_.load(std::memory_order_acquire);
   if (n_arrived_.fetch_add(1, std::memory_order_acq_rel) == size - 1) {
     n_arrived_.store(0, std::memory_order_relaxed);
     for (int i = 0; i < size; ++i) {
       shares_[static_cast<std::size_t>(i)].n_taken.store(0, std::memory_order_relaxed);
     }
-    stopped_ = stopping();
+    verdict_ = verdict();
     round_.store(round + 1, std::memory_order_release);
     round_.notify_all();
   } else {
@@ -52,7 +58,7 @@ bool Team::barrier(int size) noexcept {
       pause();
     while (round_.load(std::memory_order_acquire) == round) round_.wait(round);
   }
-  return !stopped_;
+  return verdict_;
 }
 
 void Team::stop(std::exception_ptr error) noexcept {
@@ -66,6 +72,15 @@ void Team::poll_now() noexcept {
   } catch (...) {
     stop(std::current_exception());
   }
+}
+
+bool Member::meet_and_measure(Clock::time_point start) noexcept {
+  const auto arrival = Clock::now();
+  const int n_others = size_ - 1;
+  const bool go_on = meet();
+  lost_ += (Clock::now() - arrival) - n_others * (arrival - start);
+  if (lost_ > kMostLost) team_.disband();
+  return go_on;
 }
 
 void Member::look_at_clock() noexcept {
@@ -190,7 +205,8 @@ void run_region_from_new_thread(int n_threads, Team& team, const Body& body) {
 
 }  // namespace
 
-bool run_team(int n_threads, const Poll& poll, const Body& body) {
+bool run_team(int n_threads, const Poll& poll, const Body& body, Caution* caution) {
+  if (caution != nullptr && caution->is_on()) n_threads = 1;
   Team team(std::max(n_threads, 1), poll);
   if (n_threads <= 1) {
     Member member(team, 0, 1, true);
@@ -200,6 +216,7 @@ bool run_team(int n_threads, const Poll& poll, const Body& body) {
   } else {
     run_region(n_threads, team, body, true);
   }
+  if (caution != nullptr && team.was_disbanded()) caution->start();
   team.rethrow();
   return !team.was_stopped();
 }

@@ -5,6 +5,11 @@
 // no reductions (a sum split over threads would depend on their number), no
 // thread-local state.
 //
+// On a machine that is busy with other things, members of a team may wait for each
+// other longer than they work. The calling thread notices, sends the others away and
+// does the rest of the region alone: what a task computes does not depend on who runs
+// it.
+//
 // Inside a region nothing may allocate or touch Python. An exception in a task stops
 // the team and is rethrown by run_team; so does a `poll` that returns true (Ctrl-C),
 // which the calling thread asks about every kPollSeconds.
@@ -33,10 +38,11 @@ class Team {
   Team(int max_size, const Poll& poll)
       : poll_(poll), shares_(static_cast<std::size_t>(max_size)) {}
 
-  // Waits until all `size` members are here; returns false when the team is to stop.
-  // The verdict is taken once, by the last to arrive, so that all members get the same
-  // one.
-  bool barrier(int size) noexcept;
+  enum class Verdict { kGoOn, kStop, kDisband };
+
+  // Waits until all `size` members are here. The verdict is taken once, by the last to
+  // arrive, so that all members get the same one.
+  Verdict barrier(int size) noexcept;
 
   // The place in a member's share of the next task of it.
   Index take_task(int member) noexcept {
@@ -45,9 +51,11 @@ class Team {
   }
   bool stopping() const noexcept { return stop_asked_.load(std::memory_order_relaxed); }
   void stop(std::exception_ptr error) noexcept;
+  void disband() noexcept { disband_asked_.store(true, std::memory_order_relaxed); }
   void poll_now() noexcept;
 
   bool was_stopped() const noexcept { return stopping(); }
+  bool was_disbanded() const noexcept { return disband_asked_.load(); }
   void rethrow() const {
     if (error_) std::rethrow_exception(error_);
   }
@@ -62,7 +70,9 @@ class Team {
   alignas(kCacheLine) std::atomic<int> n_arrived_{0};
   alignas(kCacheLine) std::atomic<unsigned> round_{0};
   alignas(kCacheLine) std::atomic<bool> stop_asked_{false};
-  bool stopped_ = false;  // the verdict of the last barrier
+  std::atomic<bool> disband_asked_{false};
+  Verdict verdict_ = Verdict::kGoOn;  // of the last barrier
+  Verdict verdict() const noexcept;
   std::atomic_flag has_error_ = ATOMIC_FLAG_INIT;
   std::exception_ptr error_;
 };
@@ -74,13 +84,17 @@ class Member {
       : team_(team), rank_(rank), size_(size), polls_(polls) {}
 
   int rank() const { return rank_; }
-  int size() const { return size_; }
+  int size() const { return size_; }  // 0 for who was sent away
 
   // One phase: the tasks 0..n-1, then the barrier. A member does the same part of them
   // in every phase of n tasks, so that what they write stays in its cache; who is done
-  // helps the others. False when the team stops; some tasks have then not been done.
+  // helps the others. False when the member is to leave the region, because the team
+  // stops (some tasks have then not been done) or goes on without it.
   template <class Task>
   bool for_each(Index n_tasks, const Task& task) noexcept {
+    if (size_ == 0) return false;
+    const bool measured = rank_ == 0 && size_ > 1 && ++n_phases_ % kMeasureEvery == 0;
+    const auto start = measured ? Clock::now() : Clock::time_point();
     try {
       if (size_ == 1) {
         for (Index i = 0; i < n_tasks && proceed(); ++i) task(i);
@@ -90,10 +104,26 @@ class Member {
     } catch (...) {
       team_.stop(std::current_exception());
     }
-    return team_.barrier(size_);
+    return measured ? meet_and_measure(start) : meet();
   }
 
  private:
+  using Clock = std::chrono::steady_clock;
+
+  bool meet() noexcept {
+    switch (team_.barrier(size_)) {
+      case Team::Verdict::kGoOn:
+        return true;
+      case Team::Verdict::kDisband:
+        size_ = rank_ == 0 ? 1 : 0;
+        return rank_ == 0;
+      case Team::Verdict::kStop:
+        break;
+    }
+    return false;
+  }
+  bool meet_and_measure(Clock::time_point start) noexcept;
+
   template <class Task>
   void do_share(int member, Index n_tasks, const Task& task) {
     const Index first = n_tasks * member / size_;
@@ -107,22 +137,41 @@ class Member {
   }
   void look_at_clock() noexcept;
 
-  using Clock = std::chrono::steady_clock;
+  // Of so many phases one is measured (an odd number: phases alternate). The team is
+  // disbanded when these have lost so much time against doing all the work alone.
+  static constexpr int kMeasureEvery = 5;
+  static constexpr std::chrono::microseconds kMostLost{400};
+
   Team& team_;
   int rank_;
   int size_;
   bool polls_;
   Index until_clock_ = 1;   // tasks until the clock is read again, so that
   Index clock_stride_ = 1;  // tasks of a microsecond do not each pay for it
+  int n_phases_ = 0;
+  Clock::duration lost_{0};
   Clock::time_point last_look_ = Clock::now();
   Clock::time_point last_poll_ = last_look_;
+};
+
+// Remembers for a series of regions that a team was disbanded: the next ones, for a
+// moment, do not try to have one.
+class Caution {
+ public:
+  bool is_on() const { return Clock::now() < until_; }
+  void start() { until_ = Clock::now() + kRest; }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  static constexpr std::chrono::milliseconds kRest{200};
+  Clock::time_point until_{};
 };
 
 // Runs body(member) on up to n_threads threads (fewer when no more can be had) and
 // returns when all have finished: true, or false when `poll` stopped them. Rethrows
 // what a task threw.
-bool run_team(int n_threads, const Poll& poll,
-              const std::function<void(Member&)>& body);
+bool run_team(int n_threads, const Poll& poll, const std::function<void(Member&)>& body,
+              Caution* caution = nullptr);
 
 // Threads that a region would get by default now.
 int max_threads();

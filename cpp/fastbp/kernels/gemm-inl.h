@@ -12,6 +12,10 @@ namespace {
 template <class T>
 constexpr int kTileSize = kTileRows* kTilePanels* static_cast<int>(kPanel<T>);
 
+// The summed rows of a weight gradient lie further apart than the processor's own
+// prefetching reaches: they are asked for this many rows ahead.
+constexpr Index kRowsAhead = 24;
+
 // tile (kRows, kCols vectors) = sum over i < k of A(:, i) B(i, :), where
 //   A(r, i) = a[r * a_stride + i], or a[i * a_stride + r] if kTransposed,
 //   B(i, :) = rows of panels: b + panel * b_panel + i * b_stride.
@@ -30,6 +34,12 @@ void product(Index k, const T* a, Index a_stride, const T* b, Index b_stride,
       for (int c = 0; c < kCols; ++c) sum[r][c] = V(0);
     }
     for (Index i = first; i < last; ++i) {
+      if constexpr (kTransposed) {
+        prefetch_line(a + (i + kRowsAhead) * a_stride);
+        FASTBP_UNROLL
+        for (int c = 0; c < kCols; c += kPanelVecs)
+          prefetch_line(b + (c / kPanelVecs) * b_panel + (i + kRowsAhead) * b_stride);
+      }
       V b_row[kCols];
       FASTBP_UNROLL
       for (int c = 0; c < kCols; ++c) {

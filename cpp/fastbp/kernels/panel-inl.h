@@ -18,23 +18,24 @@ namespace {
 template <class T>
 constexpr int kVecs = static_cast<int>(kPanel<T>) / Vec<T>::kLanes;
 
-// Adds kPanel numbers in the same tree on every instruction set.
-template <class T>
-T add_lanes(const T* lanes) {
-  T sum[kPanel<T>];
-  for (Index i = 0; i < kPanel<T>; ++i) sum[i] = lanes[i];
-  for (Index half = kPanel<T> / 2; half > 0; half /= 2) {
-    for (Index i = 0; i < half; ++i) sum[i] += sum[i + half];
-  }
-  return sum[0];
+// Joins kPanel numbers by op in the same tree on every instruction set: the second half
+// with the first, until one is left. The lanes are overwritten.
+template <Index kHalf, class T, class Op>
+T fold_lanes(T* lanes, Op op) {
+  FASTBP_UNROLL
+  for (Index i = 0; i < kHalf; ++i) lanes[i] = op(lanes[i], lanes[i + kHalf]);
+  if constexpr (kHalf > 1) return fold_lanes<kHalf / 2>(lanes, op);
+  return lanes[0];
 }
 
 template <class T>
-T largest_lane(const T* lanes) {
-  T largest = lanes[0];
-  for (Index i = 1; i < kPanel<T>; ++i)
-    largest = largest < lanes[i] ? lanes[i] : largest;
-  return largest;
+T add_lanes(T* lanes) {
+  return fold_lanes<kPanel<T> / 2>(lanes, [](T a, T b) { return a + b; });
+}
+
+template <class T>
+T largest_lane(T* lanes) {
+  return fold_lanes<kPanel<T> / 2>(lanes, [](T a, T b) { return a < b ? b : a; });
 }
 
 // kPanel numbers: 1 in the first n lanes, 0 in the others.

@@ -6,9 +6,16 @@
 namespace fastbp {
 namespace {
 
-// Greatest height of a parameter tile: a multiple of the panel width (blocks of the
-// mirror are whole) and of the micro-kernels' heights (8 x 14 rows, 18 x 6 and a bit).
-constexpr Index kTileHeight = 112;
+// Height of a parameter tile: a multiple of the panel width (blocks of the mirror are
+// whole). At most a multiple of the micro-kernels' heights (8 x 14 rows, 18 x 6 and a
+// bit); a small layer has lower tiles, so that two threads find about as much to do.
+constexpr Index kMaxTileHeight = 112, kMinTileHeight = 32, kTilesWanted = 8;
+
+Index tile_height_for(Index n_in, Index n_panels, Index panel_width) {
+  const Index wanted = n_in * n_panels / (kMaxTilePanels * kTilesWanted);
+  const Index height = std::clamp(wanted, kMinTileHeight, kMaxTileHeight);
+  return round_up(ceil_div(n_in, ceil_div(n_in, height)), panel_width);
+}
 
 template <class T>
 constexpr T kOne = 1;  // a column of ones with stride 0: the input that a bias sees
@@ -42,7 +49,7 @@ Dense<T>::Dense(const Kernels<T>& kernels, Index n_in, Index n_out,
       n_in_(n_in),
       n_out_(n_out),
       n_panels_(ceil_div(n_out, kPanel<T>)),
-      tile_height_(round_up(ceil_div(n_in, ceil_div(n_in, kTileHeight)), kPanel<T>)),
+      tile_height_(tile_height_for(n_in, n_panels_, kPanel<T>)),
       activation_(activation),
       offset_(offset) {}
 

@@ -7,7 +7,7 @@ namespace fastbp {
 namespace {
 
 // Floating-point operations that pay for one more thread at the two barriers of a step.
-constexpr double kWorkPerThread = 1e6;
+constexpr double kWorkPerThread = 1.5e5;
 constexpr double kUpdateWork =
     15;  // operations on each parameter in the optimizer step
 

@@ -51,8 +51,8 @@ class Pass {
   // task(layer, tile, x, dz) -> double. Batches whose weights are all zero are skipped.
   // False if poll stopped it.
   template <class Begin>
-  bool run(int n_threads, const Poll& poll, const Begin& begin,
-           const OnBatch& on_batch);
+  bool run(int n_threads, const Poll& poll, const Begin& begin, const OnBatch& on_batch,
+           Caution* caution = nullptr);
 
  private:
   Index first_row(Index batch) const { return batch * batch_size_; }
@@ -83,8 +83,8 @@ class Pass {
 template <class T>
 template <class Begin>
 bool Pass<T>::run(int n_threads, const Poll& poll, const Begin& begin,
-                  const OnBatch& on_batch) {
-  return run_team(n_threads, poll, [&](Member& member) {
+                  const OnBatch& on_batch, Caution* caution) {
+  const auto body = [&](Member& member) {
     Index number = 0;
     for (Index b = 0; b < n_batches_; ++b) {
       if (!(weights_[b] > 0)) continue;
@@ -129,7 +129,8 @@ bool Pass<T>::run(int n_threads, const Poll& poll, const Begin& begin,
       for (Index i = 0; i < n_tiles; ++i) tile_sum += tile_sums_[i];
       on_batch(step, loss_sum, tile_sum);
     }
-  });
+  };
+  return run_team(n_threads, poll, body, caution);
 }
 
 extern template class Pass<float>;

@@ -53,7 +53,7 @@ double Trainer<T>::run_epoch(const Samples<T>& samples, Index batch_size, double
     ++n_steps;
   };
   try {
-    *finished = pass.run(n_threads, poll, begin, on_batch);
+    *finished = pass.run(n_threads, poll, begin, on_batch, &caution_);
   } catch (...) {
     restore();
     throw;

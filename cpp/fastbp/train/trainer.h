@@ -35,6 +35,7 @@ class Trainer {
   RuleState<T> state_;
   Buffer<T> saved_parameters_;
   RuleState<T> saved_state_;
+  Caution caution_;
 };
 
 extern template class Trainer<float>;
