@@ -234,6 +234,35 @@ def test_state_is_a_copy():
     assert bits(*trainer.get_state()[1]) == before
 
 
+@pytest.mark.parametrize("rule", ["sgd", "momentum", "nesterov", "adam"])
+def test_saved_state_stays_while_training_goes_on(rule):
+    problem = make_problem((5, 33, 2), n_rows=40)
+    network = compiled(problem)
+    trainer = _core.Trainer(network, rule)
+    run(trainer, problem)
+    before = bits(*network.get_parameters(), *trainer.get_state()[1])
+    trainer.save()
+    t = trainer.t
+    run(trainer, problem)
+    assert trainer.saved_t == t < trainer.t
+    saved_t, coefs, intercepts, moments = trainer.take_saved()
+    assert saved_t == t
+    assert bits(coefs, intercepts, *moments) == before
+    assert bits(*network.get_parameters(), *trainer.get_state()[1]) != before
+
+
+def test_what_was_saved_can_be_taken_once():
+    trainer = _core.Trainer(compiled(make_problem((3, 2))), "adam")
+    assert trainer.saved_t == -1
+    with pytest.raises(RuntimeError, match="nothing has been saved"):
+        trainer.take_saved()
+    trainer.save()
+    first = trainer.take_saved()
+    assert trainer.saved_t == -1
+    trainer.save()
+    assert not np.shares_memory(first[1][0], trainer.take_saved()[1][0])
+
+
 @pytest.mark.parametrize(
     ("t", "shapes"),
     [

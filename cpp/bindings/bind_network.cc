@@ -75,9 +75,9 @@ std::unique_ptr<NetworkHandle> make_network(
 
 template <class T>
 void set_parameters(Network<T>& network, const py::sequence& coefs,
-                    const py::sequence& intercepts) {
-  from_arrays(network, coefs, intercepts, network.parameters().data());
-  network.refresh();
+                    const py::sequence& intercepts, int n_threads) {
+  from_arrays(network, coefs, intercepts, network.parameters().data(), n_threads);
+  network.parameters_written();
 }
 
 template <class T>
@@ -133,8 +133,8 @@ py::tuple loss_and_gradients(Network<T>& network, const RowsHandle& x,
                              poll, &finished);
     return finished;
   });
-  const auto [coefs, intercepts] = to_arrays(network, gradient.data());
-  return py::make_tuple(loss, coefs, intercepts);
+  const auto arrays = to_arrays(network, gradient.data(), n_threads);
+  return py::make_tuple(loss, arrays.coefs, arrays.intercepts);
 }
 
 }  // namespace
@@ -172,16 +172,25 @@ void bind_network(py::module_& m) {
       .def(
           "set_parameters",
           [](NetworkHandle& h, const py::sequence& coefs,
-             const py::sequence& intercepts) {
-            h.visit([&](auto& network) { set_parameters(network, coefs, intercepts); });
+             const py::sequence& intercepts, int n_threads) {
+            check_positive(n_threads, "n_threads");
+            h.visit([&](auto& network) {
+              set_parameters(network, coefs, intercepts, n_threads);
+            });
           },
-          py::arg("coefs"), py::arg("intercepts"))
-      .def("get_parameters",
-           [](NetworkHandle& h) {
-             return h.visit([](auto& network) {
-               return to_arrays(network, network.parameters().data());
-             });
-           })
+          py::arg("coefs"), py::arg("intercepts"), py::kw_only(),
+          py::arg("n_threads") = 1)
+      .def(
+          "get_parameters",
+          [](NetworkHandle& h, int n_threads) {
+            check_positive(n_threads, "n_threads");
+            return h.visit([&](auto& network) {
+              const auto arrays =
+                  to_arrays(network, network.parameters().data(), n_threads);
+              return py::make_tuple(arrays.coefs, arrays.intercepts);
+            });
+          },
+          py::kw_only(), py::arg("n_threads") = 1)
       .def("is_finite",
            [](NetworkHandle& h) {
              return h.visit([](auto& network) { return network.is_finite(); });

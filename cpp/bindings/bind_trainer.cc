@@ -5,14 +5,64 @@
 namespace fastbp::bindings {
 namespace {
 
+// Parameters and state as they were at some time, in arrays that are used again.
+template <class T>
+struct Saved {
+  Index t = -1;                            // -1: nothing whole is here
+  std::vector<ParameterArrays<T>> arrays;  // parameters, then each moment
+
+  void save(Trainer<T>& trainer, int n_threads) {
+    const Network<T>& network = trainer.network();
+    const auto n = 1 + static_cast<std::size_t>(n_moments(trainer.settings().rule));
+    while (arrays.size() < n) arrays.emplace_back(network);
+    t = -1;
+    unlocked_until_interrupt([&](const Poll& poll) {
+      for (std::size_t i = 0; i < n; ++i) {
+        const T* flat = i == 0 ? network.parameters().data()
+                               : trainer.state().moments[i - 1].data();
+        if (!arrays[i].fill(network, flat, n_threads, poll)) return false;
+      }
+      return true;
+    });
+    t = trainer.state().t;
+  }
+
+  // (t, coefs, intercepts, moments); the arrays are given away.
+  py::tuple take() {
+    if (t < 0) throw std::runtime_error("nothing has been saved");
+    py::list moments;
+    for (std::size_t i = 1; i < arrays.size(); ++i) {
+      moments.append(arrays[i].coefs + arrays[i].intercepts);
+    }
+    auto taken =
+        py::make_tuple(t, arrays[0].coefs, arrays[0].intercepts, std::move(moments));
+    arrays.clear();
+    t = -1;
+    return taken;
+  }
+};
+
+template <class T>
+struct TrainerAndSaved {
+  Trainer<T> trainer;
+  Saved<T> saved;
+  TrainerAndSaved(Network<T>& network, const RuleSettings& settings)
+      : trainer(network, settings) {}
+};
+
 struct TrainerHandle {
-  std::variant<std::unique_ptr<Trainer<float>>, std::unique_ptr<Trainer<double>>>
-      trainer;
+  std::variant<std::unique_ptr<TrainerAndSaved<float>>,
+               std::unique_ptr<TrainerAndSaved<double>>>
+      held;
 
   template <class Use>
   decltype(auto) visit(Use use) {
-    return std::visit([&](auto& held) -> decltype(auto) { return use(*held); },
-                      trainer);
+    return std::visit([&](auto& h) -> decltype(auto) { return use(h->trainer); }, held);
+  }
+  template <class Use>
+  decltype(auto) visit_saved(Use use) {
+    return std::visit(
+        [&](auto& h) -> decltype(auto) { return use(h->saved, h->trainer); }, held);
   }
 };
 
@@ -32,14 +82,15 @@ std::unique_ptr<TrainerHandle> make_trainer(NetworkHandle& network,
   const RuleSettings settings{rule_of(rule), momentum, beta_1, beta_2, epsilon};
   auto handle = std::make_unique<TrainerHandle>();
   network.visit([&]<class T>(Network<T>& n) {
-    handle->trainer = std::make_unique<Trainer<T>>(n, settings);
+    handle->held = std::make_unique<TrainerAndSaved<T>>(n, settings);
   });
   return handle;
 }
 
 // A moment is a list of arrays like coefs + intercepts.
 template <class T>
-void set_state(Trainer<T>& trainer, Index t, const py::sequence& moments) {
+void set_state(Trainer<T>& trainer, Index t, const py::sequence& moments,
+               int n_threads) {
   const auto n = static_cast<std::size_t>(n_moments(trainer.settings().rule));
   if (t < 0) throw py::value_error("t must not be negative, got " + std::to_string(t));
   if (moments.size() != n) {
@@ -54,23 +105,12 @@ void set_state(Trainer<T>& trainer, Index t, const py::sequence& moments) {
     const py::list intercepts =
         arrays[py::slice(n_layers, static_cast<py::ssize_t>(arrays.size()), 1)];
     checked.emplace_back(trainer.network().parameters().size());
-    from_arrays(trainer.network(), coefs, intercepts, checked.back().data());
+    from_arrays(trainer.network(), coefs, intercepts, checked.back().data(), n_threads);
   }
   for (std::size_t i = 0; i < n; ++i) {
-    trainer.state().moments[i].copy_from(checked[i]);
+    trainer.state().moments[i] = std::move(checked[i]);
   }
   trainer.state().t = t;
-}
-
-template <class T>
-py::tuple get_state(Trainer<T>& trainer) {
-  py::list moments;
-  for (int i = 0; i < n_moments(trainer.settings().rule); ++i) {
-    const auto [coefs, intercepts] =
-        to_arrays(trainer.network(), trainer.state().moments[i].data());
-    moments.append(coefs + intercepts);
-  }
-  return py::make_tuple(trainer.state().t, moments);
 }
 
 template <class T>
@@ -101,19 +141,47 @@ void bind_trainer(py::module_& m) {
           [](TrainerHandle& h) {
             return h.visit([](auto& trainer) { return trainer.state().t; });
           })
+      .def_property_readonly("n_moments",
+                             [](TrainerHandle& h) {
+                               return h.visit([](auto& trainer) {
+                                 return n_moments(trainer.settings().rule);
+                               });
+                             })
       .def(
           "set_state",
-          [](TrainerHandle& h, Index t, const py::sequence& moments) {
-            h.visit([&](auto& trainer) { set_state(trainer, t, moments); });
+          [](TrainerHandle& h, Index t, const py::sequence& moments, int n_threads) {
+            check_positive(n_threads, "n_threads");
+            h.visit([&](auto& trainer) { set_state(trainer, t, moments, n_threads); });
           },
-          py::arg("t"), py::arg("moments"))
-      .def("get_state",
+          py::arg("t"), py::arg("moments"), py::kw_only(), py::arg("n_threads") = 1)
+      .def(
+          "get_state",
+          [](TrainerHandle& h, int n_threads) {
+            check_positive(n_threads, "n_threads");
+            return h.visit([&]<class T>(Trainer<T>& trainer) {
+              Saved<T> copy;
+              copy.save(trainer, n_threads);
+              const py::tuple state = copy.take();
+              return py::make_tuple(state[0], state[3]);
+            });
+          },
+          py::kw_only(), py::arg("n_threads") = 1)
+      .def(
+          "save",
+          [](TrainerHandle& h, int n_threads) {
+            check_positive(n_threads, "n_threads");
+            h.visit_saved(
+                [&](auto& saved, auto& trainer) { saved.save(trainer, n_threads); });
+          },
+          py::kw_only(), py::arg("n_threads") = 1)
+      .def_property_readonly(
+          "saved_t",
+          [](TrainerHandle& h) {
+            return h.visit_saved([](auto& saved, auto&) { return saved.t; });
+          })
+      .def("take_saved",
            [](TrainerHandle& h) {
-             return h.visit([](auto& trainer) { return get_state(trainer); });
-           })
-      .def("undo_epoch",
-           [](TrainerHandle& h) {
-             h.visit([](auto& trainer) { trainer.undo_epoch(); });
+             return h.visit_saved([](auto& saved, auto&) { return saved.take(); });
            })
       .def(
           "run_epoch",

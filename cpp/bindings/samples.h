@@ -53,44 +53,102 @@ struct SamplesHandle {
   }
 };
 
+// Calls use(layer, first, n) for rows first .. first + n of each layer's weights, a
+// task for each. False if poll stopped it.
+template <class T, class Use>
+bool for_weight_rows(const Network<T>& network, int n_threads, const Poll& poll,
+                     const Use& use) {
+  constexpr Index kTaskSize = 1 << 18;
+  struct Task {
+    Index layer, first, n;
+  };
+  std::vector<Task> tasks;
+  for (Index l = 0; l < network.n_layers(); ++l) {
+    const Index n_in = network.layer(l).n_in();
+    const Index height = std::max<Index>(1, kTaskSize / network.layer(l).n_out());
+    for (Index first = 0; first < n_in; first += height) {
+      tasks.push_back({l, first, std::min(height, n_in - first)});
+    }
+  }
+  if (network.parameters().size() <= kTaskSize) n_threads = 1;
+  return run_tasks(static_cast<Index>(tasks.size()), n_threads, poll, [&](Index i) {
+    const Task& task = tasks[static_cast<std::size_t>(i)];
+    use(task.layer, task.first, task.n);
+  });
+}
+
 // coefs and intercepts, lists with an array for each layer, into a flat buffer.
 template <class T>
 void from_arrays(const Network<T>& network, const py::sequence& coefs,
-                 const py::sequence& intercepts, T* flat) {
+                 const py::sequence& intercepts, T* flat, int n_threads) {
   const auto n_layers = static_cast<std::size_t>(network.n_layers());
   if (coefs.size() != n_layers || intercepts.size() != n_layers) {
     throw py::value_error("expected " + std::to_string(n_layers) +
                           " coefs and intercepts, got " + std::to_string(coefs.size()) +
                           " and " + std::to_string(intercepts.size()));
   }
-  std::vector<py::array_t<T>> checked;  // all, before anything is written
+  std::vector<py::array_t<T>> weights, biases;  // all, before anything is written
   for (std::size_t l = 0; l < n_layers; ++l) {
     const Dense<T>& layer = network.layer(static_cast<Index>(l));
     const std::string index = "[" + std::to_string(l) + "]";
-    checked.push_back(
+    weights.push_back(
         expect_array<T>(coefs[l], "coefs" + index, {layer.n_in(), layer.n_out()}));
-    checked.push_back(
+    biases.push_back(
         expect_array<T>(intercepts[l], "intercepts" + index, {layer.n_out()}));
   }
-  for (std::size_t l = 0; l < n_layers; ++l) {
-    network.layer(static_cast<Index>(l))
-        .pack(checked[2 * l].data(), checked[2 * l + 1].data(), flat);
+  unlocked_until_interrupt([&](const Poll& poll) {
+    return for_weight_rows(
+        network, n_threads, poll, [&](Index l, Index first, Index n) {
+          network.layer(l).pack_rows(first, n,
+                                     weights[static_cast<std::size_t>(l)].data(), flat);
+        });
+  });
+  for (Index l = 0; l < network.n_layers(); ++l) {
+    const auto& bias = biases[static_cast<std::size_t>(l)];
+    std::copy_n(bias.data(), bias.size(), flat + network.layer(l).bias_offset());
   }
 }
 
-// A flat buffer as new arrays: coefs and intercepts.
+// New arrays, coefs and intercepts, that flat buffers can be copied to.
 template <class T>
-std::pair<py::list, py::list> to_arrays(const Network<T>& network, const T* flat) {
+struct ParameterArrays {
   py::list coefs, intercepts;
-  for (Index l = 0; l < network.n_layers(); ++l) {
-    const Dense<T>& layer = network.layer(l);
-    py::array_t<T> coef({layer.n_in(), layer.n_out()});
-    py::array_t<T> intercept(layer.n_out());
-    layer.unpack(flat, coef.mutable_data(), intercept.mutable_data());
-    coefs.append(coef);
-    intercepts.append(intercept);
+  std::vector<T*> weights, biases;
+
+  explicit ParameterArrays(const Network<T>& network) {
+    for (Index l = 0; l < network.n_layers(); ++l) {
+      const Dense<T>& layer = network.layer(l);
+      py::array_t<T> coef({layer.n_in(), layer.n_out()});
+      py::array_t<T> intercept(layer.n_out());
+      weights.push_back(coef.mutable_data());
+      biases.push_back(intercept.mutable_data());
+      coefs.append(coef);
+      intercepts.append(intercept);
+    }
   }
-  return {coefs, intercepts};
+
+  // Without the GIL; false if poll stopped it.
+  bool fill(const Network<T>& network, const T* flat, int n_threads, const Poll& poll) {
+    for (Index l = 0; l < network.n_layers(); ++l) {
+      const Dense<T>& layer = network.layer(l);
+      std::copy_n(flat + layer.bias_offset(), layer.n_out(),
+                  biases[static_cast<std::size_t>(l)]);
+    }
+    return for_weight_rows(network, n_threads, poll,
+                           [&](Index l, Index first, Index n) {
+                             network.layer(l).unpack_rows(
+                                 first, n, flat, weights[static_cast<std::size_t>(l)]);
+                           });
+  }
+};
+
+// A flat buffer as new arrays.
+template <class T>
+ParameterArrays<T> to_arrays(const Network<T>& network, const T* flat, int n_threads) {
+  ParameterArrays<T> arrays(network);
+  unlocked_until_interrupt(
+      [&](const Poll& poll) { return arrays.fill(network, flat, n_threads, poll); });
+  return arrays;
 }
 
 }  // namespace fastbp::bindings

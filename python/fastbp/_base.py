@@ -32,6 +32,8 @@ __all__ = ["BaseMLP"]
 
 STOCHASTIC_SOLVERS = ("sgd", "adam")
 
+_DRAWN_AT_ONCE = 2**20  # random numbers, a few milliseconds
+
 # Few rows: less work than the packing of the weights, and within the milliseconds for
 # which Ctrl-C and other Python threads can wait.
 _FEW_ROWS = 32
@@ -244,9 +246,9 @@ class BaseMLP(BaseEstimator, ABC):
         self.out_activation_ = self._output_activation()
         self.coefs_, self.intercepts_ = [], []
         for fan_in, fan_out in pairwise(n_units):
-            coef, intercept = self._draw(fan_in, fan_out)
-            self.coefs_.append(coef.astype(dtype, copy=False))
-            self.intercepts_.append(intercept.astype(dtype, copy=False))
+            coef, intercept = self._draw(fan_in, fan_out, dtype)
+            self.coefs_.append(coef)
+            self.intercepts_.append(intercept)
         if self.solver not in STOCHASTIC_SOLVERS:
             return
         self.loss_curve_ = []
@@ -255,7 +257,9 @@ class BaseMLP(BaseEstimator, ABC):
         self.validation_scores_ = [] if self.early_stopping else None
         self.best_validation_score_ = -np.inf if self.early_stopping else None
 
-    def _draw(self, fan_in: int, fan_out: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    def _draw(
+        self, fan_in: int, fan_out: int, dtype: np.dtype[Any]
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Draw uniformly within the bound of Glorot and Bengio (2010), section 4.2.1.
 
         The bound is that of scikit-learn: sqrt(6 / (fan_in + fan_out)), with 2 in place
@@ -263,8 +267,13 @@ class BaseMLP(BaseEstimator, ABC):
         """
         factor = 2.0 if self.activation == "logistic" else 6.0
         bound = np.sqrt(factor / (fan_in + fan_out))
-        coef = self._random_state.uniform(-bound, bound, (fan_in, fan_out))
-        return coef, self._random_state.uniform(-bound, bound, fan_out)
+        coef, intercept = np.empty((fan_in, fan_out), dtype), np.empty(fan_out, dtype)
+        for array in (coef.ravel(), intercept):
+            # In pieces, so that Ctrl-C need not wait for the last.
+            for first in range(0, array.size, _DRAWN_AT_ONCE):
+                piece = array[first : first + _DRAWN_AT_ONCE]
+                piece[:] = self._random_state.uniform(-bound, bound, piece.size)
+        return coef, intercept
 
     def _continue(self, n_units: list[int], dtype: np.dtype[Any]) -> None:
         """Prepare to train on from the weights that are there."""
@@ -306,7 +315,8 @@ class BaseMLP(BaseEstimator, ABC):
         network = _core.Network(
             n_units, self.activation, self._core_loss(), name, blas=configured_blas()
         )
-        network.set_parameters(coefs, intercepts)
+        n_threads = self._n_threads() if _are_large(coefs) else 1
+        network.set_parameters(coefs, intercepts, n_threads=n_threads)
         return network
 
     def _parameters(self, dtype: np.dtype[Any]) -> tuple[list[Any], list[Any]]:
@@ -436,6 +446,11 @@ class BaseMLP(BaseEstimator, ABC):
         state = dict(state)
         state.pop("_fastbp_version", None)
         super().__setstate__(state)
+
+
+def _are_large(coefs: list[Any]) -> bool:
+    """Tell whether there is enough to copy for more than one thread."""
+    return sum(coef.size for coef in coefs) > 2**20
 
 
 def _as_required(array: Any, dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -71,11 +71,15 @@ class Network:
     @property
     def n_units(self) -> list[int]: ...
     def set_parameters(
-        self, coefs: Sequence[Floats], intercepts: Sequence[Floats]
+        self,
+        coefs: Sequence[Floats],
+        intercepts: Sequence[Floats],
+        *,
+        n_threads: int = 1,
     ) -> None:
         """Copy weights (n_in, n_out) and biases (n_out,) of every layer in."""
 
-    def get_parameters(self) -> tuple[list[Any], list[Any]]:
+    def get_parameters(self, *, n_threads: int = 1) -> tuple[list[Any], list[Any]]:
         """Return fresh arrays (coefs, intercepts)."""
 
     def is_finite(self) -> bool:
@@ -117,11 +121,17 @@ class Trainer:
     def t(self) -> int:
         """Update steps taken so far."""
 
-    def set_state(self, t: int, moments: Sequence[Sequence[Floats]]) -> None:
+    @property
+    def n_moments(self) -> int:
+        """Moments that the rule keeps: sgd 0, momentum and nesterov 1, adam 2."""
+
+    def set_state(
+        self, t: int, moments: Sequence[Sequence[Floats]], *, n_threads: int = 1
+    ) -> None:
         """Restore ``t`` and each moment, a list shaped like coefs + intercepts."""
 
-    def get_state(self) -> tuple[int, list[list[Any]]]:
-        """Return ``t`` and copies of the moments (sgd 0, momentum 1, adam 2)."""
+    def get_state(self, *, n_threads: int = 1) -> tuple[int, list[list[Any]]]:
+        """Return ``t`` and copies of the ``n_moments`` moments."""
 
     def run_epoch(
         self,
@@ -137,11 +147,18 @@ class Trainer:
     ) -> float:
         """One pass over the rows in ``order``; returns sum(batch loss * batch rows).
 
-        A KeyboardInterrupt during the pass leaves network and state as before it.
+        A KeyboardInterrupt leaves network and state somewhere within the pass.
         """
 
-    def undo_epoch(self) -> None:
-        """Put network and state back to where they were before the last pass."""
+    def save(self, *, n_threads: int = 1) -> None:
+        """Copy parameters and state to arrays that `take_saved` returns."""
+
+    @property
+    def saved_t(self) -> int:
+        """``t`` of what is saved; -1 if nothing is."""
+
+    def take_saved(self) -> tuple[int, list[Any], list[Any], list[list[Any]]]:
+        """Return (t, coefs, intercepts, moments) as saved, and keep nothing."""
 
 def predict_few(
     coefs: Sequence[Floats],

@@ -51,19 +51,18 @@ class OptimizerState:
             return float(self.learning_rate_init)
         return self.learning_rate
 
-    def load_into(self, trainer: _core.Trainer) -> None:
-        """Give the moments to a new trainer of the same rule."""
-        fresh_t, fresh = trainer.get_state()
-        if len(self.moments) == len(fresh):
-            dtype = fresh[0][0].dtype if fresh else None
-            moments = [[a.astype(dtype) for a in moment] for moment in self.moments]
-            trainer.set_state(self.t, moments)
-        else:
-            trainer.set_state(fresh_t, fresh)
+    def load_into(self, trainer: _core.Trainer, dtype: str, n_threads: int) -> None:
+        """Give the moments, if they are of its rule, to a new trainer."""
+        if self.t == 0 or len(self.moments) != trainer.n_moments:
+            return
+        moments = [[a.astype(dtype, copy=False) for a in m] for m in self.moments]
+        trainer.set_state(self.t, moments, n_threads=n_threads)
 
-    def store_from(self, trainer: _core.Trainer, beta_1: float, beta_2: float) -> None:
-        """Take the moments back when training ends."""
-        self.t, self.moments = trainer.get_state()
+    def store(
+        self, t: int, moments: list[list[Any]], beta_1: float, beta_2: float
+    ) -> None:
+        """Keep steps and moments when training ends."""
+        self.t, self.moments = t, moments
         if self.solver == "adam" and self.t > 0:
             correction = sqrt(1 - beta_2**self.t) / (1 - beta_1**self.t)
             self.learning_rate = self.learning_rate_init * correction

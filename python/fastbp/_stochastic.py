@@ -88,20 +88,22 @@ class _Fit:
             beta_2=est.beta_2,
             epsilon=est.epsilon,
         )
-        est._optimizer.load_into(self.trainer)
+        est._optimizer.load_into(self.trainer, network.dtype, self.n_threads)
         self.best_parameters: tuple[list[Any], list[Any]] | None = None
         if est.early_stopping:
-            self.best_parameters = network.get_parameters()
+            self.best_parameters = self.parameters()
 
     def run(self) -> KeyboardInterrupt | None:
         est = self.est
         est.n_iter_ = 0
         order = _first_order(est, self.n_samples, self.incremental)
+        generator = est._random_state
         complete = _Progress(self)
         try:
             while est.n_iter_ < est.max_iter:
                 if est.shuffle:
-                    order = _shuffled(order, est._random_state)
+                    # As sklearn.utils.shuffle does, with the same random numbers.
+                    generator.shuffle(order)
                 is_last = self.ends(self.epoch(order))
                 complete = _Progress(self)
                 if is_last:
@@ -110,6 +112,7 @@ class _Fit:
                     _warn_not_converged(est.max_iter)
             if self.incremental:
                 est._order = order
+            self.save()
             self.keep()
         except KeyboardInterrupt as interrupt:
             if complete.n_iter == 0:
@@ -127,8 +130,7 @@ class _Fit:
             rows = self.train_rows[order]
         elif not est.shuffle:
             rows = None
-        if self.samples.in_pieces:
-            self.before = self.network.get_parameters(), self.trainer.get_state()
+        self.save()
         total = 0.0
         for piece in self.samples.pieces(rows, self.batch_size):
             with one_blas_thread(self.network):
@@ -186,7 +188,7 @@ class _Fit:
             bad = score < est.best_validation_score_ + est.tol
             if score > est.best_validation_score_:
                 est.best_validation_score_ = score
-                self.best_parameters = self.network.get_parameters()
+                self.best_parameters = self.parameters()
         est._no_improvement_count = est._no_improvement_count + 1 if bad else 0
 
     def reason(self) -> str:
@@ -197,21 +199,19 @@ class _Fit:
             "consecutive epochs."
         )
 
-    def undo_epoch(self) -> None:
-        """Put the core back to before the last epoch, or what there was of it."""
-        if self.samples.in_pieces:
-            parameters, state = self.before
-            self.network.set_parameters(*parameters)
-            self.trainer.set_state(*state)
-        else:
-            self.trainer.undo_epoch()
-
     def keep(self) -> None:
-        """Set the estimator's weights and optimizer state from the core's."""
+        """Set the estimator's weights and optimizer state from what is saved."""
         est = self.est
-        parameters = self.best_parameters or self.network.get_parameters()
-        est.coefs_, est.intercepts_ = parameters
-        est._optimizer.store_from(self.trainer, est.beta_1, est.beta_2)
+        t, coefs, intercepts, moments = self.trainer.take_saved()
+        est.coefs_, est.intercepts_ = self.best_parameters or (coefs, intercepts)
+        est._optimizer.store(t, moments, est.beta_1, est.beta_2)
+
+    def save(self) -> None:
+        """Have the core keep a copy of what it has now."""
+        self.trainer.save(n_threads=self.n_threads)
+
+    def parameters(self) -> tuple[list[Any], list[Any]]:
+        return self.network.get_parameters(n_threads=self.n_threads)
 
 
 class _Progress:
@@ -242,8 +242,8 @@ class _Progress:
 
     def restore(self, fit: _Fit) -> None:
         """Take back what came after it."""
-        if fit.trainer.t != self.t:
-            fit.undo_epoch()
+        if fit.trainer.saved_t != self.t:  # the next epoch has not begun
+            fit.save()
         fit.best_parameters = self.best_parameters
         fit.est._optimizer.learning_rate = self.learning_rate
         fit.est.__dict__.update(self.values)
@@ -305,17 +305,8 @@ def _first_order(est: BaseMLP, n_samples: int, incremental: bool) -> NDArray[np.
     """
     order: NDArray[np.int64] | None = getattr(est, "_order", None)
     if incremental and order is not None and len(order) == n_samples:
-        return order
+        return order.copy()
     return np.arange(n_samples)
-
-
-def _shuffled(
-    order: NDArray[np.int64], random_state: np.random.RandomState
-) -> NDArray[np.int64]:
-    """Permute as ``sklearn.utils.shuffle`` does, with the same random numbers."""
-    permutation = np.arange(len(order))
-    random_state.shuffle(permutation)
-    return order[permutation]
 
 
 def _warn_not_converged(max_iter: int) -> None:

@@ -135,7 +135,7 @@ class LearningTask {
       const auto intercept = fill(layer.n_out());
       layer.pack(coef.data(), intercept.data(), network_.parameters().data());
     }
-    network_.refresh();
+    network_.parameters_written();
   }
 
   Network<T> network_;

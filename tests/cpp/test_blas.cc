@@ -61,8 +61,7 @@ class Twins {
     fill(&State::gradient, numbers);
     fill(&State::moment_1, numbers);
     fill(&State::moment_2, numbers);
-    builtin_layer_.refresh();
-    blas_layer_.refresh();
+    for (Index i = 0; i < builtin_layer_.n_tiles(false); ++i) builtin_layer_.refresh(i);
   }
 
   void update(const Input<T>& x, MatrixView<const T> dz, const Update<T>& rule,

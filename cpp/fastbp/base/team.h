@@ -18,6 +18,7 @@
 // which does not understand libgomp, and for platforms without OpenMP).
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <exception>
@@ -172,6 +173,14 @@ class Caution {
 // what a task threw.
 bool run_team(int n_threads, const Poll& poll, const std::function<void(Member&)>& body,
               Caution* caution = nullptr);
+
+// The tasks 0 .. n-1 and nothing else, as one region.
+template <class Task>
+bool run_tasks(Index n_tasks, int n_threads, const Poll& poll, const Task& task) {
+  const Index size = std::clamp<Index>(n_tasks, 1, n_threads);
+  return run_team(static_cast<int>(size), poll,
+                  [&](Member& member) { member.for_each(n_tasks, task); });
+}
 
 // Threads that a region would get by default now.
 int max_threads();

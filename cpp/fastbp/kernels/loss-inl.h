@@ -51,7 +51,7 @@ T shifted_exp(const T* z, Index n, T* out) {
 // no sum or maximum runs across lanes, and exp has no idle ones.
 constexpr Index kNarrow = 16;
 template <class T>
-constexpr Index kBlock = kPanel<T> * kPanel<T>;
+constexpr Index kBlock = kPanel<T>* kPanel<T>;
 
 // p(i, r) = softmax(z row r) at output i, at columns[i * kPanel + r], for n_rows <=
 // kPanel rows; further columns repeat the last.

@@ -224,33 +224,43 @@ void Dense<T>::refresh_mirror(const Tile& t) {
 }
 
 template <class T>
-void Dense<T>::refresh() {
-  refresh_mirror({0, n_in_, 0, n_panels_, false});
+void Dense<T>::refresh(Index i) {
+  refresh_mirror(tile(i, false));
+}
+
+template <class T>
+void Dense<T>::pack_rows(Index first, Index n, const T* coef, T* flat) const {
+  for (Index p = 0; p < n_panels_; ++p) {
+    const Index col = p * kPanel<T>;
+    const Index width = std::min(kPanel<T>, n_out_ - col);
+    T* panel = flat + weights_offset() + p * layout_.panel_size;
+    for (Index i = first; i < first + n; ++i) {
+      std::copy_n(coef + i * n_out_ + col, width, panel + i * layout_.row_stride);
+    }
+  }
+}
+
+template <class T>
+void Dense<T>::unpack_rows(Index first, Index n, const T* flat, T* coef) const {
+  for (Index p = 0; p < n_panels_; ++p) {
+    const Index col = p * kPanel<T>;
+    const Index width = std::min(kPanel<T>, n_out_ - col);
+    const T* panel = flat + weights_offset() + p * layout_.panel_size;
+    for (Index i = first; i < first + n; ++i) {
+      std::copy_n(panel + i * layout_.row_stride, width, coef + i * n_out_ + col);
+    }
+  }
 }
 
 template <class T>
 void Dense<T>::pack(const T* coef, const T* intercept, T* flat) const {
-  for (Index p = 0; p < n_panels_; ++p) {
-    const Index first = p * kPanel<T>;
-    const Index width = std::min(kPanel<T>, n_out_ - first);
-    T* panel = flat + weights_offset() + p * layout_.panel_size;
-    for (Index i = 0; i < n_in_; ++i) {
-      std::copy_n(coef + i * n_out_ + first, width, panel + i * layout_.row_stride);
-    }
-  }
+  pack_rows(0, n_in_, coef, flat);
   std::copy_n(intercept, n_out_, flat + bias_offset());
 }
 
 template <class T>
 void Dense<T>::unpack(const T* flat, T* coef, T* intercept) const {
-  for (Index p = 0; p < n_panels_; ++p) {
-    const Index first = p * kPanel<T>;
-    const Index width = std::min(kPanel<T>, n_out_ - first);
-    const T* panel = flat + weights_offset() + p * layout_.panel_size;
-    for (Index i = 0; i < n_in_; ++i) {
-      std::copy_n(panel + i * layout_.row_stride, width, coef + i * n_out_ + first);
-    }
-  }
+  unpack_rows(0, n_in_, flat, coef);
   std::copy_n(flat + bias_offset(), n_out_, intercept);
 }
 

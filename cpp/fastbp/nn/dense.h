@@ -29,10 +29,12 @@ class Dense : public Layer<T> {
                 const Update<T>& rule, const FlatState<T>& state) override;
   void gradient(Index tile, const Input<T>& x, MatrixView<const T> dz, T* gradient,
                 bool add) const override;
-  void refresh() override;
+  void refresh(Index tile) override;
 
   // Between the layer's part of a flat buffer and plain row-major W (n_in, n_out) and b
-  // (n_out).
+  // (n_out): some rows of W, and all.
+  void pack_rows(Index first, Index n, const T* coef, T* flat) const;
+  void unpack_rows(Index first, Index n, const T* flat, T* coef) const;
   void pack(const T* coef, const T* intercept, T* flat) const;
   void unpack(const T* flat, T* coef, T* intercept) const;
   // b's place in the flat buffer.

@@ -70,8 +70,9 @@ class Layer {
   virtual void gradient(Index tile, const Input<T>& x, MatrixView<const T> dz,
                         T* gradient, bool add) const = 0;
 
-  // After parameters have been written from outside.
-  virtual void refresh() = 0;
+  // Makes anew what the layer derives from a tile of its parameters (tiles of dense
+  // input), after they have been written from outside.
+  virtual void refresh(Index tile) = 0;
 };
 
 }  // namespace fastbp

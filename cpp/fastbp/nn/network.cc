@@ -2,6 +2,7 @@
 #include "fastbp/nn/network.h"
 
 #include <stdexcept>
+#include <utility>
 
 #include "fastbp/nn/blas_dense.h"
 
@@ -53,8 +54,23 @@ Network<T>::Network(const KernelTable& table, const std::vector<Index>& n_units,
 }
 
 template <class T>
-void Network<T>::refresh() {
-  for (auto& layer : layers_) layer->refresh();
+bool Network<T>::refresh(int n_threads, const Poll& poll) {
+  if (!is_stale_) return true;
+  std::vector<std::pair<Layer<T>*, Index>> tiles;
+  for (auto& layer : layers_) {
+    for (Index i = 0; i < layer->n_tiles(false); ++i)
+      tiles.emplace_back(layer.get(), i);
+  }
+  // Less work than waking a thread is worth.
+  constexpr Index kSmall = 1 << 18;
+  if (parameters_.size() < kSmall) n_threads = 1;
+  const auto n_tiles = static_cast<Index>(tiles.size());
+  const bool finished = run_tasks(n_tiles, n_threads, poll, [&](Index i) {
+    const auto& [layer, tile] = tiles[static_cast<std::size_t>(i)];
+    layer->refresh(tile);
+  });
+  is_stale_ = !finished;
+  return finished;
 }
 
 template <class T>

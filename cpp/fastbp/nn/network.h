@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "fastbp/base/buffer.h"
+#include "fastbp/base/team.h"
 #include "fastbp/kernels/blas.h"
 #include "fastbp/kernels/dispatch.h"
 #include "fastbp/nn/dense.h"
@@ -36,7 +37,11 @@ class Network {
 
   Buffer<T>& parameters() { return parameters_; }
   const Buffer<T>& parameters() const { return parameters_; }
-  void refresh();  // after `parameters` have been written
+  // To be called after `parameters` have been written. What layers derive from them is
+  // made anew by the next refresh(), which training calls and prediction does not need;
+  // false if poll stopped it.
+  void parameters_written() { is_stale_ = true; }
+  bool refresh(int n_threads, const Poll& poll);
 
   bool is_finite() const;  // all parameters
 
@@ -51,6 +56,7 @@ class Network {
   Loss loss_;
   Blas<T> blas_;
   Buffer<T> parameters_;
+  bool is_stale_ = false;
   std::vector<std::unique_ptr<Dense<T>>> layers_;
 };
 

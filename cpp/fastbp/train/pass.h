@@ -130,7 +130,7 @@ bool Pass<T>::run(int n_threads, const Poll& poll, const Begin& begin,
       on_batch(step, loss_sum, tile_sum);
     }
   };
-  return run_team(n_threads, poll, body, caution);
+  return network_.refresh(n_threads, poll) && run_team(n_threads, poll, body, caution);
 }
 
 extern template class Pass<float>;

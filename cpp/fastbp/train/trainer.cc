@@ -1,4 +1,4 @@
-// An epoch of optimizer steps, all or nothing.
+// An epoch of optimizer steps.
 #include "fastbp/train/trainer.h"
 
 namespace fastbp {
@@ -15,11 +15,8 @@ double penalty_loss(double penalty, double squares, double weight) {
 template <class T>
 Trainer<T>::Trainer(Network<T>& network, const RuleSettings& settings)
     : network_(network), settings_(settings) {
-  const Index size = network.parameters().size();
-  saved_parameters_ = Buffer<T>(size);
   for (int i = 0; i < n_moments(settings.rule); ++i) {
-    state_.moments[i] = Buffer<T>(size);
-    saved_state_.moments[i] = Buffer<T>(size);
+    state_.moments[i] = Buffer<T>(network.parameters().size());
   }
 }
 
@@ -28,7 +25,6 @@ double Trainer<T>::run_epoch(const Samples<T>& samples, Index batch_size, double
                              double penalty, int n_threads, const Poll& poll,
                              bool* finished) {
   Pass<T> pass(network_, samples, batch_size);
-  save();
   // A rule does not touch the moments that it does not have.
   const auto moment = [&](int i) {
     return i < n_moments(settings_.rule) ? state_.moments[i].data()
@@ -37,7 +33,6 @@ double Trainer<T>::run_epoch(const Samples<T>& samples, Index batch_size, double
   const FlatState<T> state{moment(0), moment(1)};
   const Index t = state_.t;
   double sum = 0;
-  Index n_steps = 0;
   const auto begin = [&](const auto& step) {
     const auto update =
         update_for_step<T>(settings_, t + step.number + 1, rate, penalty, step.weight);
@@ -50,39 +45,10 @@ double Trainer<T>::run_epoch(const Samples<T>& samples, Index batch_size, double
     const double loss =
         loss_sum / step.weight + penalty_loss(penalty, squares, step.weight);
     sum += loss * static_cast<double>(step.n_rows);
-    ++n_steps;
+    ++state_.t;
   };
-  try {
-    *finished = pass.run(n_threads, poll, begin, on_batch, &caution_);
-  } catch (...) {
-    restore();
-    throw;
-  }
-  if (*finished) {
-    state_.t += n_steps;
-  } else {
-    restore();
-  }
+  *finished = pass.run(n_threads, poll, begin, on_batch, &caution_);
   return sum;
-}
-
-template <class T>
-void Trainer<T>::save() {
-  saved_parameters_.copy_from(network_.parameters());
-  saved_state_.t = state_.t;
-  for (int i = 0; i < n_moments(settings_.rule); ++i) {
-    saved_state_.moments[i].copy_from(state_.moments[i]);
-  }
-}
-
-template <class T>
-void Trainer<T>::restore() {
-  network_.parameters().copy_from(saved_parameters_);
-  network_.refresh();
-  state_.t = saved_state_.t;
-  for (int i = 0; i < n_moments(settings_.rule); ++i) {
-    state_.moments[i].copy_from(saved_state_.moments[i]);
-  }
 }
 
 template class Trainer<float>;

@@ -15,26 +15,19 @@ class Trainer {
 
   // One pass over the samples. Returns the sum over batches of (mean loss of the batch,
   // penalty included) * rows; `finished` is false if poll stopped it. When it is
-  // stopped or throws, network and state are as before the call.
+  // stopped or throws, network and state are somewhere within the pass: who wants to go
+  // back has to keep a copy.
   double run_epoch(const Samples<T>& samples, Index batch_size, double rate,
                    double penalty, int n_threads, const Poll& poll, bool* finished);
-
-  // Takes the last complete epoch back.
-  void undo_epoch() { restore(); }
 
   Network<T>& network() { return network_; }
   const RuleSettings& settings() const { return settings_; }
   RuleState<T>& state() { return state_; }
 
  private:
-  void save();
-  void restore();
-
   Network<T>& network_;
   RuleSettings settings_;
   RuleState<T> state_;
-  Buffer<T> saved_parameters_;
-  RuleState<T> saved_state_;
   Caution caution_;
 };
 
