@@ -450,7 +450,7 @@ class BaseMLP(BaseEstimator, ABC):
 
 def _are_large(coefs: list[Any]) -> bool:
     """Tell whether there is enough to copy for more than one thread."""
-    return sum(coef.size for coef in coefs) > 2**20
+    return bool(sum(coef.size for coef in coefs) > 2**20)
 
 
 def _as_required(array: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
