@@ -15,8 +15,9 @@ class Trainer {
 
   // One pass over the samples. Returns the sum over batches of (mean loss of the batch,
   // penalty included) * rows; `finished` is false if poll stopped it. When it is
-  // stopped or throws, network and state are as before the call.
-  double run_epoch(const Samples<T>& samples, Index batch_size, double rate,
+  // stopped or throws, network and state are as before the call. An array of rates has
+  // one for each batch; a batch that is skipped takes none.
+  double run_epoch(const Samples<T>& samples, Index batch_size, const Rates& rates,
                    double penalty, int n_threads, const Poll& poll, bool* finished);
 
   // Takes the last complete epoch back.
