@@ -107,9 +107,7 @@ def _of_validation(est: BaseMLP, is_validated: bool) -> Iterator[str]:
 
 def _of_partial_fit(est: BaseMLP, is_validated: bool) -> Iterator[str]:
     if est.early_stopping and not is_validated:
-        yield (
-            "partial_fit does not support early_stopping=True without X_val and y_val"
-        )
+        yield ("partial_fit does not support early_stopping=True")
     if est.restore_best:
         yield (
             "partial_fit does not support restore_best=True: it must be None or False"

@@ -264,17 +264,20 @@ n_iter_, n_layers_, n_outputs_
         return self.loss
 
     def _output_score(self, outputs: NDArray[Any], validation: Samples) -> float:
-        """Return R2."""
+        """Return R2, or NaN if a prediction is not finite."""
+        if not np.isfinite(outputs).all():
+            return float("nan")
         weights = validation.weights
         return float(r2_score(validation.y, outputs, sample_weight=weights))
 
     def _output_losses(self, outputs: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
         losses: NDArray[Any]
-        if self.loss == "poisson":
-            p = np.maximum(outputs, np.finfo(outputs.dtype).tiny)
-            losses = xlogy(y, y / p) - y + p
-        else:
-            losses = 0.5 * (y - outputs) ** 2
+        with np.errstate(over="ignore", invalid="ignore"):  # an infinite or NaN loss
+            if self.loss == "poisson":
+                p = np.maximum(outputs, np.finfo(outputs.dtype).tiny)
+                losses = xlogy(y, y / p) - y + p
+            else:
+                losses = 0.5 * (y - outputs) ** 2
         of_rows: NDArray[Any] = losses.sum(axis=1)
         return of_rows
 

@@ -116,13 +116,13 @@ def scorer_of(est: BaseMLP) -> Scorer | None:
 def measure(
     est: BaseMLP, network: _core.Network, validation: Samples, scorer: Scorer | None
 ) -> tuple[float, float]:
-    """Return score and mean loss (without penalty); NaN for outputs not finite."""
+    """Return score and mean loss (without penalty)."""
     outputs = est._predict_rows(network, validation.X)
-    if not np.isfinite(outputs).all():
-        return np.nan, np.nan
     losses = est._output_losses(outputs, validation.y)
     loss = weighted_mean(losses, validation.weights)
-    if scorer is not None:
+    if scorer is not None:  # which would refuse outputs that are not finite
+        if not np.isfinite(outputs).all():
+            return np.nan, loss
         return _score(est, network, validation, scorer), loss
     score = -loss if est.scoring == "loss" else est._output_score(outputs, validation)
     return score, loss

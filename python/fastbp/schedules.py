@@ -57,13 +57,10 @@ class Schedule(ABC):
 
 def _check(schedule: Schedule, name: str, low: float, high: float = np.inf) -> None:
     """Refuse a field that is no finite number in [low, high]."""
-    value: Any = getattr(schedule, name)
-    if (
-        not isinstance(value, Real)
-        or isinstance(value, bool)
-        or not np.isfinite(value)
-        or not low <= value <= high
-    ):
+    value = getattr(schedule, name)
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    number = float(value) if is_number else np.nan
+    if not (np.isfinite(number) and low <= number <= high):
         allowed = f"in [{low:g}, {high:g}]" if high < np.inf else f"at least {low:g}"
         raise ValueError(
             f"{name} of {type(schedule).__name__} must be a finite number {allowed}, "
@@ -232,7 +229,7 @@ class OneCycle(Schedule):
         done = _done(epoch, n_epochs)
         up = _cosine(self.start, 1.0, _done(done, self.rise))
         down = _cosine(1.0, self.end, _done(done - self.rise, 1 - self.rise))
-        return np.where(done < self.rise, up, down)
+        return np.where(done <= self.rise, up, down)
 
 
 @dataclass(frozen=True)
@@ -305,7 +302,7 @@ class Warmup(Schedule):
         rising = self.start + (1 - self.start) * _done(epoch, self.epochs)
         later = np.maximum(np.subtract(epoch, self.epochs), 0)
         then = self.then(later, max(n_epochs - self.epochs, 0))
-        # Until this ends, `later` is 0 and `then` the factor that the other starts with.
+        # Until this ends, `later` is 0: `then` is the factor that it starts with.
         return then * np.where(np.less(epoch, self.epochs), rising, 1.0)
 
 

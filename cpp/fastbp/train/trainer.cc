@@ -39,9 +39,8 @@ double Trainer<T>::run_epoch(const Samples<T>& samples, Index batch_size,
   double sum = 0;
   Index n_steps = 0;
   const auto begin = [&](const auto& step) {
-    const auto update =
-        update_for_step<T>(settings_, t + step.number + 1, rates[step.number], penalty,
-                           step.weight);
+    const auto update = update_for_step<T>(settings_, t + step.number + 1,
+                                           rates[step.number], penalty, step.weight);
     return [update, &state](Layer<T>& layer, Index tile, const Input<T>& x,
                             MatrixView<const T> dz) {
       return layer.update(tile, x, dz, update, state);
