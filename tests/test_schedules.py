@@ -152,7 +152,7 @@ def test_factor_is_pytorchs(
 @each_schedule
 def test_schedule_is_immutable_and_comparable(schedule: Schedule) -> None:
     with pytest.raises(FrozenInstanceError):
-        schedule.epochs = 3  # type: ignore[attr-defined]
+        schedule.epochs = 3
     for same in (copy.deepcopy(schedule), pickle.loads(pickle.dumps(schedule))):
         assert same == schedule
         assert hash(same) == hash(schedule)

@@ -76,7 +76,11 @@ py::tuple get_state(Trainer<T>& trainer) {
 // A number, or an array with one for each batch, which `kept` holds.
 Rates rates_of(const py::object& learning_rate, Index n_batches,
                py::array_t<double>* kept) {
-  if (!py::isinstance<py::array>(learning_rate)) return learning_rate.cast<double>();
+  if (!py::isinstance<py::array>(learning_rate)) {
+    const double rate = PyFloat_AsDouble(learning_rate.ptr());
+    if (PyErr_Occurred() != nullptr) throw py::error_already_set();
+    return rate;
+  }
   *kept = expect_array<double>(learning_rate, "learning_rate", {n_batches});
   return Rates(kept->data());
 }
