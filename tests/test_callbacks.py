@@ -311,6 +311,17 @@ def test_checkpoint_holds_the_model_of_its_epoch(
     assert len(loaded.loss_curve_) == 9
 
 
+def test_checkpoint_goes_beside_callbacks_that_no_file_can_hold(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "model.pkl"
+    model = classifier(callbacks=[Checkpoint(path), lambda *_: None])
+    model.set_callbacks(ProgressBar()).fit(X, NAMES)
+    loaded = pickle.loads(path.read_bytes())
+    assert_same_weights(loaded, model)
+    assert loaded.callbacks is None
+
+
 def test_checkpoint_keeps_the_best(tmp_path: Path) -> None:
     for monitor, column, best in (
         ("validation_score", {"validation_score": [0.1, 0.9, 0.5, 0.9]}, 2),

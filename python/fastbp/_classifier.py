@@ -285,11 +285,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         sample_weight : array-like of shape (n_samples,), default=None
             Weights, not negative and not all zero. A mini-batch whose weights are all
             zero is skipped.
-        X_val, y_val, sample_weight_val : default=None
-            A validation set, as X, y and sample_weight. ``early_stopping`` uses it, and
-            splits nothing off; without, loss and score on it are only recorded. In a
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+            Samples of a validation set. ``early_stopping`` uses it and splits nothing
+            off; without, loss and score on it are only recorded. In a
             :class:`~sklearn.pipeline.Pipeline`, metadata routing brings it here, and
             ``transform_input=["X_val"]`` transforms X_val as it does X.
+        y_val : array-like of shape (n_val,) or (n_val, n_classes), default=None
+            Their targets, as y; needed with X_val.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Their weights.
 
         Returns
         -------
@@ -329,10 +333,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             Weights.
         classes : array-like of shape (n_classes,), default=None
             All classes of all calls; required in the first.
-        X_val, y_val, sample_weight_val : default=None
-            A validation set: loss and score on it are recorded, and with
-            ``early_stopping`` decide what a bad epoch is. The weights are always those
-            of the last epoch, and it is up to the caller to stop.
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+            Samples of a validation set: loss and score on it are recorded, and with
+            ``early_stopping`` the score decides what a bad epoch is. The weights are
+            always those of the last epoch, and it is up to the caller to stop.
+        y_val : array-like of shape (n_val,) or (n_val, n_classes), default=None
+            Their targets, as y; needed with X_val.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Their weights.
 
         Returns
         -------

@@ -228,7 +228,7 @@ class _Fit:
         est._no_improvement_count = est._no_improvement_count + 1 if bad else 0
 
     def validate(self) -> bool:
-        """Record loss and score of the validation set; answers whether it is bad."""
+        """Record loss and score of the validation set; answers whether they are bad."""
         est = self.est
         assert self.validation is not None
         score, loss = measure(est, self.network, self.validation, self.scorer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ._data import Samples
@@ -34,10 +35,11 @@ class FitTask:
     def __init__(self, est: BaseMLP, samples: Callable[[], Samples]) -> None:
         self.est = est
         self.context = getattr(est, "_callback_fit_ctx", None)
+        samples_once = cache(samples)  # it may make a copy
         self.data = {
-            "X": lambda: samples().X,
-            "y": lambda: est._decode(samples().y),
-            "metadata": lambda: _metadata(samples()),
+            "X": lambda: samples_once().X,
+            "y": lambda: est._decode(samples_once().y),
+            "metadata": lambda: _metadata(samples_once()),
         }
 
     def begins(self) -> None:

@@ -145,8 +145,14 @@ def _score(
 
 
 def snapshot(est: BaseMLP, network: _core.Network) -> BaseMLP:
-    """Return a copy of the estimator with the network's weights, for prediction."""
+    """Return a copy of the estimator with the network's weights, for prediction.
+
+    It has no callbacks: they belong to the fit, and pickle may not know them.
+    """
     model = copy.copy(est)
+    model.callbacks = None
+    for name in ("_skl_callbacks", "_callback_fit_ctx", "_skl_callbacks_to_teardown"):
+        model.__dict__.pop(name, None)
     model.coefs_, model.intercepts_ = network.get_parameters()
     model._is_resumable = False
     for name in ("loss_curve_", "validation_scores_", "validation_loss_curve_"):

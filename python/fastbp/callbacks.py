@@ -151,7 +151,7 @@ class EarlyStopping(Callback):
 
 @dataclass
 class Checkpoint(Callback):
-    """Pickle the estimator, with the weights of the epoch, to a file.
+    """Pickle the estimator, with the weights of the epoch and no callbacks, to a file.
 
     The file is replaced as a whole: there is always a complete one. Loading it gives an
     estimator that predicts; with ``warm_start=True``, ``fit`` goes on from its weights.
