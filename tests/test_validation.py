@@ -265,8 +265,16 @@ def test_partial_fit_counts_bad_epochs_of_the_given_set() -> None:
         assert model._no_improvement_count == call
     assert model.best_validation_score_ == max(model.validation_scores_)
     assert model.best_loss_ is None
-    # It keeps the last weights: to stop is up to the caller.
-    assert model.score(X_VAL, MULTICLASS_VAL) == model.validation_scores_[-1]
+
+
+def test_partial_fit_keeps_the_last_weights_not_the_best() -> None:
+    settings = {"early_stopping": True, "scoring": lambda model, *_: -model.t_}
+    model = classifier(**settings)
+    for _ in range(4):
+        model.partial_fit(X, MULTICLASS, classes=[0, 1, 2], **given(MULTICLASS_VAL))
+    assert model.validation_scores_ == [-120, -240, -360, -480]
+    assert model.best_validation_score_ == -120
+    assert_same_weights(model, classifier(max_iter=4).fit(X, MULTICLASS))
 
 
 # ----------------------------------------------------------------------------- scoring
