@@ -67,15 +67,23 @@ def logits(model: MLPClassifier, X: np.ndarray) -> np.ndarray:
 # -------------------------------------------------------------------- constructor
 
 
-def test_constructor_is_scikit_learns_plus_two_keywords() -> None:
+def test_constructor_is_scikit_learns_plus_keywords() -> None:
     ours = list(inspect.signature(MLPClassifier).parameters.values())
     theirs = inspect.signature(sklearn.neural_network.MLPClassifier).parameters
-    assert [(p.name, p.kind, p.default) for p in ours[:-2]] == [
+    assert [(p.name, p.kind, p.default) for p in ours[:-10]] == [
         (p.name, p.kind, p.default) for p in theirs.values()
     ]
-    assert [(p.name, p.kind, p.default) for p in ours[-2:]] == [
+    assert [(p.name, p.kind, p.default) for p in ours[-10:]] == [
         ("n_jobs", inspect.Parameter.KEYWORD_ONLY, None),
         ("dtype", inspect.Parameter.KEYWORD_ONLY, "auto"),
+        ("lr_schedule", inspect.Parameter.KEYWORD_ONLY, None),
+        ("warmup", inspect.Parameter.KEYWORD_ONLY, 0),
+        ("scoring", inspect.Parameter.KEYWORD_ONLY, None),
+        ("restore_best", inspect.Parameter.KEYWORD_ONLY, None),
+        ("max_time", inspect.Parameter.KEYWORD_ONLY, None),
+        ("callbacks", inspect.Parameter.KEYWORD_ONLY, None),
+        ("validation_stratify", inspect.Parameter.KEYWORD_ONLY, False),
+        ("class_weight", inspect.Parameter.KEYWORD_ONLY, None),
     ]
 
 
@@ -102,7 +110,12 @@ def test_method_has_scikit_learns_arguments(method: str) -> None:
         for estimator in (MLPClassifier, sklearn.neural_network.MLPClassifier)
     ]
     ours, theirs = ([(p.name, p.kind, p.default) for p in s] for s in signatures)
-    assert ours == theirs
+    of_validation = {"X_val", "y_val", "sample_weight_val"}
+    new = [(name, kind) for name, kind, _ in ours if name in of_validation]
+    assert [p for p in ours if p[0] not in of_validation] == theirs
+    if method in ("fit", "partial_fit"):
+        assert [name for name, _ in new] == ["X_val", "y_val", "sample_weight_val"]
+    assert {kind for _, kind in new} <= {inspect.Parameter.KEYWORD_ONLY}
 
 
 @pytest.mark.parametrize(
@@ -330,6 +343,9 @@ def test_learned_attributes_are_scikit_learns(
     settings = {"solver": solver, "early_stopping": early_stopping, "max_iter": 5}
     ours = learned(classifier(**settings).fit(X, y))
     theirs = learned(sklearn.neural_network.MLPClassifier((8, 5), **settings).fit(X, y))
+    # New, and like validation_scores_; L-BFGS has neither.
+    new = ours.pop("validation_loss_curve_", None)
+    assert new is theirs.get("validation_scores_")
     assert ours.keys() == theirs.keys()
     for name in ours.keys() - {"loss_", "best_loss_"}:  # theirs are NumPy scalars
         assert ours[name] is theirs[name], name
@@ -490,8 +506,8 @@ def test_verbose_prints_scikit_learns_lines(
     settings: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     ours = classifier(**settings)
-    shared = {**ours.get_params()}
-    del shared["n_jobs"], shared["dtype"]
+    known = inspect.signature(sklearn.neural_network.MLPClassifier).parameters
+    shared = {k: v for k, v in ours.get_params().items() if k in known}
     ours.fit(X, MULTICLASS)
     our_lines = capsys.readouterr().out
     sklearn.neural_network.MLPClassifier(**shared).fit(X, MULTICLASS)

@@ -123,6 +123,50 @@ def test_batch_without_weight_is_skipped(rule, n_threads):
     assert training.trainer.t == 3
 
 
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("rule", OPTIMIZERS)
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_rates_of_the_steps_agree_with_reference(rule, dtype, isa, n_threads):
+    problem = make_problem((7, 9, 3), n_rows=35, dtype=dtype)
+    problem.sample_weight[8:16] = 0.0  # the second batch takes no rate
+    training = Training(problem, rule, isa, batch_size=8)
+    rates = RATE * np.array([1.0, 0.25, 0.0, 2.0, 77.0])
+    training.run_epoch(n_terms=35, n_threads=n_threads, learning_rate=rates)
+    assert training.trainer.t == 4
+
+
+@pytest.mark.parametrize("rule", OPTIMIZERS)
+def test_equal_rates_give_the_bits_of_one(rule):
+    problem = make_problem((7, 9, 3), n_rows=35)
+    results = []
+    for rate in (RATE, np.full(5, RATE), np.float64(RATE)):
+        network = compiled(problem)
+        total = run(_core.Trainer(network, rule), problem, learning_rate=rate)
+        results.append(bits(total, *network.get_parameters()))
+    assert results[0] == results[1] == results[2]
+
+
+@pytest.mark.parametrize(
+    ("rates", "error"),
+    [
+        (np.ones(4), ValueError),
+        (np.ones(6), ValueError),
+        (np.ones((5, 1)), ValueError),
+        (np.ones(5, dtype=np.float32), TypeError),
+        ("fast", TypeError),
+    ],
+    ids=str,
+)
+def test_rates_of_another_form_are_refused(rates, error):
+    problem = make_problem((7, 9, 3), n_rows=35)
+    network = compiled(problem)
+    before = bits(*network.get_parameters())
+    with pytest.raises(error):
+        run(_core.Trainer(network, "adam"), problem, learning_rate=rates)
+    assert bits(*network.get_parameters()) == before
+
+
 def test_epoch_without_any_weight_changes_nothing():
     problem = make_problem((7, 9, 3), n_rows=20)
     network = compiled(problem)
@@ -355,11 +399,11 @@ class Training:
         self.reference = problem.reference()
         self.optimizer = OPTIMIZERS[rule](**options)
 
-    def run_epoch(self, n_terms, order=None, n_threads=1):
+    def run_epoch(self, n_terms, order=None, n_threads=1, learning_rate=RATE):
         problem = self.problem
         settings = {
             "batch_size": self.batch_size,
-            "learning_rate": RATE,
+            "learning_rate": learning_rate,
             "alpha": ALPHA,
         }
         total = self.trainer.run_epoch(

@@ -140,6 +140,7 @@ TRAININGS: dict[str, dict[str, Any]] = {
     "one thread": {"n_jobs": 1},
     "two threads": {"n_jobs": 2, "hidden_layer_sizes": (300, 300)},
     "early stopping": {"early_stopping": True},
+    "scheduled": {"lr_schedule": "inverse_scaling", "warmup": 0.5},
     "sparse": {"sparse": True, "n_rows": 2000, "n_features": 200},
     "csc": {"csc": True, "n_rows": 2000},
     "warm start": {"warm_start": True},

@@ -29,7 +29,7 @@ OPTIONAL = {"matplotlib", "pandas", "polars", "rich", "torch", "tqdm"}
 # Prints every module that fastbp's own files import, and all modules that are loaded.
 SPY = """
 import builtins, json, sys
-import sklearn  # imports pandas by itself when it is installed
+import sklearn.model_selection  # imports pandas and rich when they are installed
 before = set(sys.modules)
 asked = set()
 real_import = builtins.__import__

@@ -555,7 +555,6 @@ INVALID_SETTINGS: list[dict[str, Any]] = [
     {"random_state": -1},
     {"random_state": "seed"},
     {"tol": -1e-4},
-    {"verbose": "loud"},
     {"warm_start": 1.0},
     {"momentum": -0.1},
     {"momentum": 1.1},
@@ -618,6 +617,20 @@ def test_message_for_invalid_setting_agrees(
     theirs = messages(fit, sklearn.neural_network)
     assert theirs
     assert messages(fit, fastbp) == theirs
+
+
+@pytest.mark.parametrize("estimator", ["MLPClassifier", "MLPRegressor"])
+@pytest.mark.parametrize("verbose", [-1, "loud"])
+def test_message_for_invalid_verbose_names_progress_too(
+    estimator: str, verbose: Any
+) -> None:
+    said = []
+    for mlp in (sklearn.neural_network, fastbp):
+        with pytest.raises(ValueError, match="The 'verbose' parameter") as raised:
+            getattr(mlp, estimator)(verbose=verbose).fit(X, CLASSES)
+        said.append(str(raised.value))
+    assert said[0].partition(" must be ")[0] == said[1].partition(" must be ")[0]
+    assert "'progress'" in said[1]
 
 
 def test_message_for_unknown_loss_agrees() -> None:

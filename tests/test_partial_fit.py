@@ -30,7 +30,9 @@ def classifier(**settings: Any) -> MLPClassifier:
 
 
 def regressor(**settings: Any) -> MLPRegressor:
-    return MLPRegressor(**{**classifier().get_params(), **settings})
+    shared = MLPRegressor().get_params().keys() & classifier().get_params().keys()
+    of_classifier = classifier().get_params()
+    return MLPRegressor(**{**{k: of_classifier[k] for k in shared}, **settings})
 
 
 def assert_same_weights(first: Any, second: Any) -> None:

@@ -113,16 +113,32 @@ void set_state(Trainer<T>& trainer, Index t, const py::sequence& moments,
   trainer.state().t = t;
 }
 
+// A number, or an array with one for each batch, which `kept` holds.
+Rates rates_of(const py::object& learning_rate, Index n_batches,
+               py::array_t<double>* kept) {
+  if (!py::isinstance<py::array>(learning_rate)) {
+    const double rate = PyFloat_AsDouble(learning_rate.ptr());
+    if (PyErr_Occurred() != nullptr) throw py::error_already_set();
+    return rate;
+  }
+  *kept = expect_array<double>(learning_rate, "learning_rate", {n_batches});
+  return Rates(kept->data());
+}
+
 template <class T>
 double run_epoch(Trainer<T>& trainer, const RowsHandle& x, const py::handle& y,
                  const py::object& sample_weight, const py::object& order,
-                 Index batch_size, double learning_rate, double alpha, int n_threads) {
+                 Index batch_size, const py::object& learning_rate, double alpha,
+                 int n_threads) {
   const SamplesHandle<T> handle(trainer.network(), x, y, sample_weight, order);
+  const Index n_batches = ceil_div(handle.samples.n_rows, batch_size);
+  py::array_t<double> kept;
+  const Rates rates = rates_of(learning_rate, n_batches, &kept);
   double loss = 0;
   unlocked_until_interrupt([&](const Poll& poll) {
     bool finished = false;
-    loss = trainer.run_epoch(handle.samples, batch_size, learning_rate, alpha,
-                             n_threads, poll, &finished);
+    loss = trainer.run_epoch(handle.samples, batch_size, rates, alpha, n_threads, poll,
+                             &finished);
     return finished;
   });
   return loss;
@@ -187,7 +203,7 @@ void bind_trainer(py::module_& m) {
           "run_epoch",
           [](TrainerHandle& h, const RowsHandle& x, const py::object& y,
              const py::object& sample_weight, const py::object& order, Index batch_size,
-             double learning_rate, double alpha, int n_threads) {
+             const py::object& learning_rate, double alpha, int n_threads) {
             check_positive(batch_size, "batch_size");
             check_positive(n_threads, "n_threads");
             return h.visit([&](auto& trainer) {

@@ -8,6 +8,7 @@ except ImportError as error:  # a source tree without the compiled core, for ins
         "package first: python3 -m pip install ."
     ) from error
 
+from . import callbacks, schedules
 from ._classifier import MLPClassifier
 from ._config import config_context, get_config, set_config, show_config
 from ._regressor import MLPRegressor
@@ -16,8 +17,10 @@ __all__ = [
     "MLPClassifier",
     "MLPRegressor",
     "__version__",
+    "callbacks",
     "config_context",
     "get_config",
+    "schedules",
     "set_config",
     "show_config",
 ]

@@ -15,18 +15,23 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator
+from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from . import _core
 from ._blas import one_blas_thread
-from ._compat import Interval, Options, StrOptions
+from ._compat import CallbackSupportMixin, Interval, Options, StrOptions
 from ._config import configured_blas
 from ._data import Samples, check_weights, check_X, mean_inputs, row_parts, rows_of
 from ._lbfgs import Packing, fit_lbfgs, pack
 from ._optimizer import OptimizerState
+from ._refusals import refuse_contradictions
 from ._stochastic import fit_stochastic
+from ._tasks import FitTask, begin_context
 from ._threads import effective_n_threads
+from ._validation import given_samples
+from .schedules import SCHEDULES, Schedule
 
 __all__ = ["BaseMLP"]
 
@@ -40,7 +45,7 @@ _FEW_ROWS = 32
 _FEW_PRODUCTS = 2**26
 
 
-class BaseMLP(BaseEstimator, ABC):
+class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
     """Base of the estimators: a multilayer perceptron with one loss at its end."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -64,7 +69,7 @@ class BaseMLP(BaseEstimator, ABC):
         "shuffle": ["boolean"],
         "random_state": ["random_state"],
         "tol": [Interval(Real, 0, None, closed="left")],
-        "verbose": ["verbose"],
+        "verbose": ["verbose", StrOptions({"progress"})],
         "warm_start": ["boolean"],
         "momentum": [Interval(Real, 0, 1, closed="both")],
         "nesterovs_momentum": ["boolean"],
@@ -84,6 +89,12 @@ class BaseMLP(BaseEstimator, ABC):
             None,
         ],
         "dtype": [StrOptions({"auto", "float32", "float64"})],
+        "lr_schedule": [StrOptions(set(SCHEDULES)), Schedule, None],
+        "warmup": [Interval(Real, 0, None, closed="left")],
+        "scoring": [StrOptions({*get_scorer_names(), "loss"}), callable, None],
+        "restore_best": ["boolean", None],
+        "max_time": [Interval(Real, 0, None, closed="neither"), None],
+        "callbacks": [list, tuple, None],
     }
 
     # Parameters that the modules of the solvers read.
@@ -97,7 +108,7 @@ class BaseMLP(BaseEstimator, ABC):
     max_fun: int
     shuffle: bool
     tol: float
-    verbose: bool | int
+    verbose: bool | int | str
     momentum: float
     nesterovs_momentum: bool
     early_stopping: bool
@@ -106,6 +117,12 @@ class BaseMLP(BaseEstimator, ABC):
     beta_2: float
     epsilon: float
     n_iter_no_change: float
+    lr_schedule: str | Schedule | None
+    warmup: float
+    scoring: Any
+    restore_best: bool | None
+    max_time: float | None
+    callbacks: list[Any] | tuple[Any, ...] | None
 
     # What fitting sets.
     coefs_: list[Any]
@@ -120,6 +137,7 @@ class BaseMLP(BaseEstimator, ABC):
     best_loss_: Any
     validation_scores_: Any
     best_validation_score_: Any
+    validation_loss_curve_: Any
     _optimizer: OptimizerState
     _random_state: np.random.RandomState
     _no_improvement_count: int
@@ -140,8 +158,16 @@ class BaseMLP(BaseEstimator, ABC):
         """Return X and y after scikit-learn's checks; a classifier sets its classes."""
 
     @abstractmethod
+    def _validate_held_out(self, X: Any, y: Any) -> tuple[Any, Any]:
+        """Return X and y of a validation set after the checks."""
+
+    @abstractmethod
     def _encode(self, y: Any, dtype: Any) -> NDArray[Any]:
         """Return y as the core wants it and set ``n_outputs_``."""
+
+    @abstractmethod
+    def _decode(self, y: NDArray[Any]) -> NDArray[Any]:
+        """Return the y that ``_encode`` has made this of."""
 
     @abstractmethod
     def _output_activation(self) -> str:
@@ -152,16 +178,32 @@ class BaseMLP(BaseEstimator, ABC):
         """Return the core's name of the loss."""
 
     @abstractmethod
-    def _validation_score(self, network: _core.Network, validation: Samples) -> float:
+    def _output_score(self, outputs: NDArray[Any], validation: Samples) -> float:
         """Return the score that early stopping watches."""
+
+    @abstractmethod
+    def _output_losses(self, outputs: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+        """Return the loss of each row, (n_rows,); ``y`` is encoded."""
+
+    def _class_weighted(self, weights: Any, y: Any, *, incremental: bool) -> Any:
+        """Return the weights of the samples times those of their classes."""
+        return weights
 
     # Fitting.
 
     def _fit(
-        self, X: Any, y: Any, sample_weight: Any, *, incremental: bool = False
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation: tuple[Any, Any, Any],
+        *,
+        incremental: bool = False,
     ) -> Any:
+        if not incremental:
+            begin_context(self)
         with self._unchanged_if_it_fails():
-            interrupt = self._fit_checked(X, y, sample_weight, incremental)
+            interrupt = self._fit_checked(X, y, sample_weight, validation, incremental)
         if interrupt is not None:
             raise interrupt
         return self
@@ -182,17 +224,29 @@ class BaseMLP(BaseEstimator, ABC):
             raise
 
     def _fit_checked(
-        self, X: Any, y: Any, sample_weight: Any, incremental: bool
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation: tuple[Any, Any, Any],
+        incremental: bool,
     ) -> KeyboardInterrupt | None:
+        refuse_contradictions(
+            self,
+            incremental=incremental,
+            is_validated=any(part is not None for part in validation),
+        )
         hidden_layer_sizes = self._hidden_layer_sizes()
         first_pass = not hasattr(self, "coefs_") or (
             not self.warm_start and not incremental
         )
         X, y = self._validate(X, y, incremental=incremental, reset=first_pass)
         weights = check_weights(sample_weight, X)
+        weights = self._class_weighted(weights, y, incremental=incremental)
         dtype = self._training_dtype(X, first_pass)
         solver_dtype = np.dtype(np.float64) if self.solver == "lbfgs" else dtype
         y = self._encode(y, solver_dtype)
+        held_out = given_samples(self, *validation, solver_dtype)
         self._continue_random_stream(incremental and not first_pass)
         n_units = [X.shape[1], *hidden_layer_sizes, self.n_outputs_]
         if first_pass:
@@ -202,9 +256,15 @@ class BaseMLP(BaseEstimator, ABC):
         self._is_resumable = bool(incremental or self.warm_start)
         samples = Samples(X, y, weights)
         network = self._network(solver_dtype)
-        if self.solver == "lbfgs":
-            return fit_lbfgs(self, network, samples)
-        return fit_stochastic(self, network, samples, incremental=incremental)
+        if self.solver != "lbfgs":
+            return fit_stochastic(
+                self, network, samples, held_out, incremental=incremental
+            )
+        task = FitTask(self, lambda: samples)
+        task.begins()
+        interrupt = fit_lbfgs(self, network, samples)
+        task.ends()
+        return interrupt
 
     def _hidden_layer_sizes(self) -> list[int]:
         sizes = self.hidden_layer_sizes
@@ -240,6 +300,7 @@ class BaseMLP(BaseEstimator, ABC):
             self.__dict__.pop(name, None)
         for name in ("best_loss_", "best_validation_score_", "loss_"):
             self.__dict__.pop(name, None)
+        self.__dict__.pop("validation_loss_curve_", None)
         self.n_iter_ = 0
         self.t_ = 0
         self.n_layers_ = len(n_units)
@@ -256,6 +317,7 @@ class BaseMLP(BaseEstimator, ABC):
         self.best_loss_ = None if self.early_stopping else np.inf
         self.validation_scores_ = [] if self.early_stopping else None
         self.best_validation_score_ = -np.inf if self.early_stopping else None
+        self.validation_loss_curve_ = [] if self.early_stopping else None
 
     def _draw(
         self, fan_in: int, fan_out: int, dtype: np.dtype[Any]
@@ -285,7 +347,8 @@ class BaseMLP(BaseEstimator, ABC):
             )
         self.coefs_, self.intercepts_ = self._parameters(dtype)
         # They are about to be changed, and a failing call must find the old ones.
-        for name in ("loss_curve_", "validation_scores_", "_optimizer"):
+        curves = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
+        for name in (*curves, "_optimizer"):
             if hasattr(self, name):
                 setattr(self, name, copy.copy(getattr(self, name)))
         if self.solver in STOCHASTIC_SOLVERS:

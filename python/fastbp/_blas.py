@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -82,12 +82,16 @@ _users: set[object] = set()
 _before: list[tuple[Any, int]] = []
 
 
-@contextmanager
-def one_blas_thread(network: _core.Network) -> Iterator[None]:
+_NOTHING = nullcontext()
+
+
+def one_blas_thread(network: _core.Network) -> AbstractContextManager[None]:
     """Hold the BLAS to one thread while the core works on ``network`` with it."""
-    if not network.uses_blas:
-        yield
-        return
+    return _held_to_one_thread() if network.uses_blas else _NOTHING
+
+
+@contextmanager
+def _held_to_one_thread() -> Iterator[None]:
     libraries = _libraries()
     user = object()
     try:

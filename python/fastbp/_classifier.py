@@ -16,8 +16,9 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from . import _core
 from ._base import BaseMLP
-from ._compat import check_partial_fit_first_call, fit_context
-from ._data import Samples, check_Xy
+from ._class_weight import class_weighted
+from ._compat import StrOptions, check_partial_fit_first_call, fit_context
+from ._data import Samples, check_Xy, weighted_mean
 
 __all__ = ["MLPClassifier"]
 
@@ -63,8 +64,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         An epoch that does not improve the loss (the validation score, with
         ``early_stopping``) by this much is a bad one; for 'lbfgs' the tolerance of the
         gradient.
-    verbose : bool or int, default=False
-        Whether to print the loss of each epoch.
+    verbose : bool, int or 'progress', default=False
+        Whether to print the loss of each epoch. 'progress' shows a bar instead.
     warm_start : bool, default=False
         Whether ``fit`` starts from the weights that are there.
     momentum : float, default=0.9
@@ -90,6 +91,33 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     dtype : {'auto', 'float32', 'float64'}, default='auto'
         Floating-point type of the network. 'auto' is float32 for a float32 X, float64
         for any other. X is not copied to convert it.
+    lr_schedule : str, Schedule of :mod:`fastbp.schedules` or None, default=None
+        Factor of ``learning_rate_init`` at each step of 'sgd' or 'adam': 'constant',
+        'cosine', 'exponential', 'inverse_scaling', 'linear', 'one_cycle', 'plateau',
+        'step', 'warmup', or an object. Needs ``learning_rate='constant'``.
+    warmup : float, default=0
+        Epochs, whole or not, in which the rate rises to its full value before the
+        schedule begins; less than ``max_iter``.
+    scoring : str, callable or None, default=None
+        Score on the validation set: any scorer of scikit-learn, 'loss' (the negative
+        loss), or None for the accuracy.
+    restore_best : bool or None, default=None
+        Whether ``fit`` keeps the weights of the best validation score; None means that
+        of ``early_stopping``. Else those of the last epoch are kept.
+    max_time : float or None, default=None
+        Seconds: ``fit`` ends after the epoch in which they are over. Schedules are
+        stretched to them if they allow fewer than ``max_iter`` epochs; the model then
+        depends on the speed of the machine.
+    callbacks : list or None, default=None
+        Objects of :mod:`fastbp.callbacks`, or functions ``(estimator, record)``, called
+        after each epoch; one that returns True ends the training.
+    validation_stratify : bool, default=False
+        Whether ``early_stopping`` splits each class of a multiclass y in the same
+        proportion; of a binary y it always does.
+    class_weight : dict, 'balanced', list of dict or None, default=None
+        Weights of the classes, by which those of the samples are multiplied (also of
+        the samples that ``early_stopping`` sets aside). 'balanced' is ``n_samples /
+        (n_classes * count)``. For several labels, 'balanced' or one dict for each.
 
     Attributes
     ----------
@@ -102,9 +130,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     loss_curve_ : list of float
         Mean loss during each epoch, penalty included.
     validation_scores_ : list of float or None
-        Accuracy on the validation samples after each epoch.
+        Accuracy (or ``scoring``) on the validation samples after each epoch.
     best_validation_score_ : float or None
         The best of them.
+    validation_loss_curve_ : list of float or None
+        Mean loss on the validation samples after each epoch, without penalty.
     t_ : int
         Samples seen in training.
     coefs_ : list of ndarray of shape (n_in, n_out)
@@ -148,6 +178,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     array([0, 0, 1, 0, 0])
     """
 
+    _parameter_constraints = {
+        **BaseMLP._parameter_constraints,
+        "validation_stratify": ["boolean"],
+        "class_weight": [StrOptions({"balanced"}), dict, list, None],
+    }
+
+    validation_stratify: bool
+    class_weight: Any
     classes_: NDArray[Any]
     _label_binarizer: Any
 
@@ -166,7 +204,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         shuffle: bool = True,
         random_state: Any = None,
         tol: float = 1e-4,
-        verbose: bool | int = False,
+        verbose: bool | int | str = False,
         warm_start: bool = False,
         momentum: float = 0.9,
         nesterovs_momentum: bool = True,
@@ -179,6 +217,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         max_fun: int = 15000,
         n_jobs: int | None = None,
         dtype: str = "auto",
+        lr_schedule: Any = None,
+        warmup: float = 0,
+        scoring: Any = None,
+        restore_best: bool | None = None,
+        max_time: float | None = None,
+        callbacks: Any = None,
+        validation_stratify: bool = False,
+        class_weight: Any = None,
     ) -> None:
         super().__init__(
             hidden_layer_sizes=hidden_layer_sizes,
@@ -206,10 +252,27 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             max_fun=max_fun,
             n_jobs=n_jobs,
             dtype=dtype,
+            lr_schedule=lr_schedule,
+            warmup=warmup,
+            scoring=scoring,
+            restore_best=restore_best,
+            max_time=max_time,
+            callbacks=callbacks,
+            validation_stratify=validation_stratify,
+            class_weight=class_weight,
         )
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Any:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Any:
         """Fit the network to X and y.
 
         Parameters
@@ -222,6 +285,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         sample_weight : array-like of shape (n_samples,), default=None
             Weights, not negative and not all zero. A mini-batch whose weights are all
             zero is skipped.
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+            Samples of a validation set. ``early_stopping`` uses it and splits nothing
+            off; without, loss and score on it are only recorded. In a
+            :class:`~sklearn.pipeline.Pipeline`, metadata routing brings it here, and
+            ``transform_input=["X_val"]`` transforms X_val as it does X.
+        y_val : array-like of shape (n_val,) or (n_val, n_classes), default=None
+            Their targets, as y; needed with X_val.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Their weights.
 
         Returns
         -------
@@ -233,7 +305,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             If an argument is invalid, or if training diverges: then in the epoch in
             which it does, and the estimator is as it was before the call.
         """
-        return self._fit(X, y, sample_weight)
+        validation = (X_val, y_val, sample_weight_val)
+        return self._fit(X, y, sample_weight, validation)
 
     @available_if(lambda est: est._has_partial_fit())
     @fit_context(prefer_skip_nested_validation=True)
@@ -243,6 +316,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         y: Any,
         sample_weight: ArrayLike | None = None,
         classes: ArrayLike | None = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: ArrayLike | None = None,
     ) -> Any:
         """Train for one epoch over the given samples.
 
@@ -256,6 +333,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             Weights.
         classes : array-like of shape (n_classes,), default=None
             All classes of all calls; required in the first.
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+            Samples of a validation set: loss and score on it are recorded, and with
+            ``early_stopping`` the score decides what a bad epoch is. The weights are
+            always those of the last epoch, and it is up to the caller to stop.
+        y_val : array-like of shape (n_val,) or (n_val, n_classes), default=None
+            Their targets, as y; needed with X_val.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Their weights.
 
         Returns
         -------
@@ -271,7 +356,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 self._label_binarizer = LabelBinarizer()
                 several = type_of_target(y).startswith("multilabel")
                 self._label_binarizer.fit(y if several else classes)
-            interrupt = self._fit_checked(X, y, sample_weight, True)
+            validation = (X_val, y_val, sample_weight_val)
+            interrupt = self._fit_checked(X, y, sample_weight, validation, True)
         if interrupt is not None:
             raise interrupt
         return self
@@ -303,6 +389,24 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 f"`self.classes_` has {self.classes_}. 'y' has {classes}."
             )
 
+    def _validate_held_out(self, X: Any, y: Any) -> tuple[Any, Any]:
+        X, y = check_Xy(self, X, y, reset=False)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        unknown = np.setdiff1d(unique_labels(y), self.classes_)
+        if len(unknown):
+            raise ValueError(
+                f"y_val has classes {unknown} that are not among {self.classes_}"
+            )
+        return X, y
+
+    def _class_weighted(self, weights: Any, y: Any, *, incremental: bool) -> Any:
+        if self.class_weight is None:
+            return weights
+        return class_weighted(
+            weights, y, self.class_weight, self.classes_, incremental=incremental
+        )
+
     def _encode(self, y: Any, dtype: Any) -> NDArray[Any]:
         """Return class indices (softmax), or zeros and ones (n_samples, n_outputs)."""
         kind = self._label_binarizer.y_type_
@@ -323,6 +427,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.n_outputs_ = 1
         return np.require(index.reshape(-1, 1), dtype, ["C", "A"])
 
+    def _decode(self, y: NDArray[Any]) -> NDArray[Any]:
+        if self._is_multilabel():
+            return y.astype(np.int64)
+        labels: NDArray[Any] = self.classes_[y.ravel().astype(np.int64)]
+        return labels
+
     def _output_activation(self) -> str:
         return "softmax" if self._is_multiclass() else "logistic"
 
@@ -334,14 +444,22 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return "softmax_cross_entropy"
         return "binary_cross_entropy"
 
-    def _validation_score(self, network: _core.Network, validation: Samples) -> float:
+    def _output_score(self, outputs: NDArray[Any], validation: Samples) -> float:
         """Return the accuracy, for several labels that of all of them at once."""
-        outputs = self._predict_rows(network, validation.X)
         if self._is_multiclass():
             correct = outputs.argmax(axis=1) == validation.y
         else:
             correct = ((outputs > 0.5) == validation.y).all(axis=1)
-        return float(np.average(correct, weights=validation.weights))
+        return weighted_mean(correct, validation.weights)
+
+    def _output_losses(self, outputs: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+        """Return cross-entropies; probabilities are cut off at the type's epsilon."""
+        if self._is_multiclass():
+            p = outputs[np.arange(len(y)), y]
+        else:
+            p = np.where(y > 0.5, outputs, 1 - outputs)
+        losses: NDArray[Any] = -np.log(np.maximum(p, np.finfo(p.dtype).eps))
+        return losses if losses.ndim == 1 else losses.sum(axis=1)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict class labels.

@@ -141,11 +141,14 @@ class Trainer:
         order: NDArray[np.int64] | None,
         *,
         batch_size: int,
-        learning_rate: float,
+        learning_rate: float | NDArray[np.float64],
         alpha: float = 0.0,
         n_threads: int = 1,
     ) -> float:
         """One pass over the rows in ``order``; returns sum(batch loss * batch rows).
+
+        ``learning_rate`` is one for all steps or an array with one for each batch; a
+        batch that is skipped (all its weights are zero) takes none.
 
         A KeyboardInterrupt leaves network and state somewhere within the pass.
         """

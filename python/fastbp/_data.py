@@ -14,7 +14,15 @@ from sklearn.utils.validation import validate_data
 from . import _core
 from ._compat import check_sample_weight
 
-__all__ = ["Piece", "Samples", "check_weights", "check_X", "check_Xy", "rows_of"]
+__all__ = [
+    "Piece",
+    "Samples",
+    "check_weights",
+    "check_X",
+    "check_Xy",
+    "rows_of",
+    "weighted_mean",
+]
 
 # A CSC matrix gives its rows only by a search through all of it. So it is searched this
 # often in an epoch, and each time this part of its rows is held as CSR.
@@ -165,6 +173,13 @@ def check_weights(sample_weight: Any, X: Any) -> NDArray[np.float64] | None:
     if not weights.any():
         raise ValueError("sample_weight must not be zero for all samples: all are zero")
     return np.ascontiguousarray(weights)
+
+
+def weighted_mean(values: NDArray[Any], weights: NDArray[np.float64] | None) -> float:
+    """Return ``numpy.average(values, weights=weights)``, sooner if there are none."""
+    if weights is None:
+        return float(values.mean())
+    return float(np.average(values, weights=weights))
 
 
 @dataclass

@@ -31,6 +31,10 @@ class OptimizerState:
     moments : list of list of ndarray
         Velocities (sgd), or first and second moments (adam), each a list of arrays like
         ``coefs_ + intercepts_``; empty before the first step.
+    first_epoch : int
+        Length of ``loss_curve_`` when it started: schedules count from there.
+    plateau_factor : float
+        What a Plateau schedule has made of the rate.
     """
 
     solver: str
@@ -40,6 +44,8 @@ class OptimizerState:
     learning_rate: float = field(init=False)
     t: int = 0
     moments: list[list[Any]] = field(default_factory=list)
+    first_epoch: int = 0
+    plateau_factor: float = 1.0
 
     def __post_init__(self) -> None:
         self.learning_rate = float(self.learning_rate_init)

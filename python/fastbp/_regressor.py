@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import xlogy
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
 from sklearn.utils.metaestimators import available_if
 
-from . import _core
 from ._base import BaseMLP
 from ._compat import StrOptions, fit_context
 from ._data import Samples, check_Xy
@@ -39,13 +39,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter, \
 shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, \
 early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, \
-max_fun, n_jobs, dtype
+max_fun, n_jobs, dtype, lr_schedule, warmup, scoring, restore_best, max_time, callbacks
         See :class:`MLPClassifier`. The score that ``early_stopping`` watches is R2.
 
     Attributes
     ----------
-    loss_, best_loss_, loss_curve_, validation_scores_, best_validation_score_, t_, \
-coefs_, intercepts_, n_features_in_, feature_names_in_, n_iter_, n_layers_, n_outputs_
+    loss_, best_loss_, loss_curve_, validation_scores_, best_validation_score_, \
+validation_loss_curve_, t_, coefs_, intercepts_, n_features_in_, feature_names_in_, \
+n_iter_, n_layers_, n_outputs_
         See :class:`MLPClassifier`.
     out_activation_ : {'identity', 'exp'}
         Activation of the output layer.
@@ -93,7 +94,7 @@ coefs_, intercepts_, n_features_in_, feature_names_in_, n_iter_, n_layers_, n_ou
         shuffle: bool = True,
         random_state: Any = None,
         tol: float = 1e-4,
-        verbose: bool | int = False,
+        verbose: bool | int | str = False,
         warm_start: bool = False,
         momentum: float = 0.9,
         nesterovs_momentum: bool = True,
@@ -106,6 +107,12 @@ coefs_, intercepts_, n_features_in_, feature_names_in_, n_iter_, n_layers_, n_ou
         max_fun: int = 15000,
         n_jobs: int | None = None,
         dtype: str = "auto",
+        lr_schedule: Any = None,
+        warmup: float = 0,
+        scoring: Any = None,
+        restore_best: bool | None = None,
+        max_time: float | None = None,
+        callbacks: Any = None,
     ) -> None:
         super().__init__(
             loss=loss,
@@ -134,10 +141,25 @@ coefs_, intercepts_, n_features_in_, feature_names_in_, n_iter_, n_layers_, n_ou
             max_fun=max_fun,
             n_jobs=n_jobs,
             dtype=dtype,
+            lr_schedule=lr_schedule,
+            warmup=warmup,
+            scoring=scoring,
+            restore_best=restore_best,
+            max_time=max_time,
+            callbacks=callbacks,
         )
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Any:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Any:
         """Fit the network to X and y.
 
         Parameters
@@ -150,6 +172,15 @@ coefs_, intercepts_, n_features_in_, feature_names_in_, n_iter_, n_layers_, n_ou
         sample_weight : array-like of shape (n_samples,), default=None
             Weights, not negative and not all zero. A mini-batch whose weights are all
             zero is skipped.
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+            Samples of a validation set. ``early_stopping`` uses it and splits nothing
+            off; without, loss and score on it are only recorded. In a
+            :class:`~sklearn.pipeline.Pipeline`, metadata routing brings it here, and
+            ``transform_input=["X_val"]`` transforms X_val as it does X.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Their targets, as y; needed with X_val.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Their weights.
 
         Returns
         -------
@@ -161,12 +192,20 @@ coefs_, intercepts_, n_features_in_, feature_names_in_, n_iter_, n_layers_, n_ou
             If an argument is invalid, or if training diverges: then in the epoch in
             which it does, and the estimator is as it was before the call.
         """
-        return self._fit(X, y, sample_weight)
+        validation = (X_val, y_val, sample_weight_val)
+        return self._fit(X, y, sample_weight, validation)
 
     @available_if(lambda est: est._has_partial_fit())
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
-        self, X: Any, y: Any, sample_weight: ArrayLike | None = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: ArrayLike | None = None,
     ) -> Any:
         """Train for one epoch over the given samples.
 
@@ -178,6 +217,14 @@ coefs_, intercepts_, n_features_in_, feature_names_in_, n_iter_, n_layers_, n_ou
             Target values.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights.
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+            Samples of a validation set: loss and score on it are recorded, and with
+            ``early_stopping`` the score decides what a bad epoch is. The weights are
+            always those of the last epoch, and it is up to the caller to stop.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Their targets, as y; needed with X_val.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Their weights.
 
         Returns
         -------
@@ -188,7 +235,11 @@ coefs_, intercepts_, n_features_in_, feature_names_in_, n_iter_, n_layers_, n_ou
         ValueError
             As for ``fit``.
         """
-        return self._fit(X, y, sample_weight, incremental=True)
+        validation = (X_val, y_val, sample_weight_val)
+        return self._fit(X, y, sample_weight, validation, incremental=True)
+
+    def _validate_held_out(self, X: Any, y: Any) -> tuple[Any, Any]:
+        return self._validate(X, y, incremental=True, reset=False)
 
     def _validate(
         self, X: Any, y: Any, *, incremental: bool, reset: bool
@@ -211,18 +262,32 @@ coefs_, intercepts_, n_features_in_, feature_names_in_, n_iter_, n_layers_, n_ou
         with np.errstate(over="ignore"):  # of float32: an infinite loss, then an error
             return np.require(y, dtype, ["C", "A"])
 
+    def _decode(self, y: NDArray[Any]) -> NDArray[Any]:
+        return y.ravel() if y.shape[1] == 1 else y
+
     def _output_activation(self) -> str:
         return "exp" if self.loss == "poisson" else "identity"
 
     def _core_loss(self) -> str:
         return self.loss
 
-    def _validation_score(self, network: _core.Network, validation: Samples) -> float:
+    def _output_score(self, outputs: NDArray[Any], validation: Samples) -> float:
         """Return R2, or NaN if a prediction is not finite."""
-        y = self._predict_rows(network, validation.X)
-        if not np.isfinite(y).all():
+        if not np.isfinite(outputs).all():
             return float("nan")
-        return float(r2_score(validation.y, y, sample_weight=validation.weights))
+        weights = validation.weights
+        return float(r2_score(validation.y, outputs, sample_weight=weights))
+
+    def _output_losses(self, outputs: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+        losses: NDArray[Any]
+        with np.errstate(over="ignore", invalid="ignore"):  # an infinite or NaN loss
+            if self.loss == "poisson":
+                p = np.maximum(outputs, np.finfo(outputs.dtype).tiny)
+                losses = xlogy(y, y / p) - y + p
+            else:
+                losses = 0.5 * (y - outputs) ** 2
+        of_rows: NDArray[Any] = losses.sum(axis=1)
+        return of_rows
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict target values.

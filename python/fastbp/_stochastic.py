@@ -1,7 +1,7 @@
 """Training by sgd and adam: the policy around the core's epochs.
 
 The core makes the steps of an epoch; this module decides on the order of the rows, the
-learning rate, the validation split, when to stop, and what is kept. The semantics are
+learning rate, when to stop, and what is kept. The semantics are
 those of scikit-learn 1.9, so that the same ``random_state`` gives the same model.
 """
 
@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
 
 from . import _core
 from ._blas import one_blas_thread
 from ._data import Samples, mean_inputs
+from ._hooks import Hooks, wants_hooks
 from ._optimizer import OptimizerState
+from ._rates import ScheduledRates, schedule_of
+from ._validation import begin_history, measure, scorer_of, split
 
 if TYPE_CHECKING:
     from ._base import BaseMLP
@@ -33,14 +34,19 @@ NON_FINITE = (
 
 
 def fit_stochastic(
-    est: BaseMLP, network: _core.Network, samples: Samples, *, incremental: bool
+    est: BaseMLP,
+    network: _core.Network,
+    samples: Samples,
+    validation: Samples | None,
+    *,
+    incremental: bool,
 ) -> KeyboardInterrupt | None:
     """Train ``network`` on the samples and set the fitted attributes of ``est``.
 
+    ``validation`` is the validation set that the user gave, if any.
+
     Returns the KeyboardInterrupt that ended it after at least one epoch, if any.
     """
-    if est.early_stopping and incremental:
-        raise ValueError("partial_fit does not support early_stopping=True")
     if est.solver == "adam" and est.learning_rate != "constant":
         warnings.warn(
             f"learning_rate={est.learning_rate!r} has no effect with solver='adam'",
@@ -51,7 +57,12 @@ def fit_stochastic(
         est._optimizer = OptimizerState(
             est.solver, est.learning_rate_init, est.learning_rate, est.power_t
         )
-    return _Fit(est, network, samples, incremental).run()
+        est._optimizer.first_epoch = len(est.loss_curve_)
+    fit = _Fit(est, network, samples, validation, incremental)
+    if not wants_hooks(est):
+        return fit.run()
+    with Hooks(fit) as hooks:
+        return fit.run(hooks)
 
 
 class _Fit:
@@ -62,13 +73,18 @@ class _Fit:
         est: BaseMLP,
         network: _core.Network,
         samples: Samples,
+        validation: Samples | None,
         incremental: bool,
     ) -> None:
         self.est = est
         self.network = network
         self.samples = samples
         self.incremental = incremental
-        self.train_rows, self.validation = _split(est, samples)
+        self.prints = bool(est.verbose) and est.verbose != "progress"
+        self.train_rows: NDArray[np.int64] | None = None
+        self.validation = validation
+        if est.early_stopping and validation is None:
+            self.train_rows, self.validation = split(est, samples)
         n_samples = samples.X.shape[0]
         if self.train_rows is not None:
             n_samples = len(self.train_rows)
@@ -89,11 +105,27 @@ class _Fit:
             epsilon=est.epsilon,
         )
         est._optimizer.load_into(self.trainer, network.dtype, self.n_threads)
+        self.rate: Any = est._optimizer.rate
+        self.schedule = _scheduled_rates(est, -(-n_samples // self.batch_size))
         self.best_parameters: tuple[list[Any], list[Any]] | None = None
-        if est.early_stopping:
-            self.best_parameters = self.parameters()
+        if self.validation is not None:
+            begin_history(est)
+            self.scorer = scorer_of(est)
+            if self.restores_best():
+                self.best_parameters = self.parameters()
 
-    def run(self) -> KeyboardInterrupt | None:
+    def restores_best(self) -> bool:
+        est = self.est
+        wanted = est.early_stopping if est.restore_best is None else est.restore_best
+        return bool(wanted) and not self.incremental
+
+    def training_samples(self) -> Samples:
+        """Return the samples without those that are set aside."""
+        if self.train_rows is None:
+            return self.samples
+        return self.samples.subset(self.train_rows)
+
+    def run(self, hooks: Hooks | None = None) -> KeyboardInterrupt | None:
         est = self.est
         est.n_iter_ = 0
         order = _first_order(est, self.n_samples, self.incremental)
@@ -104,8 +136,12 @@ class _Fit:
                 if est.shuffle:
                     # As sklearn.utils.shuffle does, with the same random numbers.
                     generator.shuffle(order)
+                if hooks is not None:
+                    hooks.epoch_begins()
                 is_last = self.ends(self.epoch(order))
                 complete = _Progress(self)
+                if hooks is not None and hooks.epoch_ends():
+                    is_last = True
                 if is_last:
                     break
                 if est.n_iter_ == est.max_iter:
@@ -131,8 +167,16 @@ class _Fit:
         elif not est.shuffle:
             rows = None
         self.save()
+        schedule = self.schedule
+        self.rate = est._optimizer.rate if schedule is None else schedule.of_epoch()
+        rate = self.rate
         total = 0.0
+        first_step = 0
         for piece in self.samples.pieces(rows, self.batch_size):
+            if schedule is not None and self.samples.in_pieces:
+                n_steps = -(-piece.rows.n_rows // self.batch_size)
+                rate = self.rate[first_step : first_step + n_steps]
+                first_step += n_steps
             with one_blas_thread(self.network):
                 total += self.trainer.run_epoch(
                     piece.rows,
@@ -140,7 +184,7 @@ class _Fit:
                     piece.weights,
                     piece.order,
                     batch_size=self.batch_size,
-                    learning_rate=est._optimizer.rate,
+                    learning_rate=rate,
                     alpha=est.alpha,
                     n_threads=self.n_threads,
                 )
@@ -150,13 +194,13 @@ class _Fit:
         """Record an epoch; answers whether it was the last one."""
         est = self.est
         is_finite = self.network.is_finite()
-        if not is_finite and not est.early_stopping:
+        if not is_finite and self.best_parameters is None:
             raise ValueError(NON_FINITE)
         est.n_iter_ += 1
         est.loss_ = loss
         est.t_ += self.n_samples
         est.loss_curve_.append(loss)
-        if est.verbose:
+        if self.prints:
             print(f"Iteration {est.n_iter_}, loss = {loss:.8f}")
         self.count_bad_epochs()
         est._optimizer.epoch_ends(est.t_)
@@ -167,8 +211,10 @@ class _Fit:
                 stacklevel=2,
             )
             return True
+        if self.schedule is not None and self.schedule.falls():
+            est._no_improvement_count = 0
         if est._no_improvement_count > est.n_iter_no_change:
-            if est._optimizer.stops_after(self.reason(), bool(est.verbose)):
+            if est._optimizer.stops_after(self.reason(), self.prints):
                 return True
             est._no_improvement_count = 0
         return self.incremental
@@ -176,20 +222,28 @@ class _Fit:
     def count_bad_epochs(self) -> None:
         """Update the number of epochs in a row that brought no progress."""
         est = self.est
-        if self.validation is None:
+        bad = self.validation is not None and self.validate()
+        if not est.early_stopping:
             loss = est.loss_curve_[-1]
             bad = loss > est.best_loss_ - est.tol
             est.best_loss_ = min(loss, est.best_loss_)
-        else:
-            score = est._validation_score(self.network, self.validation)
-            est.validation_scores_.append(score)
-            if est.verbose:
-                print(f"Validation score: {score:f}")
-            bad = score < est.best_validation_score_ + est.tol
-            if score > est.best_validation_score_:
-                est.best_validation_score_ = score
-                self.best_parameters = self.parameters()
         est._no_improvement_count = est._no_improvement_count + 1 if bad else 0
+
+    def validate(self) -> bool:
+        """Record loss and score of the validation set; answers whether they are bad."""
+        est = self.est
+        assert self.validation is not None
+        score, loss = measure(est, self.network, self.validation, self.scorer)
+        est.validation_scores_.append(score)
+        est.validation_loss_curve_.append(loss)
+        if self.prints:
+            print(f"Validation score: {score:f}")
+        bad = score < est.best_validation_score_ + est.tol
+        if score > est.best_validation_score_:
+            est.best_validation_score_ = score
+            if self.best_parameters is not None:
+                self.best_parameters = self.parameters()
+        return bool(bad)
 
     def reason(self) -> str:
         est = self.est
@@ -229,7 +283,7 @@ class _Progress:
         "best_validation_score_",
         "_no_improvement_count",
     )
-    CURVES = ("loss_curve_", "validation_scores_")
+    CURVES = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
 
     def __init__(self, fit: _Fit) -> None:
         attributes = fit.est.__dict__
@@ -237,6 +291,7 @@ class _Progress:
         self.t = fit.trainer.t
         self.best_parameters = fit.best_parameters
         self.learning_rate = fit.est._optimizer.learning_rate
+        self.plateau_factor = fit.est._optimizer.plateau_factor
         self.values = {n: attributes[n] for n in self.NAMES if n in attributes}
         self.lengths = {n: len(attributes.get(n) or ()) for n in self.CURVES}
 
@@ -246,6 +301,7 @@ class _Progress:
             fit.save()
         fit.best_parameters = self.best_parameters
         fit.est._optimizer.learning_rate = self.learning_rate
+        fit.est._optimizer.plateau_factor = self.plateau_factor
         fit.est.__dict__.update(self.values)
         for name, length in self.lengths.items():
             del (getattr(fit.est, name, None) or [])[length:]
@@ -259,30 +315,9 @@ def _rule(est: BaseMLP) -> Any:
     return "nesterov" if est.nesterovs_momentum else "momentum"
 
 
-def _split(
-    est: BaseMLP, samples: Samples
-) -> tuple[NDArray[np.int64] | None, Samples | None]:
-    """Set rows aside for validation; only binary targets are stratified."""
-    if not est.early_stopping:
-        return None, None
-    is_binary = is_classifier(est) and est.n_outputs_ == 1
-    train, validation = train_test_split(
-        np.arange(samples.X.shape[0]),
-        random_state=est._random_state,
-        test_size=est.validation_fraction,
-        stratify=samples.y.astype(bool) if is_binary else None,
-    )
-    if len(validation) < 2:
-        raise ValueError(
-            "The validation set is too small. Increase 'validation_fraction' "
-            "or the size of your dataset."
-        )
-    for use, rows in (("training", train), ("validation", validation)):
-        if samples.weights is not None and not samples.weights[rows].any():
-            raise ValueError(
-                f"sample_weight is zero for all {use} samples of early_stopping"
-            )
-    return train, samples.subset(validation)
+def _scheduled_rates(est: BaseMLP, n_steps: int) -> ScheduledRates | None:
+    schedule = schedule_of(est)
+    return None if schedule is None else ScheduledRates(est, schedule, n_steps)
 
 
 def _batch_size(batch_size: Any, n_samples: int) -> int:

@@ -283,3 +283,29 @@ TEST_CASE("a row of weight two counts like the row taken twice") {
   CHECK(largest_difference(weighted.network().parameters(),
                            repeated.network().parameters()) <= 1e-14);
 }
+
+TEST_CASE("equal rates for all steps train as the one rate, and each has its step") {
+  LearningTask<double> one{Recipe()}, many{Recipe()}, halted{Recipe()};
+  Trainer<double> a(one.network(), {}), b(many.network(), {}), c(halted.network(), {});
+  run_epoch(one, a, 2);
+  const auto n_rows = static_cast<Index>(many.order().size());
+  std::vector<double> rates(static_cast<std::size_t>(ceil_div(n_rows, kBatchSize)),
+                            many.recipe().rate);
+  const auto run = [&](LearningTask<double>& task, Trainer<double>& trainer) {
+    bool finished = false;
+    trainer.run_epoch(task.samples(), kBatchSize, Rates(rates.data()),
+                      task.recipe().penalty, 2, Poll(), &finished);
+    CHECK(finished);
+  };
+  run(many, b);
+  CHECK(same_bits(one.network().parameters(), many.network().parameters()));
+
+  // A rate of zero in all steps but the last: that step is made from the first weights.
+  std::fill(rates.begin(), rates.end() - 1, 0.0);
+  run(halted, c);
+  CHECK(!same_bits(halted.network().parameters(), many.network().parameters()));
+  rates.back() = 0;
+  const auto after = copy_of(halted.network().parameters());
+  run(halted, c);
+  CHECK(same_bits(halted.network().parameters(), after));
+}

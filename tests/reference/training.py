@@ -18,16 +18,19 @@ def run_epoch(
     order: Sequence[int] | Array | None = None,
     *,
     batch_size: int,
-    learning_rate: float,
+    learning_rate: float | Array,
     alpha: float = 0.0,
 ) -> float:
     """Take a step for every ``batch_size`` rows of ``order``; the last may have fewer.
 
     Returns the sum over the batches of cost times rows, each cost taken before its
-    step. A batch whose weights are all zero says nothing: it is left out.
+    step. A batch whose weights are all zero says nothing: it is left out. An array of
+    learning rates has one for each step that is made.
     """
     order = np.arange(len(X)) if order is None else np.asarray(order)
     weights = np.ones(len(X)) if sample_weight is None else sample_weight
+    n_batches = -(-len(order) // batch_size)
+    rates = iter(np.broadcast_to(learning_rate, n_batches))
     total = 0.0
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
@@ -36,5 +39,6 @@ def run_epoch(
             continue
         total += network.cost(*batch, alpha=alpha) * len(rows)
         coef_grads, intercept_grads = network.gradients(*batch, alpha=alpha)
-        optimizer.step(network.parameters, coef_grads + intercept_grads, learning_rate)
+        rate = float(next(rates))
+        optimizer.step(network.parameters, coef_grads + intercept_grads, rate)
     return total

@@ -38,6 +38,17 @@ inline double power(double base, Index n) {
   return result;
 }
 
+// The learning rate of each step of an epoch: one number for all of them, or an array.
+struct Rates {
+  double all = 0;
+  const double* of_step = nullptr;
+
+  Rates(double rate) : all(rate) {}
+  explicit Rates(const double* rates) : of_step(rates) {}
+
+  double operator[](Index step) const { return of_step ? of_step[step] : all; }
+};
+
 // The kernel's numbers for step t (from 1), for a batch of the given total weight.
 // Adam's rate carries both bias corrections; its epsilon is not corrected (Kingma and
 // Ba, 2014, section 2, the more efficient order of computation).

@@ -21,9 +21,9 @@ Trainer<T>::Trainer(Network<T>& network, const RuleSettings& settings)
 }
 
 template <class T>
-double Trainer<T>::run_epoch(const Samples<T>& samples, Index batch_size, double rate,
-                             double penalty, int n_threads, const Poll& poll,
-                             bool* finished) {
+double Trainer<T>::run_epoch(const Samples<T>& samples, Index batch_size,
+                             const Rates& rates, double penalty, int n_threads,
+                             const Poll& poll, bool* finished) {
   Pass<T> pass(network_, samples, batch_size);
   // A rule does not touch the moments that it does not have.
   const auto moment = [&](int i) {
@@ -34,8 +34,8 @@ double Trainer<T>::run_epoch(const Samples<T>& samples, Index batch_size, double
   const Index t = state_.t;
   double sum = 0;
   const auto begin = [&](const auto& step) {
-    const auto update =
-        update_for_step<T>(settings_, t + step.number + 1, rate, penalty, step.weight);
+    const auto update = update_for_step<T>(settings_, t + step.number + 1,
+                                           rates[step.number], penalty, step.weight);
     return [update, &state](Layer<T>& layer, Index tile, const Input<T>& x,
                             MatrixView<const T> dz) {
       return layer.update(tile, x, dz, update, state);

@@ -1,0 +1,101 @@
+"""What runs beside the epochs of a fit: callbacks, the progress bar, the clock."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ._progress import EpochBar
+from ._tasks import FitTask
+from ._validation import snapshot
+from .callbacks import Callback, EpochRecord, as_callback
+
+if TYPE_CHECKING:
+    from ._base import BaseMLP
+    from ._stochastic import _Fit
+
+__all__ = ["Hooks", "callbacks_of", "wants_hooks"]
+
+
+def wants_hooks(est: BaseMLP) -> bool:
+    """Tell whether anything is to run beside the epochs."""
+    return (
+        bool(est.callbacks)
+        or est.verbose == "progress"
+        or est.max_time is not None
+        or hasattr(est, "_callback_fit_ctx")
+    )
+
+
+def callbacks_of(est: BaseMLP) -> list[Callback]:
+    """Return the callbacks, functions among them as objects, and the progress bar."""
+    callbacks = [
+        as_callback(callback, f"callbacks[{i}]")
+        for i, callback in enumerate(est.callbacks or ())
+    ]
+    return [*callbacks, EpochBar()] if est.verbose == "progress" else callbacks
+
+
+class Hooks:
+    """The callbacks of a fit, as a context around its epochs."""
+
+    def __init__(self, fit: _Fit) -> None:
+        self.fit = fit
+        self.callbacks = callbacks_of(fit.est)
+        self.reads_model = any(c.reads_model for c in self.callbacks)
+        self.task = FitTask(fit.est, fit.training_samples)
+
+    def __enter__(self) -> Hooks:
+        self.started = perf_counter()
+        with ExitStack() as stack:
+            for callback in self.callbacks:
+                callback.on_fit_begin(self.fit.est)
+                stack.callback(callback.on_fit_end, self.fit.est)
+            self.task.begins()
+            self.stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        with self.stack:
+            if exception[0] is None:
+                self.task.ends()
+
+    def epoch_begins(self) -> None:
+        self.task.epoch_begins()
+
+    def epoch_ends(self) -> bool:
+        """Run all that is to run; answers whether training is to stop."""
+        stops = bool(self.callbacks) and self.run_callbacks()
+        stops |= self.task.epoch_ends(self.fit.network.get_parameters)
+        return stops or self.time_is_over()
+
+    def run_callbacks(self) -> bool:
+        est, record = self.fit.est, self.record()
+        model = snapshot(est, self.fit.network) if self.reads_model else est
+        stops = [
+            callback.on_epoch_end(model if callback.reads_model else est, record)
+            for callback in self.callbacks
+        ]
+        return any(map(bool, stops))
+
+    def record(self) -> EpochRecord:
+        est, validated = self.fit.est, self.fit.validation is not None
+        return EpochRecord(
+            epoch=est.n_iter_,
+            loss=est.loss_,
+            validation_loss=est.validation_loss_curve_[-1] if validated else None,
+            validation_score=est.validation_scores_[-1] if validated else None,
+            learning_rate=float(np.ravel(self.fit.rate)[-1]),
+            seconds=perf_counter() - self.started,
+        )
+
+    def time_is_over(self) -> bool:
+        limit = self.fit.est.max_time
+        if limit is None or perf_counter() - self.started <= limit:
+            return False
+        if self.fit.prints:
+            print(f"max_time={limit:g} seconds are over. Stopping.")
+        return True

@@ -1,0 +1,80 @@
+"""The learning rates of an epoch, when a schedule decides on them."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .schedules import Constant, Plateau, Schedule, Warmup, get_schedule
+
+if TYPE_CHECKING:
+    from ._base import BaseMLP
+
+__all__ = ["ScheduledRates", "plateau_of", "schedule_of"]
+
+
+def schedule_of(est: BaseMLP) -> Schedule | None:
+    """Return the schedule that the parameters ask for, warm-up included, if any."""
+    if est.lr_schedule is None and not est.warmup:
+        return None
+    schedule = Constant() if est.lr_schedule is None else get_schedule(est.lr_schedule)
+    return Warmup(est.warmup, schedule) if est.warmup else schedule
+
+
+def plateau_of(schedule: Schedule | None) -> Plateau | None:
+    """Return the Plateau in a schedule, if there is one."""
+    if isinstance(schedule, Warmup):
+        schedule = schedule.then
+    return schedule if isinstance(schedule, Plateau) else None
+
+
+class ScheduledRates:
+    """One rate for each step of the next epoch.
+
+    The time is counted in epochs since the optimizer was made: calls of ``partial_fit``
+    go on where the last one ended.
+    """
+
+    def __init__(self, est: BaseMLP, schedule: Schedule, n_steps: int) -> None:
+        self.est = est
+        self.schedule = schedule
+        self.plateau = plateau_of(schedule)
+        self.fractions = np.arange(n_steps) / n_steps
+        self.started = perf_counter()
+
+    def of_epoch(self) -> NDArray[np.float64]:
+        """Return the rates, (n_steps,)."""
+        optimizer = self.est._optimizer
+        epoch = len(self.est.loss_curve_) - optimizer.first_epoch
+        factors = self.schedule(epoch + self.fractions, self.n_epochs(epoch))
+        rates = float(optimizer.learning_rate_init) * optimizer.plateau_factor * factors
+        rates = np.ascontiguousarray(rates, dtype=np.float64)
+        if rates.shape != self.fractions.shape or not (rates >= 0).all():
+            raise ValueError(
+                f"{self.schedule!r} must give a factor >= 0 for each of "
+                f"{len(self.fractions)} steps of epoch {epoch}, got {factors!r}"
+            )
+        return rates
+
+    def n_epochs(self, epoch: int) -> float:
+        """Return how many epochs there will be: ``max_time`` may allow fewer."""
+        limit = self.est.max_time
+        if limit is None or epoch == 0:
+            return float(self.est.max_iter)
+        elapsed = perf_counter() - self.started
+        return min(float(self.est.max_iter), epoch * float(limit) / elapsed)
+
+    def falls(self) -> bool:
+        """Lower the rate if training stalls and the schedule is a Plateau."""
+        plateau, optimizer = self.plateau, self.est._optimizer
+        if plateau is None or optimizer.plateau_factor <= plateau.end:
+            return False
+        patience = plateau.patience or self.est.n_iter_no_change
+        if self.est._no_improvement_count <= patience:
+            return False
+        lower = optimizer.plateau_factor * plateau.factor
+        optimizer.plateau_factor = max(lower, plateau.end)
+        return True

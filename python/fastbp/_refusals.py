@@ -1,0 +1,122 @@
+"""Combinations of parameters that make no sense, refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ._hooks import callbacks_of
+from ._rates import plateau_of, schedule_of
+from .schedules import Warmup
+
+if TYPE_CHECKING:
+    from ._base import BaseMLP
+
+__all__ = ["refuse_contradictions"]
+
+# Parameters that only epochs give a meaning to, and their neutral value.
+_OF_EPOCHS = {
+    "lr_schedule": None,
+    "warmup": 0,
+    "scoring": None,
+    "restore_best": None,
+    "validation_stratify": False,
+    "max_time": None,
+    "callbacks": None,
+}
+
+
+def refuse_contradictions(
+    est: BaseMLP, *, incremental: bool, is_validated: bool
+) -> None:
+    """Raise ValueError with the first contradiction.
+
+    ``is_validated`` says whether the call was given X_val or anything of the kind.
+    """
+    for message in _contradictions(est, incremental, is_validated):
+        raise ValueError(message)
+    callbacks_of(est)
+
+
+def _contradictions(
+    est: BaseMLP, incremental: bool, is_validated: bool
+) -> Iterator[str]:
+    if est.solver == "lbfgs":
+        yield from _without_epochs(est, is_validated)
+    yield from _of_the_rate(est, incremental)
+    yield from _of_validation(est, is_validated)
+    if incremental:
+        yield from _of_partial_fit(est, is_validated)
+
+
+def _without_epochs(est: BaseMLP, is_validated: bool) -> Iterator[str]:
+    needs = "needs solver='adam' or solver='sgd', got solver='lbfgs'"
+    for name, neutral in _OF_EPOCHS.items():
+        value = getattr(est, name, neutral)
+        if value != neutral:
+            yield f"{name}={value!r} {needs}"
+    if est.verbose == "progress":
+        yield f"verbose='progress' {needs}"
+    if is_validated:
+        yield f"a validation set (X_val, y_val) {needs}"
+
+
+def _of_the_rate(est: BaseMLP, incremental: bool) -> Iterator[str]:
+    for name in ("lr_schedule", "warmup"):
+        value = getattr(est, name)
+        if value and est.learning_rate != "constant":
+            yield (
+                f"{name}={value!r} needs learning_rate='constant', got "
+                f"learning_rate={est.learning_rate!r}"
+            )
+    if est.warmup and (
+        est.lr_schedule == "warmup" or isinstance(est.lr_schedule, Warmup)
+    ):
+        yield (
+            f"warmup={est.warmup!r} and lr_schedule={est.lr_schedule!r} are two "
+            "warm-ups: warmup must be 0, or lr_schedule what follows it"
+        )
+    schedule = schedule_of(est)
+    if isinstance(schedule, Warmup) and not incremental:
+        if schedule.epochs >= est.max_iter:
+            yield (
+                f"warmup must be less than max_iter={est.max_iter} epochs, got "
+                f"{schedule.epochs}"
+            )
+    plateau = plateau_of(schedule)
+    if plateau is not None and (plateau.patience or 0) > est.n_iter_no_change:
+        yield (
+            f"lr_schedule={est.lr_schedule!r} needs patience <= n_iter_no_change="
+            f"{est.n_iter_no_change}: training would stop before the rate falls"
+        )
+
+
+def _of_validation(est: BaseMLP, is_validated: bool) -> Iterator[str]:
+    if getattr(est, "validation_stratify", False) and not est.early_stopping:
+        yield "validation_stratify=True needs early_stopping=True, got False"
+    if est.early_stopping or is_validated:
+        return
+    for name, neutral in (("scoring", (None,)), ("restore_best", (None, False))):
+        value = getattr(est, name)
+        if value not in neutral:
+            yield (
+                f"{name}={value!r} needs a validation set: early_stopping=True, or "
+                "X_val and y_val"
+            )
+
+
+def _of_partial_fit(est: BaseMLP, is_validated: bool) -> Iterator[str]:
+    if est.early_stopping and not is_validated:
+        yield ("partial_fit does not support early_stopping=True")
+    if est.restore_best:
+        yield (
+            "partial_fit does not support restore_best=True: it must be None or False"
+        )
+    if est.max_time is not None:
+        yield (
+            f"partial_fit does not support max_time={est.max_time!r}: it must be None"
+        )
+    if est.verbose == "progress":
+        yield (
+            "partial_fit does not support verbose='progress': it must be a bool or int"
+        )

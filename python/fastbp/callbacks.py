@@ -1,0 +1,300 @@
+"""Callbacks: what is to happen after each epoch of a fit.
+
+The parameter ``callbacks`` of the estimators is a list of them. A plain function
+``function(estimator, record)`` counts as one. A callback that returns True ends the
+training after this epoch; one that raises makes the fit fail, and the estimator is then
+as it was before. A call of ``partial_fit`` is a fit of one epoch.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+__all__ = [
+    "CSVLogger",
+    "Callback",
+    "Checkpoint",
+    "EarlyStopping",
+    "EpochRecord",
+    "History",
+    "Timer",
+]
+
+
+class EpochRecord(NamedTuple):
+    """What is known after an epoch."""
+
+    epoch: int
+    """Its number in this fit, from 1."""
+    loss: float
+    """Mean loss during the epoch, penalty included, as in ``loss_curve_``."""
+    validation_loss: float | None
+    """Mean loss on the validation set, without penalty; None if there is no set."""
+    validation_score: float | None
+    """Score on the validation set."""
+    learning_rate: float
+    """Rate of the last step, before Adam's bias corrections."""
+    seconds: float
+    """Time since the fit began to train."""
+
+
+class Callback:
+    """Base of the callbacks: it does nothing."""
+
+    reads_model: ClassVar[bool] = True
+    """Whether ``on_epoch_end`` needs an estimator that can predict: a copy with the
+    weights of this epoch. If not, it gets the one in training, whose are older."""
+
+    def on_fit_begin(self, estimator: Any) -> None:
+        """Do what is to be done before the first epoch."""
+
+    def on_epoch_end(self, estimator: Any, record: EpochRecord) -> bool | None:
+        """Do what is to be done after an epoch; True ends the training."""
+        return None
+
+    def on_fit_end(self, estimator: Any) -> None:
+        """Do what is to be done at the end, also if training failed."""
+
+
+@dataclass
+class FunctionCallback(Callback):
+    """A plain function as a callback."""
+
+    function: Callable[[Any, EpochRecord], bool | None]
+
+    def on_epoch_end(self, estimator: Any, record: EpochRecord) -> bool | None:
+        return self.function(estimator, record)
+
+
+_IS_BETTER: dict[str, Callable[[float, float], bool]] = {
+    "loss": lambda new, old: new < old,
+    "validation_loss": lambda new, old: new < old,
+    "validation_score": lambda new, old: new > old,
+}
+
+
+def _check_monitor(callback: Any) -> None:
+    if callback.monitor not in _IS_BETTER:
+        raise ValueError(
+            f"monitor of {type(callback).__name__} must be one of "
+            f"{', '.join(map(repr, _IS_BETTER))}, got {callback.monitor!r}"
+        )
+
+
+def _monitored(callback: Any, record: EpochRecord) -> float:
+    value: float | None = getattr(record, callback.monitor)
+    if value is None:
+        raise ValueError(
+            f"{type(callback).__name__}(monitor={callback.monitor!r}) needs a "
+            "validation set: early_stopping=True, or X_val and y_val; without one, "
+            "monitor must be 'loss'"
+        )
+    return value
+
+
+@dataclass
+class EarlyStopping(Callback):
+    """End the training when a number has not improved for some epochs.
+
+    Beside the estimator's own rule (``tol``, ``n_iter_no_change``), which goes on.
+
+    Parameters
+    ----------
+    monitor : {'loss', 'validation_loss', 'validation_score'}, default='validation_loss'
+        Which number; of the score, more is better.
+    patience : int, default=10
+        Epochs in a row without an improvement after which training ends, at least 1.
+    min_delta : float, default=0
+        An improvement is more than this, at least 0.
+    """
+
+    reads_model: ClassVar[bool] = False
+    monitor: str = "validation_loss"
+    patience: int = 10
+    min_delta: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_monitor(self)
+        if not self.patience >= 1:
+            raise ValueError(
+                f"patience of EarlyStopping must be at least 1, got {self.patience!r}"
+            )
+        if not self.min_delta >= 0:
+            raise ValueError(
+                f"min_delta of EarlyStopping must not be negative, "
+                f"got {self.min_delta!r}"
+            )
+
+    def on_fit_begin(self, estimator: Any) -> None:
+        self._best: float | None = None
+        self._n_bad = 0
+
+    def on_epoch_end(self, estimator: Any, record: EpochRecord) -> bool | None:
+        value = _monitored(self, record)
+        delta = (
+            self.min_delta if self.monitor == "validation_score" else -self.min_delta
+        )
+        if self._best is None or _IS_BETTER[self.monitor](value, self._best + delta):
+            self._best, self._n_bad = value, 0
+        else:
+            self._n_bad += 1
+        return self._n_bad >= self.patience
+
+
+@dataclass
+class Checkpoint(Callback):
+    """Pickle the estimator, with the weights of the epoch and no callbacks, to a file.
+
+    The file is replaced as a whole: there is always a complete one. Loading it gives an
+    estimator that predicts; with ``warm_start=True``, ``fit`` goes on from its weights.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    monitor : {'loss', 'validation_loss', 'validation_score'} or None, default=None
+        Write only if this number is the best so far in this fit; None: always.
+    every : int, default=1
+        Consider only every so many epochs, at least 1.
+    """
+
+    path: str | os.PathLike[str]
+    monitor: str | None = None
+    every: int = 1
+
+    def __post_init__(self) -> None:
+        if self.monitor is not None:
+            _check_monitor(self)
+        if not self.every >= 1:
+            raise ValueError(
+                f"every of Checkpoint must be at least 1, got {self.every!r}"
+            )
+
+    def on_fit_begin(self, estimator: Any) -> None:
+        self._best: float | None = None
+
+    def on_epoch_end(self, estimator: Any, record: EpochRecord) -> bool | None:
+        if record.epoch % self.every == 0 and self._is_wanted(record):
+            path = Path(self.path)
+            part = path.with_name(path.name + ".part")
+            part.write_bytes(pickle.dumps(estimator, protocol=5))
+            part.replace(path)
+        return None
+
+    def _is_wanted(self, record: EpochRecord) -> bool:
+        if self.monitor is None:
+            return True
+        value = _monitored(self, record)
+        if self._best is not None and not _IS_BETTER[self.monitor](value, self._best):
+            return False
+        self._best = value
+        return True
+
+
+@dataclass
+class CSVLogger(Callback):
+    """Write a line of comma-separated values for each epoch.
+
+    The columns are those of :class:`EpochRecord`; what is not known is left empty. The
+    file is complete after each epoch.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    append : bool, default=False
+        Whether to add to a file that is there, without a second heading.
+    """
+
+    reads_model: ClassVar[bool] = False
+    path: str | os.PathLike[str]
+    append: bool = False
+
+    def on_fit_begin(self, estimator: Any) -> None:
+        path = Path(self.path)
+        if not (self.append and path.exists() and path.stat().st_size > 0):
+            self._write("w", EpochRecord._fields)
+
+    def on_epoch_end(self, estimator: Any, record: EpochRecord) -> bool | None:
+        self._write("a", record)
+        return None
+
+    def _write(self, mode: str, row: Any) -> None:
+        with open(self.path, mode, newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerow(row)
+
+
+@dataclass
+class History(Callback):
+    """Keep the records of the last fit.
+
+    Attributes
+    ----------
+    records : list of EpochRecord
+    """
+
+    reads_model: ClassVar[bool] = False
+    records: list[EpochRecord] = field(default_factory=list, init=False, repr=False)
+
+    def on_fit_begin(self, estimator: Any) -> None:
+        self.records = []
+
+    def on_epoch_end(self, estimator: Any, record: EpochRecord) -> bool | None:
+        self.records.append(record)
+        return None
+
+    def column(self, name: str) -> list[Any]:
+        """Return one field of all records, such as 'learning_rate'."""
+        if name not in EpochRecord._fields:
+            raise ValueError(
+                f"name must be one of {', '.join(map(repr, EpochRecord._fields))}, "
+                f"got {name!r}"
+            )
+        return [getattr(record, name) for record in self.records]
+
+
+@dataclass
+class Timer(Callback):
+    """Measure the epochs of the last fit.
+
+    Attributes
+    ----------
+    seconds : list of float
+        Duration of each epoch, with its validation and its callbacks before this one.
+    """
+
+    reads_model: ClassVar[bool] = False
+    seconds: list[float] = field(default_factory=list, init=False, repr=False)
+
+    def on_fit_begin(self, estimator: Any) -> None:
+        self.seconds, self._last = [], 0.0
+
+    def on_epoch_end(self, estimator: Any, record: EpochRecord) -> bool | None:
+        self.seconds.append(record.seconds - self._last)
+        self._last = record.seconds
+        return None
+
+    @property
+    def mean(self) -> float:
+        """Mean duration of an epoch; NaN before the first."""
+        return float(np.mean(self.seconds)) if self.seconds else float("nan")
+
+
+def as_callback(value: Any, name: str) -> Callback:
+    """Return a callback, or a function as one."""
+    if isinstance(value, Callback):
+        return value
+    if callable(value) and not isinstance(value, type):
+        return FunctionCallback(value)
+    raise ValueError(
+        f"{name} must be an object of fastbp.callbacks or a function "
+        f"(estimator, record), got {value!r}"
+    )
