@@ -8,6 +8,14 @@
 // e_log.c).
 #pragma once
 
+// For functions whose result is more than one vector, which would be returned through
+// memory, and of which a caller may need only a part: what is inlined loses the rest.
+#if defined(_MSC_VER)
+#define FASTBP_INLINE __forceinline
+#else
+#define FASTBP_INLINE inline __attribute__((always_inline))
+#endif
+
 namespace fastbp {
 namespace {
 
@@ -96,7 +104,7 @@ struct ReducedExp {
 };
 
 template <class T>
-ReducedExp<T> reduce_exp(Vec<T> x) {
+FASTBP_INLINE ReducedExp<T> reduce_exp(Vec<T> x) {
   using Fmt = Format<T>;
   using V = Vec<T>;
   const V n = fma(x, V(Fmt::kLog2e), V(Fmt::kOneAndHalfUlp1)) - V(Fmt::kOneAndHalfUlp1);
@@ -121,7 +129,7 @@ struct ScaledExp {
 };
 
 template <class T>
-ScaledExp<T> scaled(ReducedExp<T> e) {
+FASTBP_INLINE ScaledExp<T> scaled(ReducedExp<T> e) {
   using V = Vec<T>;
   const V one_r = V(1) + e.r;
   const V lost = e.r - (one_r - V(1));
@@ -131,7 +139,7 @@ ScaledExp<T> scaled(ReducedExp<T> e) {
 }
 
 template <class T>
-ScaledExp<T> scaled_exp(Vec<T> x) {
+FASTBP_INLINE ScaledExp<T> scaled_exp(Vec<T> x) {
   using Fmt = Format<T>;
   using V = Vec<T>;
   return scaled(reduce_exp(max(min(x, V(Fmt::kExpHighest)), V(Fmt::kExpLowest))));
@@ -230,20 +238,6 @@ Vec<T> log(Vec<T> x) {
   const V at_most_zero = select(less(x, V(0)), nan, V(0) - infinity);
   return select(less(x, V(Fmt::kSmallest)), at_most_zero,
                 select(less(x, infinity), result, x));
-}
-
-// log(1 + e) for e in [0, 1], as in log: 2 atanh(s), s = e / (2 + e) <= 1/3.
-template <class T>
-Vec<T> log1p_of_fraction(Vec<T> e) {
-  using Fmt = Format<T>;
-  using V = Vec<T>;
-  const V s = e / (V(2) + e);
-  const V z = s * s;
-  V series(T(2) / (2 * Fmt::kLog1pTerms + 1));
-  for (int i = Fmt::kLog1pTerms - 1; i >= 1; --i) {
-    series = fma(series, z, V(T(2) / static_cast<T>(2 * i + 1)));
-  }
-  return fma(s * z, series, s + s);
 }
 
 // y[i] = f(x[i]) for any n.

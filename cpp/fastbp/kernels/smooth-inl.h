@@ -14,15 +14,23 @@ struct Smooth {
   Vec<T> value, derivative;
 };
 
+// exp(-|x|).
+template <class T>
+FASTBP_INLINE ScaledExp<T> decay(Vec<T> x) {
+  using V = Vec<T>;
+  const V negative = bit_or(x, V(from_word<T>(kSignBit<T>)));
+  return scaled(reduce_exp(max(negative, V(Format<T>::kExpLowest))));
+}
+
 // x * logistic(x) (Hendrycks and Gimpel, 2016, arXiv:1606.08415; Elfwing, Uchibe and
 // Doya, 2017, arXiv:1702.03118), also called swish.
 template <class T>
-Smooth<T> silu(Vec<T> x) {
+FASTBP_INLINE Smooth<T> silu(Vec<T> x) {
   using Fmt = Format<T>;
   using V = Vec<T>;
   const auto negative = less(x, V(0));
   const V above = max(x, V(Fmt::kExpLowest));
-  const ScaledExp<T> e = scaled_exp(V(0) - abs(x));
+  const ScaledExp<T> e = decay(x);
   const V p = V(1) / (V(1) + value_of(e));  // logistic(|x|)
   const V q = value_of(e) * p;              // 1 - p
   const V xp = above * p;
@@ -36,12 +44,12 @@ Smooth<T> silu(Vec<T> x) {
 //   x < 0:  n = e (e + 2),  d = n + 2;      x >= 0:  n = 1 + 2 e,  d = n + 2 e^2,
 // and its derivative 4 (1 + e) g / d^2, g = e or e^2.
 template <class T>
-Smooth<T> mish(Vec<T> x) {
+FASTBP_INLINE Smooth<T> mish(Vec<T> x) {
   using Fmt = Format<T>;
   using V = Vec<T>;
   const auto negative = less(x, V(0));
   const V above = max(x, V(Fmt::kExpLowest));
-  const ScaledExp<T> scaled = scaled_exp(V(0) - abs(x));
+  const ScaledExp<T> scaled = decay(x);
   const V e = value_of(scaled);
   const V e_2 = e + V(2);
   const V one_2e = V(1) + (e + e);
@@ -58,11 +66,24 @@ Smooth<T> mish(Vec<T> x) {
 
 // log(1 + exp(x)) (Dugas et al., 2000); its derivative is logistic(x).
 template <class T>
-Smooth<T> softplus(Vec<T> x) {
+FASTBP_INLINE Smooth<T> softplus(Vec<T> x) {
+  using Fmt = Format<T>;
   using V = Vec<T>;
-  const V e = exp(V(0) - abs(x));
-  const V value = max(x, V(0)) + log1p_of_fraction(e);
-  return {value, select(less(x, V(0)), e, V(1)) / (V(1) + e)};
+  // log(1 + e) as in log: 2 atanh(s), s = e / (2 + e) <= 1/3. One division serves s and
+  // the logistic function.
+  const V e = value_of(decay(x));
+  const V one_e = V(1) + e;
+  const V two_e = V(2) + e;
+  const V reciprocal = V(1) / (one_e * two_e);
+  const V s = e * (one_e * reciprocal);
+  const V z = s * s;
+  V series(T(2) / (2 * Fmt::kLog1pTerms + 1));
+  for (int i = Fmt::kLog1pTerms - 1; i >= 1; --i) {
+    series = fma(series, z, V(T(2) / static_cast<T>(2 * i + 1)));
+  }
+  const V log1p = fma(s * z, series, s + s);
+  const V p = two_e * reciprocal;
+  return {max(x, V(0)) + log1p, select(less(x, V(0)), e * p, p)};
 }
 
 // The tail of the normal distribution, Phi(-t) = exp(-t^2 / 2) M(t) for t >= 0. The
@@ -101,7 +122,7 @@ struct NormalTail<double> {
 
 // M(t) above.
 template <class T>
-Vec<T> normal_tail(Vec<T> t) {
+FASTBP_INLINE Vec<T> normal_tail(Vec<T> t) {
   using Tail = NormalTail<T>;
   using V = Vec<T>;
   const V w = V(1) / (t + V(4));
@@ -116,7 +137,7 @@ Vec<T> normal_tail(Vec<T> t) {
 // exp(-t^2 / 2). A rounding error of t^2 would be multiplied by t^2 / 2: what is lost
 // in the square (T. J. Dekker, 1971) is added to the exponent.
 template <class T>
-ScaledExp<T> normal_exp(Vec<T> t) {
+FASTBP_INLINE ScaledExp<T> normal_exp(Vec<T> t) {
   using V = Vec<T>;
   constexpr int kLowBits = (Format<T>::kMantissaBits + 2) / 2;
   constexpr auto kHighHalf = ~((typename Format<T>::Word{1} << kLowBits) - 1);
@@ -134,17 +155,19 @@ ScaledExp<T> normal_exp(Vec<T> t) {
 // x Phi(x) (Hendrycks and Gimpel, 2016, arXiv:1606.08415), Phi(x) = (1 + erf(x /
 // sqrt(2))) / 2; its derivative is Phi(x) + x exp(-x^2 / 2) / sqrt(2 pi).
 template <class T>
-Smooth<T> gelu(Vec<T> x) {
+FASTBP_INLINE Smooth<T> gelu(Vec<T> x) {
   using V = Vec<T>;
   const auto negative = less(x, V(0));
   const V t = min(abs(x), V(NormalTail<T>::kHighest));
   const ScaledExp<T> e = normal_exp(t);
   const V m = normal_tail(t);
-  const V tail = times(e, m);
-  const V phi = select(negative, tail, V(1) - tail);
-  const V value = select(negative, V(0) - times(e, t * m), x * phi);
-  const V density = times(e, V(T(0.398942280401432678)));
-  return {value, fma(select(negative, V(0) - t, t), density, phi)};
+  const V exp = value_of(e);
+  const V tail = exp * m;  // Phi(-t)
+  const V value =
+      select(negative, bit_or(times(e, t * m), V(from_word<T>(kSignBit<T>))),
+             x * (V(1) - tail));
+  const V slope = exp * fma(t, V(T(-0.398942280401432678)), m);  // at -t
+  return {value, select(negative, slope, V(1) - slope)};
 }
 
 }  // namespace
