@@ -107,7 +107,7 @@ class Twins {
   }
 
   // Multiples of 1/4, not negative.
-  void fill(Buffer<T> State::* buffer, Numbers& numbers) {
+  void fill(Buffer<T> State::*buffer, Numbers& numbers) {
     std::vector<T> coef(static_cast<std::size_t>(n_in_ * n_out_));
     std::vector<T> intercept(static_cast<std::size_t>(n_out_));
     for (T& w : coef) w = std::abs(numbers.next<T>()) / 4;
@@ -116,7 +116,7 @@ class Twins {
     blas_layer_.pack(coef.data(), intercept.data(), (blas_.*buffer).data());
   }
 
-  bool equal(Buffer<T> State::* buffer) const {
+  bool equal(Buffer<T> State::*buffer) const {
     return unpacked(builtin_layer_, builtin_.*buffer) ==
            unpacked(blas_layer_, blas_.*buffer);
   }

@@ -10,7 +10,7 @@ namespace fastbp {
 namespace {
 
 template <class T>
-constexpr int kTileSize = kTileRows * kTilePanels * static_cast<int>(kPanel<T>);
+constexpr int kTileSize = kTileRows* kTilePanels* static_cast<int>(kPanel<T>);
 
 // tile (kRows, kCols vectors) = sum over i < k of A(:, i) B(i, :), where
 //   A(r, i) = a[r * a_stride + i], or a[i * a_stride + r] if kTransposed,

@@ -70,8 +70,9 @@ constexpr T from_word(typename Format<T>::Word w) {
   return __builtin_bit_cast(T, w);
 }
 template <class T>
-constexpr typename Format<T>::Word kMantissaMask =
-    (typename Format<T>::Word{1} << Format<T>::kMantissaBits) - 1;
+constexpr typename Format<T>::Word kMantissaMask = (typename Format<T>::Word{1}
+                                                    << Format<T>::kMantissaBits) -
+                                                   1;
 template <class T>
 constexpr typename Format<T>::Word kSignBit = ~(~typename Format<T>::Word{0} >> 1);
 
