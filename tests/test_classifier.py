@@ -1,13 +1,15 @@
 """MLPClassifier: constructor, outputs, attributes, types, labels, what it prints."""
 
 import inspect
+import pickle
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import sklearn.neural_network
-from sklearn.base import is_classifier
+from scipy.special import ndtr
+from sklearn.base import clone, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score
 from sklearn.utils import get_tags
@@ -55,12 +57,26 @@ HIDDEN_ACTIVATIONS = {
     "tanh": np.tanh,
     "relu": lambda z: np.maximum(z, 0),
     "leaky_relu": lambda z: np.where(z > 0, z, 0.01 * z),
+    "elu": lambda z: np.where(z > 0, z, np.expm1(z)),
+    "selu": lambda z: (
+        1.0507009873554805 * np.where(z > 0, z, 1.6732632423543773 * np.expm1(z))
+    ),
+    "hard_tanh": lambda z: z.clip(-1, 1),
+    "gelu": lambda z: z * ndtr(z),
+    "silu": lambda z: z * sigmoid(z),
+    "mish": lambda z: z * np.tanh(np.log1p(np.exp(z))),
+    "softplus": lambda z: np.log1p(np.exp(z)),
 }
 
 
 def logits(model: MLPClassifier, X: np.ndarray) -> np.ndarray:
-    for W, b in zip(model.coefs_[:-1], model.intercepts_[:-1], strict=True):
-        X = HIDDEN_ACTIVATIONS[model.activation](X @ W + b)
+    names = model.activation
+    if isinstance(names, str):
+        names = [names] * (model.n_layers_ - 2)
+    for W, b, name in zip(
+        model.coefs_[:-1], model.intercepts_[:-1], names, strict=True
+    ):
+        X = HIDDEN_ACTIVATIONS[name](X @ W + b)
     return X @ model.coefs_[-1] + model.intercepts_[-1]
 
 
@@ -129,6 +145,7 @@ def test_method_has_scikit_learns_arguments(method: str) -> None:
         {"dtype": np.float32},
         {"activation": "sigmoid"},
         {"activation": None},
+        {"activation": "swish"},
     ],
     ids=str,
 )
@@ -323,6 +340,93 @@ def test_leaky_relu_is_not_relu() -> None:
     leaky = classifier(activation="leaky_relu").fit(X, BINARY)
     plain = classifier(activation="relu").fit(X, BINARY)
     assert not np.allclose(leaky.coefs_[0], plain.coefs_[0])
+
+
+# --------------------------------------------------------------- activations, a list
+
+
+@pytest.mark.parametrize("gemm", ["builtin", "blas"])
+@pytest.mark.parametrize("n_rows", [1, 90])  # few rows go another way
+def test_each_layer_has_its_activation(n_rows: int, gemm: str) -> None:
+    with fastbp.config_context(gemm=gemm):
+        model = classifier(activation=["gelu", "softplus"]).fit(X, MULTICLASS)
+        p = model.predict_proba(X[:n_rows])
+    np.testing.assert_allclose(p, softmax(logits(model, X[:n_rows])), rtol=1e-12)
+
+
+@each_solver
+@pytest.mark.parametrize("name", ["logistic", "mish"])
+def test_list_of_equal_activations_is_the_same_as_the_name(
+    name: str, solver: str
+) -> None:
+    one = classifier(activation=name, solver=solver).fit(X, BINARY)
+    several = classifier(activation=(name, name), solver=solver).fit(X, BINARY)
+    for a, b in zip(one.coefs_, several.coefs_, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_initial_weights_follow_the_activation_of_each_layer() -> None:
+    # Too small a rate to move them: the largest of many numbers is near the bound.
+    settings = {"hidden_layer_sizes": (200, 100), "max_iter": 1, "alpha": 0}
+    for activation, factors in (
+        (["logistic", "silu"], (2, 6, 6)),
+        (["silu", "logistic"], (6, 2, 2)),
+    ):
+        model = classifier(
+            activation=activation, learning_rate_init=1e-12, **settings
+        ).fit(X, MULTICLASS)
+        for W, factor in zip(model.coefs_, factors, strict=True):
+            bound = np.sqrt(factor / sum(W.shape))
+            assert 0.97 * bound < np.abs(W).max() < bound + 1e-9
+
+
+def test_list_of_activations_survives_clone_and_pickle() -> None:
+    names = ["selu", "hard_tanh"]
+    model = classifier(activation=names).fit(X, BINARY)
+    assert clone(model).activation == names
+    assert model.get_params()["activation"] is names
+    copied = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(copied.predict_proba(X), model.predict_proba(X))
+
+
+def test_training_with_a_list_of_activations_goes_on() -> None:
+    settings = {"activation": ["gelu", "elu"], "max_iter": 2, "shuffle": False}
+    model = classifier(**settings, warm_start=True, solver="sgd", momentum=0)
+    with pytest.warns(ConvergenceWarning):
+        once = model.fit(X, BINARY).loss_
+        twice = model.fit(X, BINARY).loss_
+    assert twice < once
+    partial = classifier(**settings)
+    for _ in range(2):
+        partial.partial_fit(X, BINARY, classes=[False, True])
+    assert partial.loss_curve_[1] < partial.loss_curve_[0]
+
+
+@pytest.mark.parametrize(
+    ("activation", "message"),
+    [
+        (["relu"], r"one for each of the 2 hidden layers, got 1: \['relu'\]"),
+        (("relu",) * 3, "one for each of the 2 hidden layers, got 3"),
+        ([], "one for each of the 2 hidden layers, got 0"),
+        (["relu", "swish"], r"activation\[1\] must be one of identity, .*got 'swish'"),
+        ([None, "relu"], r"activation\[0\] must be one of identity, .*got None"),
+    ],
+    ids=str,
+)
+def test_unusable_list_of_activations_is_refused(activation: Any, message: str) -> None:
+    model = classifier(activation=activation)
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, BINARY)
+    assert not hasattr(model, "coefs_")
+    trained = classifier().fit(X, BINARY).set_params(activation=activation)
+    with pytest.raises(ValueError, match=message):
+        trained.predict(X)
+
+
+def test_no_hidden_layers_take_an_empty_list() -> None:
+    one = classifier(hidden_layer_sizes=(), activation="relu").fit(X, BINARY)
+    none = classifier(hidden_layer_sizes=(), activation=[]).fit(X, BINARY)
+    np.testing.assert_array_equal(one.coefs_[0], none.coefs_[0])
 
 
 # --------------------------------------------------------------------- attributes

@@ -17,6 +17,7 @@ ALPHA = 0.7
 # error of h^8 f^(9) / 630: Fornberg (1988), "Generation of finite difference
 # formulas on arbitrarily spaced grids".
 STENCIL = {1: 4 / 5, 2: -1 / 5, 3: 4 / 105, 4: -1 / 280}
+KINKS = {"hard_tanh": (-1, 1)}  # of other activations: 0
 STEP = 4e-3  # error of the formula about 1e-19, of the rounding about 1e-16 / 4e-3
 
 
@@ -92,7 +93,19 @@ def test_sample_weights_default_to_one(loss):
 @pytest.mark.parametrize("hidden", [(), (5,), (5, 4), (4, 3, 5)], ids=str)
 def test_gradients_are_the_finite_differences_of_the_loss(hidden, activation, loss):
     problem = smooth_problem((4, *hidden, 3), activation, loss)
-    network, X = compiled(problem), dense(problem)
+    assert_gradients_are_finite_differences(problem)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_gradients_on_each_path_are_finite_differences(activation, isa):
+    # A whole vector and a rest in each hidden layer.
+    problem = smooth_problem((2, 5, 9, 2), activation, "squared_error", n_rows=2)
+    assert_gradients_are_finite_differences(problem, isa)
+
+
+def assert_gradients_are_finite_differences(problem, isa=""):
+    network, X = compiled(problem, isa), dense(problem)
 
     def cost():
         network.set_parameters(problem.coefs, problem.intercepts)
@@ -229,16 +242,17 @@ def assert_loss_and_gradients_agree(problem, isa, n_terms, n_threads=1):
     assert_close(coef_grads + intercept_grads, gradients, problem.dtype, n_terms)
 
 
-def smooth_problem(n_units, activation, loss):
-    """A problem whose weighted inputs stay clear of the kink of ReLU at 0.
+def smooth_problem(n_units, activation, loss, n_rows=5):
+    """A problem whose weighted inputs stay clear of kinks, as that of ReLU at 0.
 
     A difference takes a weight up to 4 STEP away; 0.06 is more than what that can do
     to any weighted input of these small networks.
     """
+    kinks = KINKS.get(activation, (0,))
     for seed in range(1000):
-        problem = make_problem(n_units, activation, loss, 5, seed=seed)
+        problem = make_problem(n_units, activation, loss, n_rows, seed=seed)
         hidden = problem.reference().forward(problem.data[0])[0][:-1]
-        if all(np.abs(z).min() > 0.06 for z in hidden):
+        if all(np.abs(z - kink).min() > 0.06 for z in hidden for kink in kinks):
             return problem
     raise AssertionError("no seed gives a smooth problem")
 

@@ -1,4 +1,4 @@
-"""The core's own exp, log, tanh and logistic: error bounds and special values.
+"""The core's own functions and activations: error bounds and special values.
 
 The error of a result is measured in units in the last place (ulp) of the exact value,
 which is evaluated in a wider type: NumPy's float64 for float32, its longdouble (80 bits
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from fastbp import _core
+from reference import ACTIVATIONS
 from reference.compare import bits
 from reference.compiled import FMA_ISAS, ISAS
 
@@ -30,6 +31,141 @@ EXACT = {
     "tanh": np.tanh,
     "logistic": lambda x: 1 / (1 + np.exp(-x)),
 }
+
+
+ACTIVATION_ULP = {"gelu": 6.0, "silu": 6.0, "mish": 6.0, "softplus": 6.0}
+
+
+def lower_normal_tail(t):
+    """The standard normal distribution function at -t, t >= 0, in the type of t.
+
+    Below 3 by the series of Marsaglia (2004), "Evaluating the normal distribution",
+    whose terms are all positive, above by Laplace's continued fraction. The square of t
+    is taken in two parts, or its rounding error would be multiplied by the square.
+    """
+    high = t.astype(np.float32).astype(t.dtype)
+    density = np.exp(-high * high / 2) * np.exp(-(t - high) * (t + high) / 2)
+    density /= np.sqrt(8 * np.arctan(t.dtype.type(1)))  # of 2 pi
+    low, up = np.minimum(t, 3), np.maximum(t, 3)
+    term = series = low
+    for k in range(1, 80):
+        term = term * low * low / (2 * k + 1)
+        series = series + term
+    fraction = up
+    for k in range(200, 0, -1):
+        fraction = up + k / fraction
+    return np.where(t < 3, 0.5 - density * series, density / fraction)
+
+
+def gelu(x):
+    tail = lower_normal_tail(np.minimum(np.abs(x), 100))
+    return np.where(x < 0, x.clip(-100) * tail, x * (1 - tail))
+
+
+def finite(x):
+    """Infinity as the largest number: for the limits of products with zeros."""
+    return x.clip(-np.finfo(x.dtype).max, np.finfo(x.dtype).max)
+
+
+def softplus(x):
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+def elu(x):
+    return np.where(x < 0, np.expm1(x), x)
+
+
+def selu(x):
+    # 1.0507... and 1.6732..., each in two parts that float64 holds.
+    scale = x.dtype.type(1.0507009873554805) + x.dtype.type(3.9874847667e-17)
+    alpha = x.dtype.type(1.6732632423543773) - x.dtype.type(1.15472379448e-16)
+    return scale * np.where(x < 0, alpha * np.expm1(x), x)
+
+
+EXACT_ACTIVATIONS = {
+    "identity": lambda x: x,
+    "logistic": EXACT["logistic"],
+    "tanh": np.tanh,
+    "relu": lambda x: np.maximum(x, 0),
+    "elu": elu,
+    "selu": selu,
+    "hard_tanh": lambda x: x.clip(-1, 1),
+    "gelu": gelu,
+    "silu": lambda x: finite(x) / (1 + np.exp(-finite(x))),
+    "mish": lambda x: finite(x) * np.tanh(softplus(finite(x))),
+    "softplus": softplus,
+}
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", WIDE)
+@pytest.mark.parametrize("activation", EXACT_ACTIVATIONS)
+def test_errors_of_activations_are_small(activation, dtype, isa):
+    rng = np.random.default_rng(9)
+    patterns = rng.integers(0, np.iinfo(PATTERNS[dtype]).max, 50_000, PATTERNS[dtype])
+    parts = [hard_numbers(dtype), patterns.view(dtype), -patterns.view(dtype)]
+    x = np.concatenate([*parts, rng.normal(size=100_000).astype(dtype)])
+    value, _ = _core.activate(activation, x, isa=isa)
+    assert value.dtype == dtype
+    with np.errstate(all="ignore"):
+        exact = EXACT_ACTIVATIONS[activation](x.astype(WIDE[dtype]))
+    bound = ACTIVATION_ULP.get(activation, MAX_ULP[dtype]) + 2 * ORACLE_ULP[dtype]
+    assert_within(bound, activation, x, value, exact)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", WIDE)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_derivatives_of_activations_are_accurate(activation, dtype, isa):
+    x = np.random.default_rng(10).uniform(-60, 60, 50_000).astype(dtype)
+    x = np.concatenate([x, x / 10, x / 100])
+    _, derivative = _core.activate(activation, x, isa=isa)
+    assert derivative.dtype == dtype
+    exact = ACTIVATIONS[activation].derivative(x.astype(np.float64))
+    assert np.abs(derivative - exact).max() <= 4 * np.finfo(dtype).eps
+
+
+@pytest.mark.parametrize("dtype", WIDE)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_activations_have_the_same_bits_on_fused_paths(activation, dtype):
+    x = hard_numbers(dtype)
+    results = {
+        b"".join(map(bits_of_numbers, _core.activate(activation, x, isa=isa)))
+        for isa in FMA_ISAS
+    }
+    assert len(results) <= 1
+
+
+LIMITS = {  # at -infinity and +infinity: values, derivatives
+    "identity": (-np.inf, np.inf, 1, 1),
+    "logistic": (0, 1, 0, 0),
+    "tanh": (-1, 1, 0, 0),
+    "relu": (0, np.inf, 0, 1),
+    "leaky_relu": (-np.inf, np.inf, 0.01, 1),
+    "elu": (-1, np.inf, 0, 1),
+    "selu": (-1.7580993408473769, np.inf, 0, 1.0507009873554805),
+    "hard_tanh": (-1, 1, 0, 0),
+    "gelu": (0, np.inf, 0, 1),
+    "silu": (0, np.inf, 0, 1),
+    "mish": (0, np.inf, 0, 1),
+    "softplus": (0, np.inf, 0, 1),
+}
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", WIDE)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_activations_have_their_limits(activation, dtype, isa):
+    expected = np.array(LIMITS[activation], dtype)
+    x = np.array([-np.inf, np.inf, np.nan], dtype)
+    value, derivative = _core.activate(activation, x, isa=isa)
+    np.testing.assert_array_equal(value, [*expected[:2], np.nan])
+    np.testing.assert_array_equal(derivative[:2], expected[2:])
+    # Of finite numbers too, but where the limit is infinite.
+    value, derivative = _core.activate(activation, np.array([-1e30, 1e30], dtype))
+    bounded = np.isfinite(expected[:2])
+    np.testing.assert_array_equal(value[bounded], expected[:2][bounded])
+    np.testing.assert_array_equal(derivative, expected[2:])
 
 
 @pytest.mark.slow
@@ -130,12 +266,17 @@ def assert_accurate(function, x, isa):
         exact = EXACT[function](x.astype(WIDE[dtype]))
     result = _core.elementwise(function, x, isa)
     assert result.dtype == dtype
+    bound = MAX_ULP[dtype] + ORACLE_ULP[dtype]
+    assert_within(bound, function, x, result, exact)
+
+
+def assert_within(bound, function, x, result, exact):
     undefined = np.isnan(exact)
     np.testing.assert_array_equal(np.isnan(result), undefined)
     x, result, exact = x[~undefined], result[~undefined], exact[~undefined]
     error = ulp_error(result, exact)
     worst = error.argmax()
-    assert error[worst] <= MAX_ULP[dtype] + ORACLE_ULP[dtype], (
+    assert error[worst] <= bound, (
         f"{function}({x[worst]!r}) = {result[worst]!r} is off by {error[worst]:.2f} ulp"
     )
 

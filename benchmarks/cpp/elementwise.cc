@@ -52,7 +52,14 @@ constexpr struct {
                     {"logistic", Activation::kLogistic},
                     {"tanh", Activation::kTanh},
                     {"relu", Activation::kRelu},
-                    {"leaky_relu", Activation::kLeakyRelu}};
+                    {"leaky_relu", Activation::kLeakyRelu},
+                    {"elu", Activation::kElu},
+                    {"selu", Activation::kSelu},
+                    {"hard_tanh", Activation::kHardTanh},
+                    {"gelu", Activation::kGelu},
+                    {"silu", Activation::kSilu},
+                    {"mish", Activation::kMish},
+                    {"softplus", Activation::kSoftplus}};
 
 constexpr Index kUnits = 128;  // of the layer
 

@@ -27,7 +27,28 @@ Activation activation_of(const std::string& name) {
                              {"logistic", Activation::kLogistic},
                              {"tanh", Activation::kTanh},
                              {"relu", Activation::kRelu},
-                             {"leaky_relu", Activation::kLeakyRelu}});
+                             {"leaky_relu", Activation::kLeakyRelu},
+                             {"elu", Activation::kElu},
+                             {"selu", Activation::kSelu},
+                             {"hard_tanh", Activation::kHardTanh},
+                             {"gelu", Activation::kGelu},
+                             {"silu", Activation::kSilu},
+                             {"mish", Activation::kMish},
+                             {"softplus", Activation::kSoftplus}});
+}
+
+using Names = std::variant<std::string, std::vector<std::string>>;
+
+// One name stands for all hidden layers.
+std::vector<Activation> activations_of(const Names& names, std::size_t n_hidden) {
+  if (const auto* name = std::get_if<std::string>(&names)) {
+    return std::vector<Activation>(n_hidden, activation_of(*name));
+  }
+  std::vector<Activation> activations;
+  for (const auto& name : std::get<std::vector<std::string>>(names)) {
+    activations.push_back(activation_of(name));
+  }
+  return activations;
 }
 
 Loss loss_of(const std::string& name) {
@@ -38,8 +59,6 @@ Loss loss_of(const std::string& name) {
                        {"poisson", Loss::kPoisson}});
 }
 
-using Names = std::variant<std::string, std::vector<std::string>>;
-
 std::unique_ptr<NetworkHandle> make_network(
     const std::vector<Index>& n_units, const Names& activation, const std::string& loss,
     const std::string& dtype, double negative_slope, const std::string& isa,
@@ -48,15 +67,8 @@ std::unique_ptr<NetworkHandle> make_network(
     throw py::value_error("negative_slope must be in [0, 1), got " +
                           std::to_string(negative_slope));
   }
-  std::vector<Activation> activations;
-  if (const auto* name = std::get_if<std::string>(&activation)) {
-    activations.assign(n_units.size() > 2 ? n_units.size() - 2 : 0,
-                       activation_of(*name));
-  } else {
-    for (const auto& each : std::get<std::vector<std::string>>(activation)) {
-      activations.push_back(activation_of(each));
-    }
-  }
+  const auto activations =
+      activations_of(activation, n_units.size() > 2 ? n_units.size() - 2 : 0);
   const KernelTable& table = kernel_table(isa);
   const bool is_float32 =
       choose<bool>(dtype, "dtype", {{"float32", true}, {"float64", false}});
@@ -93,12 +105,17 @@ py::array_t<T> predict_array(const Network<T>& network, const Rows& x, bool raw,
 
 template <class T>
 py::array predict_few_array(const py::sequence& coefs, const py::sequence& intercepts,
-                            const Rows& x, OutputActivation<T> hidden, Loss loss,
-                            bool raw) {
+                            const Rows& x, const std::vector<Activation>& hidden,
+                            T negative_slope, Loss loss, bool raw) {
   if (coefs.size() == 0 || coefs.size() != intercepts.size()) {
     throw py::value_error("expected as many coefs as intercepts, got " +
                           std::to_string(coefs.size()) + " and " +
                           std::to_string(intercepts.size()));
+  }
+  if (hidden.size() + 1 != coefs.size()) {
+    throw py::value_error("expected " + std::to_string(coefs.size() - 1) +
+                          " activations (one for each hidden layer), got " +
+                          std::to_string(hidden.size()));
   }
   std::vector<py::array_t<T>> arrays;
   std::vector<PlainLayer<T>> layers;
@@ -110,14 +127,57 @@ py::array predict_few_array(const py::sequence& coefs, const py::sequence& inter
     if (n_out == 0) throw py::value_error("coefs" + index + " has no outputs");
     const auto intercept =
         expect_array<T>(intercepts[l], "intercepts" + index, {n_out});
-    layers.push_back({n_in, n_out, coef.data(), intercept.data()});
+    OutputActivation<T> activation;
+    if (l < hidden.size()) activation = {hidden[l], negative_slope};
+    layers.push_back({n_in, n_out, coef.data(), intercept.data(), activation});
     arrays.insert(arrays.end(), {coef, intercept});
     n_in = n_out;
   }
   py::array_t<T> out({x.n_rows(), n_in});
-  predict_few(kernels<T>(kernel_table()), layers, hidden, loss, x, raw,
-              out.mutable_data());
+  predict_few(kernels<T>(kernel_table()), layers, loss, x, raw, out.mutable_data());
   return out;
+}
+
+// Value and derivative of an activation at x, by the kernels that follow a product.
+template <class T>
+py::tuple activate(Activation kind, T negative_slope, const py::array& array,
+                   const Kernels<T>& kernels) {
+  const auto x = expect_array<T>(array.attr("ravel")(), "x", {-1});
+  const Index n = x.size(), n_panels = ceil_div(n, kPanel<T>);
+  Matrix<T> y(1, n), stored(1, n), bias(1, n), ones(1, n);
+  std::copy_n(x.data(), n, y.view.data);
+  std::fill_n(bias.view.data, n, T{-0.0});  // leaves even the sign of zero as it is
+  std::fill_n(ones.view.data, n, T{1});
+  Forward<T> f{1,
+               0,
+               n_panels,
+               nullptr,
+               0,
+               nullptr,
+               bias.view.data,
+               kind,
+               negative_slope,
+               y.view.data,
+               y.view.stride};
+  f.derivative = stored.view.data;
+  f.derivative_stride = stored.view.stride;
+  kernels.activate(f);
+  const MatrixView<T> by = stores_derivative(kind) ? stored.view : y.view;
+  kernels.chain({1, 0, n_panels, nullptr, 0, nullptr, 0, kind, negative_slope, by.data,
+                 by.stride, ones.view.data, ones.view.stride});
+  const py::object shape = array.attr("shape");
+  return py::make_tuple(py::array_t<T>(n, y.view.data).attr("reshape")(shape),
+                        py::array_t<T>(n, ones.view.data).attr("reshape")(shape));
+}
+
+py::tuple activate_array(const std::string& activation, const py::array& x,
+                         double negative_slope, const std::string& isa) {
+  const Activation kind = activation_of(activation);
+  const KernelTable& table = kernel_table(isa);
+  if (py::isinstance<py::array_t<float>>(x)) {
+    return activate(kind, static_cast<float>(negative_slope), x, table.float32);
+  }
+  return activate(kind, negative_slope, x, table.float64);
 }
 
 template <class T>
@@ -215,20 +275,23 @@ void bind_network(py::module_& m) {
           },
           py::arg("X"), py::arg("y"), py::arg("sample_weight") = py::none(),
           py::kw_only(), py::arg("alpha") = 0.0, py::arg("n_threads") = 1);
+  m.def("activate", &activate_array, py::arg("activation"), py::arg("x").noconvert(),
+        py::kw_only(), py::arg("negative_slope") = 0.01, py::arg("isa") = "");
   m.def(
       "predict_few",
       [](const py::sequence& coefs, const py::sequence& intercepts, const RowsHandle& x,
-         const std::string& activation, const std::string& loss, double negative_slope,
+         const Names& activation, const std::string& loss, double negative_slope,
          bool raw) -> py::array {
         if (x.rows.is_sparse()) throw py::value_error("X must be dense");
-        const Activation hidden = activation_of(activation);
+        const auto hidden =
+            activations_of(activation, coefs.size() > 0 ? coefs.size() - 1 : 0);
         if (coefs.size() > 0 && py::isinstance<py::array_t<float>>(coefs[0])) {
-          return predict_few_array<float>(coefs, intercepts, x.rows,
-                                          {hidden, static_cast<float>(negative_slope)},
+          return predict_few_array<float>(coefs, intercepts, x.rows, hidden,
+                                          static_cast<float>(negative_slope),
                                           loss_of(loss), raw);
         }
-        return predict_few_array<double>(coefs, intercepts, x.rows,
-                                         {hidden, negative_slope}, loss_of(loss), raw);
+        return predict_few_array<double>(coefs, intercepts, x.rows, hidden,
+                                         negative_slope, loss_of(loss), raw);
       },
       py::arg("coefs"), py::arg("intercepts"), py::arg("X"), py::arg("activation"),
       py::arg("loss"), py::kw_only(), py::arg("negative_slope") = 0.01,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from numbers import Integral, Real
@@ -37,6 +37,21 @@ __all__ = ["BaseMLP"]
 
 STOCHASTIC_SOLVERS = ("sgd", "adam")
 
+ACTIVATIONS = (
+    "identity",
+    "logistic",
+    "tanh",
+    "relu",
+    "leaky_relu",
+    "elu",
+    "selu",
+    "hard_tanh",
+    "gelu",
+    "silu",
+    "mish",
+    "softplus",
+)
+
 _DRAWN_AT_ONCE = 2**20  # random numbers, a few milliseconds
 
 # Few rows: less work than the packing of the weights, and within the milliseconds for
@@ -53,9 +68,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
             "array-like",
             Interval(Integral, 1, None, closed="left"),
         ],
-        "activation": [
-            StrOptions({"identity", "logistic", "tanh", "relu", "leaky_relu"})
-        ],
+        "activation": [StrOptions(set(ACTIVATIONS)), list, tuple],
         "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [
@@ -96,6 +109,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
         "max_time": [Interval(Real, 0, None, closed="neither"), None],
         "callbacks": [list, tuple, None],
     }
+
+    activation: str | Sequence[str]
 
     # Parameters that the modules of the solvers read.
     solver: str
@@ -237,6 +252,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
             is_validated=any(part is not None for part in validation),
         )
         hidden_layer_sizes = self._hidden_layer_sizes()
+        self._hidden_activations(len(hidden_layer_sizes))
         first_pass = not hasattr(self, "coefs_") or (
             not self.warm_start and not incremental
         )
@@ -279,6 +295,24 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
             raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
         return numbers
 
+    def _hidden_activations(self, n_hidden: int) -> Any:
+        """Return ``activation`` as the core takes it: a name, or one for each layer."""
+        names = self.activation
+        if not isinstance(names, list | tuple):
+            return names
+        for i, name in enumerate(names):
+            if not isinstance(name, str) or name not in ACTIVATIONS:
+                raise ValueError(
+                    f"activation[{i}] must be one of {', '.join(ACTIVATIONS)}, got "
+                    f"{name!r}."
+                )
+        if len(names) != n_hidden:
+            raise ValueError(
+                f"activation must be one name, or one for each of the {n_hidden} "
+                f"hidden layers, got {len(names)}: {names!r}."
+            )
+        return list(names)
+
     def _training_dtype(self, X: Any, first_pass: bool) -> np.dtype[Any]:
         if self.dtype != "auto":
             return np.dtype(self.dtype)
@@ -306,8 +340,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
         self.n_layers_ = len(n_units)
         self.out_activation_ = self._output_activation()
         self.coefs_, self.intercepts_ = [], []
-        for fan_in, fan_out in pairwise(n_units):
-            coef, intercept = self._draw(fan_in, fan_out, dtype)
+        for layer, (fan_in, fan_out) in enumerate(pairwise(n_units)):
+            activation = self._activation_for(layer)
+            coef, intercept = self._draw(fan_in, fan_out, activation, dtype)
             self.coefs_.append(coef)
             self.intercepts_.append(intercept)
         if self.solver not in STOCHASTIC_SOLVERS:
@@ -319,15 +354,26 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
         self.best_validation_score_ = -np.inf if self.early_stopping else None
         self.validation_loss_curve_ = [] if self.early_stopping else None
 
+    def _activation_for(self, layer: int) -> str | None:
+        """Return the activation by which a layer's initial weights are drawn.
+
+        That is the one that follows the layer. The output layer takes that of the last
+        hidden layer, so that a list of equal names is the same as the name.
+        """
+        names = self.activation
+        if isinstance(names, str):
+            return names
+        return names[min(layer, len(names) - 1)] if names else None
+
     def _draw(
-        self, fan_in: int, fan_out: int, dtype: np.dtype[Any]
+        self, fan_in: int, fan_out: int, activation: str | None, dtype: np.dtype[Any]
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Draw uniformly within the bound of Glorot and Bengio (2010), section 4.2.1.
 
         The bound is that of scikit-learn: sqrt(6 / (fan_in + fan_out)), with 2 in place
         of 6 for the logistic activation, for weights and biases alike.
         """
-        factor = 2.0 if self.activation == "logistic" else 6.0
+        factor = 2.0 if activation == "logistic" else 6.0
         bound = np.sqrt(factor / (fan_in + fan_out))
         coef, intercept = np.empty((fan_in, fan_out), dtype), np.empty(fan_out, dtype)
         for array in (coef.ravel(), intercept):
@@ -376,7 +422,11 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
         n_units = [len(coefs[0]), *(len(b) for b in intercepts)]
         name: Any = dtype.name
         network = _core.Network(
-            n_units, self.activation, self._core_loss(), name, blas=configured_blas()
+            n_units,
+            self._hidden_activations(len(n_units) - 2),
+            self._core_loss(),
+            name,
+            blas=configured_blas(),
         )
         n_threads = self._n_threads() if _are_large(coefs) else 1
         network.set_parameters(coefs, intercepts, n_threads=n_threads)
@@ -418,7 +468,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
                 coefs,
                 intercepts,
                 _core.Rows.dense(X),
-                self.activation,
+                self._hidden_activations(len(coefs) - 1),
                 self._core_loss(),
                 raw=raw,
             )
@@ -467,7 +517,11 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
         n_units = [X.shape[1], *(len(b) for b in self.intercepts_)]
         loss = self._core_loss()
         network = _core.Network(
-            n_units, self.activation, loss, "float64", blas=configured_blas()
+            n_units,
+            self._hidden_activations(len(n_units) - 2),
+            loss,
+            "float64",
+            blas=configured_blas(),
         )
         theta = np.ascontiguousarray(packed_coef_inter, dtype=np.float64)
         network.set_parameters(*Packing(n_units).unpack(theta))

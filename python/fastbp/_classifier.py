@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -35,9 +36,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     hidden_layer_sizes : array-like of int, default=(100,)
         Number of units of each hidden layer; ``()`` is multinomial logistic regression
         (lectures 000, 001 and 002, networks without a hidden layer).
-    activation : {'identity', 'logistic', 'tanh', 'relu', 'leaky_relu'}, default='relu'
-        Activation of the hidden layers (lecture 000, activation functions).
-        'leaky_relu' has slope 0.01 for negative arguments.
+    activation : {'identity', 'logistic', 'tanh', 'relu', 'leaky_relu', 'elu', 'selu', \
+'hard_tanh', 'gelu', 'silu', 'mish', 'softplus'} or list of them, default='relu'
+        Activation of the hidden layers (lecture 000, activation functions), or a list
+        or tuple with one for each of them. 'leaky_relu' has slope 0.01 for negative
+        arguments, 'elu' has alpha 1, 'gelu' is the exact one. The page on estimators in
+        the documentation has a table of formulas, derivatives and sources.
     solver : {'lbfgs', 'sgd', 'adam'}, default='adam'
         'sgd' is stochastic gradient descent (lecture 002, momentum), 'adam' that of
         Kingma and Ba [1]_, 'lbfgs' SciPy's L-BFGS-B, for small data.
@@ -192,7 +196,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def __init__(
         self,
         hidden_layer_sizes: Any = (100,),
-        activation: str = "relu",
+        activation: str | Sequence[str] = "relu",
         *,
         solver: str = "adam",
         alpha: float = 0.0001,

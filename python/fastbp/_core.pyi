@@ -7,7 +7,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
-Activation: TypeAlias = Literal["identity", "logistic", "tanh", "relu", "leaky_relu"]
+Activation: TypeAlias = Literal[
+    "identity",
+    "logistic",
+    "tanh",
+    "relu",
+    "leaky_relu",
+    "elu",
+    "selu",
+    "hard_tanh",
+    "gelu",
+    "silu",
+    "mish",
+    "softplus",
+]
 Loss: TypeAlias = Literal[
     "softmax_cross_entropy", "binary_cross_entropy", "squared_error", "poisson"
 ]
@@ -167,7 +180,7 @@ def predict_few(
     coefs: Sequence[Floats],
     intercepts: Sequence[Floats],
     X: Rows,
-    activation: Activation,
+    activation: Activation | Sequence[Activation],
     loss: Loss,
     *,
     negative_slope: float = 0.01,
@@ -188,6 +201,15 @@ def elementwise(
     function: Literal["exp", "log", "tanh", "logistic"], x: Floats, isa: Isa = ""
 ) -> Any:
     """Apply one of the core's own elementary functions; used by the accuracy tests."""
+
+def activate(
+    activation: Activation,
+    x: Floats,
+    *,
+    negative_slope: float = 0.01,
+    isa: Isa = "",
+) -> tuple[Any, Any]:
+    """Value and derivative of an activation at x, in the shape of x."""
 
 def max_threads() -> int:
     """Threads the parallel runtime would use now (OMP_NUM_THREADS, threadpoolctl)."""

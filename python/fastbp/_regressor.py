@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -34,8 +35,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         output activation.
     hidden_layer_sizes : array-like of int, default=(100,)
         Number of units of each hidden layer; ``()`` is linear regression.
-    activation : {'identity', 'logistic', 'tanh', 'relu', 'leaky_relu'}, default='relu'
-        Activation of the hidden layers.
+    activation : {'identity', 'logistic', 'tanh', 'relu', 'leaky_relu', 'elu', 'selu', \
+'hard_tanh', 'gelu', 'silu', 'mish', 'softplus'} or list of them, default='relu'
+        Activation of the hidden layers, or one for each of them.
     solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter, \
 shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, \
 early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, \
@@ -82,7 +84,7 @@ n_iter_, n_layers_, n_outputs_
         self,
         loss: str = "squared_error",
         hidden_layer_sizes: Any = (100,),
-        activation: str = "relu",
+        activation: str | Sequence[str] = "relu",
         *,
         solver: str = "adam",
         alpha: float = 0.0001,

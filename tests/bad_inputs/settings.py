@@ -13,7 +13,10 @@ REFUSED: dict[str, list[Any]] = {
         *(0, -1, (0,), (3, -1), "3", "ab", None, 2.5, [[3]], [None], ["a"]),
         *([3, NAN], [INF], (2.5, 3)),
     ],
-    "activation": [None, "sigmoid", "", 1, ["relu"], b"relu"],
+    "activation": [
+        *(None, "sigmoid", "", 1, b"relu", np.array(["relu"]), {"relu"}),
+        *([], ["relu"] * 3, ["sigmoid"], ("relu", None), [["relu"]], [1]),
+    ],
     "solver": [None, "SGD", "", 0],
     "alpha": [-1e-300, NAN, INF * -1, None, "0", 1j, [1e-4]],
     "batch_size": [0, -1, 1.0, "AUTO", None, NAN, (3,)],

@@ -8,6 +8,12 @@
 
 namespace fastbp::testing {
 
+inline constexpr std::array kActivations = {
+    Activation::kIdentity, Activation::kLogistic,  Activation::kTanh,
+    Activation::kRelu,     Activation::kLeakyRelu, Activation::kElu,
+    Activation::kSelu,     Activation::kHardTanh,  Activation::kGelu,
+    Activation::kSilu,     Activation::kMish,      Activation::kSoftplus};
+
 template <class T>
 struct Solution {
   std::vector<Guarded<T>> arrays;
@@ -116,26 +122,29 @@ class ForwardProblem {
         bias_(padded_matrix<T>(1, s.cols,
                                [&] { return numbers.next<T>() * T{kSmall}; })) {}
 
+  // Outputs and derivatives; those that are not stored are all guards.
   Solution<T> solve(const Kernels<T>& kernels) const {
-    Guarded<T> y(shape_.rows, bias_.cols());
-    const Forward<T> f{shape_.rows,
-                       shape_.inner,
-                       bias_.cols() / kPanel<T>,
-                       is_sparse_ ? nullptr : x_.data(),
-                       x_.stride(),
-                       weights_.data(),
-                       bias_.data(),
-                       activation_,
-                       T{kSlope},
-                       y.data(),
-                       y.stride(),
-                       has_half_panel<T>(shape_.cols)};
+    Guarded<T> y(shape_.rows, bias_.cols()), derivative = y;
+    Forward<T> f{shape_.rows,
+                 shape_.inner,
+                 bias_.cols() / kPanel<T>,
+                 is_sparse_ ? nullptr : x_.data(),
+                 x_.stride(),
+                 weights_.data(),
+                 bias_.data(),
+                 activation_,
+                 T{kSlope},
+                 y.data(),
+                 y.stride(),
+                 has_half_panel<T>(shape_.cols)};
+    f.derivative = derivative.data();
+    f.derivative_stride = derivative.stride();
     if (is_sparse_) {
       kernels.sparse_forward(f, sparse_x_.view());
     } else {
       kernels.forward(f);
     }
-    return {{y}};
+    return {{y, derivative}};
   }
 
   const Guarded<T>& x() const { return x_; }
@@ -184,6 +193,27 @@ class BackwardProblem {
   Index mirror_rows_;
   Guarded<T> dz_, mirror_, x_;
 };
+
+// y = activation(x) and its derivative, for any n, by the kernels that follow a
+// product.
+template <class T>
+void apply(const Kernels<T>& kernels, Activation activation, Index n, const T* x, T* y,
+           T* derivative) {
+  const Index width = round_up(n, kPanel<T>);
+  const auto size = static_cast<std::size_t>(width);
+  // -0 leaves even the sign of zero as it is.
+  std::vector<T> bias(size, -T{0}), value(size), stored(size), chained(size, T{1});
+  std::copy_n(x, n, value.data());
+  Forward<T> f{1,           0,          width / kPanel<T>, nullptr,      0,    nullptr,
+               bias.data(), activation, T{kSlope},         value.data(), width};
+  f.derivative = stored.data();
+  kernels.activate(f);
+  const T* by = stores_derivative(activation) ? stored.data() : value.data();
+  kernels.chain({1, 0, width / kPanel<T>, nullptr, 0, nullptr, 0, activation, T{kSlope},
+                 by, width, chained.data(), width});
+  std::copy_n(value.data(), n, y);
+  std::copy_n(chained.data(), n, derivative);
+}
 
 // --- Gradients and steps -----------------------------------------------------------
 

@@ -13,9 +13,6 @@ using namespace fastbp::testing;
 
 namespace {
 
-constexpr std::array kActivations = {Activation::kIdentity, Activation::kLogistic,
-                                     Activation::kTanh, Activation::kRelu,
-                                     Activation::kLeakyRelu};
 constexpr std::array kRules = {Rule::kSgd, Rule::kMomentum, Rule::kNesterov,
                                Rule::kAdam};
 constexpr std::array kLosses = {Loss::kSoftmaxCrossEntropy, Loss::kBinaryCrossEntropy,
@@ -155,6 +152,17 @@ TEST_CASE_TEMPLATE("functions have the same bits on all fused paths", T, float,
         }
       }
       return Solution<T>{{y}};
+    });
+  }
+  for (const Activation activation : kActivations) {
+    CAPTURE(static_cast<int>(activation));
+    check_same_bits<T>([&](const Kernels<T>& kernels) {
+      Guarded<T> y(x.rows(), x.cols()), derivative = y;
+      for (Index r = 0; r < x.rows(); ++r) {
+        apply(kernels, activation, x.cols(), &x.data()[r * x.stride()], &y(r, 0),
+              &derivative(r, 0));
+      }
+      return Solution<T>{{y, derivative}};
     });
   }
 }

@@ -71,8 +71,11 @@ std::string refusal(LearningTask<T>& task) {
 TEST_CASE("gradients agree with finite differences") {
   using A = Activation;
   for (const Loss loss : kLosses) {
-    for (const auto& activations :
-         {std::vector<A>{}, {A::kTanh}, {A::kLogistic, A::kTanh, A::kIdentity}}) {
+    for (const auto& activations : {std::vector<A>{},
+                                    {A::kTanh},
+                                    {A::kLogistic, A::kTanh, A::kIdentity},
+                                    {A::kGelu, A::kSilu},
+                                    {A::kMish, A::kTanh, A::kSoftplus}}) {
       for (const bool is_sparse : {false, true}) {
         CAPTURE(static_cast<int>(loss));
         CAPTURE(activations.size());

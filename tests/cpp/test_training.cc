@@ -75,7 +75,17 @@ const std::vector<Trained>& trainings() {
       {"poisson, sgd, sparse, weights",
        {Loss::kPoisson, {A::kTanh, A::kRelu}, Rule::kSgd, 0.05, 0.01, true, true},
        0x348368dcc646ec10,
-       0x29522c0e49299bb6}};
+       0x29522c0e49299bb6},
+      {"softmax, adam, stored derivatives",
+       {Loss::kSoftmaxCrossEntropy,
+        {A::kGelu, A::kSilu, A::kMish, A::kSoftplus, A::kSelu},
+        Rule::kAdam,
+        0.01,
+        0.1,
+        true,
+        false},
+       0x9a9340ddea901467,
+       0xaa455651751180d0}};
   return all;
 }
 

@@ -1,5 +1,6 @@
 // Activations (lecture 000, activation functions): value(z), and chain(y, d), which
-// multiplies d by the derivative, expressed by the output y.
+// multiplies d by the derivative, expressed by the output y or, if the activation has
+// both(z), given in its place.
 #pragma once
 
 namespace fastbp {
@@ -42,6 +43,48 @@ struct LeakyRelu {
   V chain(V y, V d) const { return select(less(V(0), y), d, slope * d); }
 };
 
+// z, or alpha (exp(z) - 1) for negative z, with alpha = 1 (Clevert, Unterthiner and
+// Hochreiter, 2015, arXiv:1511.07289).
+template <class T>
+struct Elu {
+  using V = Vec<T>;
+  V value(V z) const { return select(less(z, V(0)), expm1_of_negative(z), z); }
+  V chain(V y, V d) const { return d * (min(y, V(0)) + V(1)); }
+};
+
+// lambda times elu of another alpha (Klambauer, Unterthiner, Mayr and Hochreiter, 2017,
+// arXiv:1706.02515).
+template <class T>
+struct Selu {
+  using V = Vec<T>;
+  static constexpr T kLambda = T(1.0507009873554804934193349852946);
+  static constexpr T kLambdaAlpha = T(1.7580993408473768599402175208123);
+  V value(V z) const {
+    return select(less(z, V(0)), V(kLambdaAlpha) * expm1_of_negative(z),
+                  V(kLambda) * z);
+  }
+  V chain(V y, V d) const {
+    return d * select(less(V(0), y), V(kLambda), y + V(kLambdaAlpha));
+  }
+};
+
+// z, held to [-1, 1].
+template <class T>
+struct HardTanh {
+  using V = Vec<T>;
+  V value(V z) const { return min(max(z, V(-1)), V(1)); }
+  V chain(V y, V d) const { return select(less(abs(y), V(1)), d, V(0)); }
+};
+
+// One of smooth-inl.h. both(z) is value and derivative.
+template <class T, Smooth<T> (*kFunction)(Vec<T>)>
+struct Stored {
+  using V = Vec<T>;
+  V value(V z) const { return kFunction(z).value; }
+  Smooth<T> both(V z) const { return kFunction(z); }
+  V chain(V derivative, V d) const { return d * derivative; }
+};
+
 // Calls use(activation object): the choice is made once per tile, not per element.
 template <class T, class Use>
 void with_activation(Activation kind, T slope, Use use) {
@@ -56,6 +99,20 @@ void with_activation(Activation kind, T slope, Use use) {
       return use(Relu<T>{});
     case Activation::kLeakyRelu:
       return use(LeakyRelu<T>{Vec<T>(slope)});
+    case Activation::kElu:
+      return use(Elu<T>{});
+    case Activation::kSelu:
+      return use(Selu<T>{});
+    case Activation::kHardTanh:
+      return use(HardTanh<T>{});
+    case Activation::kGelu:
+      return use(Stored<T, gelu<T>>{});
+    case Activation::kSilu:
+      return use(Stored<T, silu<T>>{});
+    case Activation::kMish:
+      return use(Stored<T, mish<T>>{});
+    case Activation::kSoftplus:
+      return use(Stored<T, softplus<T>>{});
   }
 }
 

@@ -136,6 +136,20 @@ void for_tile_vectors(int n_rows, int n_panels, Index panel_size, Index stride,
   }
 }
 
+// Calls use(z, r, at) for each vector of pre-activations of a tile: that of row r from
+// column `at`.
+template <class T, class Use>
+void for_pre_activations(const T* tile, const T* bias, int n_rows, int n_panels,
+                         Use use) {
+  for (int r = 0; r < n_rows; ++r) {
+    for (int c = 0; c < n_panels * kVecs<T>; ++c) {
+      const Index at = c * Vec<T>::kLanes;
+      const auto product = Vec<T>::load(tile + r * n_panels * kPanel<T> + at);
+      use(product + Vec<T>::load(bias + at), r, at);
+    }
+  }
+}
+
 // Epilogue of the forward pass for the tile at (row, panel).
 template <class T>
 void finish_forward(const Forward<T>& f, const T* tile, Index row, int n_rows,
@@ -143,13 +157,21 @@ void finish_forward(const Forward<T>& f, const T* tile, Index row, int n_rows,
   const T* bias = f.bias + panel * kPanel<T>;
   T* y = f.y + row * f.y_stride + panel * kPanel<T>;
   with_activation<T>(f.activation, f.slope, [&](auto activation) {
-    for (int r = 0; r < n_rows; ++r) {
-      for (int c = 0; c < n_panels * kVecs<T>; ++c) {
-        const Index at = c * Vec<T>::kLanes;
-        const auto z = Vec<T>::load(tile + r * n_panels * kPanel<T> + at);
-        activation.value(z + Vec<T>::load(bias + at)).store(y + r * f.y_stride + at);
+    if constexpr (requires(Vec<T> z) { activation.both(z); }) {
+      if (f.derivative != nullptr) {
+        T* derivative = f.derivative + row * f.derivative_stride + panel * kPanel<T>;
+        return for_pre_activations<T>(
+            tile, bias, n_rows, n_panels, [&](Vec<T> z, int r, Index at) {
+              const Smooth<T> both = activation.both(z);
+              both.value.store(y + r * f.y_stride + at);
+              both.derivative.store(derivative + r * f.derivative_stride + at);
+            });
       }
     }
+    for_pre_activations<T>(tile, bias, n_rows, n_panels,
+                           [&](Vec<T> z, int r, Index at) {
+                             activation.value(z).store(y + r * f.y_stride + at);
+                           });
   });
 }
 

@@ -20,6 +20,7 @@
 #include FASTBP_SIMD_HEADER
 #include "fastbp/kernels/math-inl.h"
 #include "fastbp/kernels/panel-inl.h"
+#include "fastbp/kernels/smooth-inl.h"
 #include "fastbp/kernels/activation-inl.h"
 #include "fastbp/kernels/gemm-inl.h"
 #include "fastbp/kernels/sparse-inl.h"

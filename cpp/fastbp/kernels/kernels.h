@@ -34,11 +34,34 @@ inline constexpr Index kSumChunk = 512;
 // A product's tile is at most this many panels wide, on any instruction set.
 inline constexpr Index kMaxTilePanels = 2;
 
-enum class Activation { kIdentity, kLogistic, kTanh, kRelu, kLeakyRelu };
+enum class Activation {
+  kIdentity,
+  kLogistic,
+  kTanh,
+  kRelu,
+  kLeakyRelu,
+  kElu,
+  kSelu,
+  kHardTanh,
+  kGelu,
+  kSilu,
+  kMish,
+  kSoftplus,
+};
 enum class Loss { kSoftmaxCrossEntropy, kBinaryCrossEntropy, kSquaredError, kPoisson };
 enum class Rule { kSgd, kMomentum, kNesterov, kAdam };
 
-// y = activation(x W + b), for a block of rows.
+// Whether the derivative of an activation is no function of its output (or one that is
+// dear): then the forward pass of training stores it, while z is in registers, and the
+// backward pass multiplies by what was stored.
+constexpr bool stores_derivative(Activation a) {
+  return a == Activation::kGelu || a == Activation::kSilu || a == Activation::kMish ||
+         a == Activation::kSoftplus;
+}
+
+// y = activation(x W + b), for a block of rows. Largest error of an activation over the
+// whole range, where it is not exact: that of exp below; 6 ulp if it stores its
+// derivative, which is within 3 epsilon. At infinity: the limits.
 template <class T>
 struct Forward {
   Index n_rows, n_in, n_panels;
@@ -56,6 +79,10 @@ struct Forward {
   // i * row_stride + j % kPanel.
   Index panel_size = n_in * kPanel<T>;
   Index row_stride = kPanel<T>;
+  // activation'(z), like y; null if nobody wants it. Only written by activations that
+  // store their derivative.
+  T* derivative = nullptr;
+  Index derivative_stride = 0;
 };
 
 // One non-zero of a sparse row.
@@ -74,8 +101,9 @@ struct SparseRows {
   const Index* last;
 };
 
-// dx = (dz W^T) * activation'(x), where x is the output of the activation: the gradient
-// with respect to the pre-activations of the layer below.
+// dx = (dz W^T) * activation'(z), the gradient with respect to the pre-activations z of
+// the layer below. x is the output of that layer, or what its forward pass has stored
+// if its activation stores its derivative.
 template <class T>
 struct Backward {
   Index n_rows, n_out, n_panels;

@@ -8,6 +8,14 @@
 // e_log.c).
 #pragma once
 
+// For functions whose result is more than one vector, which would be returned through
+// memory, and of which a caller may need only a part: what is inlined loses the rest.
+#if defined(_MSC_VER)
+#define FASTBP_INLINE __forceinline
+#else
+#define FASTBP_INLINE inline __attribute__((always_inline))
+#endif
+
 namespace fastbp {
 namespace {
 
@@ -25,10 +33,12 @@ struct Format<float> {
   static constexpr float kLog2e = 1.44269504f;
   static constexpr float kLn2High = 0.693359375f;  // 9 bits: products with n are exact
   static constexpr float kLn2Low = -2.12194440e-4f;
-  static constexpr float kExpLowest = -104, kExpHighest = 89;  // beyond: 0, infinity
+  static constexpr float kExpLowest = -110, kExpHighest = 89;  // beyond: 0, infinity
+  static constexpr float kExpm1Lowest = -20;                   // below: -1
   static constexpr float kTanhOne = 20;  // expm1 from which tanh is 1
   static constexpr int kExpDegree = 7;   // remainder (ln 2 / 2)^8 / 8! < 2^-27
   static constexpr int kLogTerms = 5;
+  static constexpr int kLog1pTerms = 7;
   static constexpr float kSmallestNormal = 1.17549435e-38f;
   static constexpr float kSmallest = 1.40129846e-45f;
   static constexpr float kEpsilon = 1.19209290e-7f;
@@ -44,10 +54,12 @@ struct Format<double> {
   static constexpr double kLog2e = 1.4426950408889634;
   static constexpr double kLn2High = 6.93147180369123816490e-01;  // 32 bits
   static constexpr double kLn2Low = 1.90821492927058770002e-10;
-  static constexpr double kExpLowest = -746, kExpHighest = 710;
+  static constexpr double kExpLowest = -755, kExpHighest = 710;
+  static constexpr double kExpm1Lowest = -40;
   static constexpr double kTanhOne = 40;
   static constexpr int kExpDegree = 13;  // remainder (ln 2 / 2)^14 / 14! < 2^-57
   static constexpr int kLogTerms = 11;
+  static constexpr int kLog1pTerms = 16;
   static constexpr double kSmallestNormal = 2.2250738585072014e-308;
   static constexpr double kSmallest = 4.9406564584124654e-324;
   static constexpr double kEpsilon = 2.2204460492503131e-16;
@@ -93,7 +105,7 @@ struct ReducedExp {
 };
 
 template <class T>
-ReducedExp<T> reduce_exp(Vec<T> x) {
+FASTBP_INLINE ReducedExp<T> reduce_exp(Vec<T> x) {
   using Fmt = Format<T>;
   using V = Vec<T>;
   const V n = fma(x, V(Fmt::kLog2e), V(Fmt::kOneAndHalfUlp1)) - V(Fmt::kOneAndHalfUlp1);
@@ -110,18 +122,53 @@ ReducedExp<T> reduce_exp(Vec<T> x) {
   return {n, r, fma(r * r, q, lost)};
 }
 
+// exp(x) = mantissa * scale_1 * scale_2, the scales powers of two. In two steps,
+// because 2^n itself may be out of range where the result is not.
 template <class T>
-Vec<T> exp(Vec<T> x) {
-  using Fmt = Format<T>;
+struct ScaledExp {
+  Vec<T> mantissa, scale_1, scale_2;
+};
+
+template <class T>
+FASTBP_INLINE ScaledExp<T> scaled(ReducedExp<T> e) {
   using V = Vec<T>;
-  x = max(min(x, V(Fmt::kExpHighest)), V(Fmt::kExpLowest));
-  const ReducedExp<T> e = reduce_exp(x);
   const V one_r = V(1) + e.r;
   const V lost = e.r - (one_r - V(1));
-  // In two steps, because 2^n itself may be out of range where the result is not.
-  const V magic(Fmt::kOneAndHalfUlp1);
+  const V magic(Format<T>::kOneAndHalfUlp1);
   const V half = fma(e.n, V(T(0.5)), magic) - magic;
-  return (one_r + (lost + e.rest)) * power_of_two(half) * power_of_two(e.n - half);
+  return {one_r + (lost + e.rest), power_of_two(half), power_of_two(e.n - half)};
+}
+
+template <class T>
+FASTBP_INLINE ScaledExp<T> scaled_exp(Vec<T> x) {
+  using Fmt = Format<T>;
+  using V = Vec<T>;
+  return scaled(reduce_exp(max(min(x, V(Fmt::kExpHighest)), V(Fmt::kExpLowest))));
+}
+
+template <class T>
+Vec<T> value_of(ScaledExp<T> e) {
+  return e.mantissa * e.scale_1 * e.scale_2;
+}
+
+// exp(x) * factor, to full precision where exp(x) alone is subnormal.
+template <class T>
+Vec<T> times(ScaledExp<T> e, Vec<T> factor) {
+  return e.mantissa * factor * e.scale_1 * e.scale_2;
+}
+
+template <class T>
+Vec<T> exp(Vec<T> x) {
+  return value_of(scaled_exp(x));
+}
+
+// exp(x) - 1 for x <= 0.
+template <class T>
+Vec<T> expm1_of_negative(Vec<T> x) {
+  using V = Vec<T>;
+  const ReducedExp<T> e = reduce_exp(max(x, V(Format<T>::kExpm1Lowest)));
+  const V scale = power_of_two(e.n);
+  return fma(scale, e.r + e.rest, scale - V(1));
 }
 
 // tanh |x| = t(e) = e / (e + 2), e = exp(2 |x|) - 1. The rounding errors of e and e + 2

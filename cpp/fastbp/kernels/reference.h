@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numbers>
 #include <vector>
 
 #include "fastbp/kernels/kernels.h"
@@ -24,7 +25,16 @@ T& element(T* panels, Index panel_size, Index i, Index j,
 
 // --- Products ----------------------------------------------------------------------
 
+inline constexpr Wide kSeluLambda = 1.0507009873554804934193349852946L;
+inline constexpr Wide kSeluAlpha = 1.6732632423543772848170429916717L;
+
 inline Wide logistic(Wide z) { return 1 / (1 + std::exp(-z)); }
+inline Wide softplus(Wide z) {
+  return std::max(z, Wide{0}) + std::log1p(std::exp(-std::abs(z)));
+}
+inline Wide normal_cdf(Wide z) {
+  return std::erfc(-z / std::numbers::sqrt2_v<Wide>) / 2;
+}
 
 inline Wide activate(Activation kind, Wide slope, Wide z) {
   switch (kind) {
@@ -38,11 +48,43 @@ inline Wide activate(Activation kind, Wide slope, Wide z) {
       return std::max(z, Wide{0});
     case Activation::kLeakyRelu:
       return z < 0 ? slope * z : z;
+    case Activation::kElu:
+      return z < 0 ? std::expm1(z) : z;
+    case Activation::kSelu:
+      return kSeluLambda * (z < 0 ? kSeluAlpha * std::expm1(z) : z);
+    case Activation::kHardTanh:
+      return std::clamp(z, Wide{-1}, Wide{1});
+    case Activation::kGelu:
+      return z * normal_cdf(z);
+    case Activation::kSilu:
+      return z * logistic(z);
+    case Activation::kMish:
+      return z * std::tanh(softplus(z));
+    case Activation::kSoftplus:
+      return softplus(z);
   }
   return z;
 }
 
-// The derivative at z, expressed by y = activate(z).
+// The derivative at z, of the activations that store it.
+inline Wide stored_derivative(Activation kind, Wide z) {
+  switch (kind) {
+    case Activation::kGelu:
+      return normal_cdf(z) + z * std::exp(-z * z / 2) *
+                                 std::numbers::inv_sqrtpi_v<Wide> /
+                                 std::numbers::sqrt2_v<Wide>;
+    case Activation::kSilu:
+      return logistic(z) + z * logistic(z) * logistic(-z);
+    case Activation::kMish: {
+      const Wide t = std::tanh(softplus(z));
+      return t + z * (1 - t * t) * logistic(z);
+    }
+    default:  // softplus
+      return logistic(z);
+  }
+}
+
+// The derivative of the others at z, expressed by y = activate(z); or what was stored.
 inline Wide derivative(Activation kind, Wide slope, Wide y) {
   switch (kind) {
     case Activation::kIdentity:
@@ -55,6 +97,17 @@ inline Wide derivative(Activation kind, Wide slope, Wide y) {
       return y > 0 ? 1 : 0;
     case Activation::kLeakyRelu:
       return y > 0 ? 1 : slope;
+    case Activation::kElu:
+      return y > 0 ? 1 : y + 1;
+    case Activation::kSelu:
+      return y > 0 ? kSeluLambda : y + kSeluLambda * kSeluAlpha;
+    case Activation::kHardTanh:
+      return std::abs(y) < 1 ? 1 : 0;
+    case Activation::kGelu:
+    case Activation::kSilu:
+    case Activation::kMish:
+    case Activation::kSoftplus:
+      return y;
   }
   return 1;
 }
@@ -66,6 +119,10 @@ void finish_forward(const Forward<T>& f, const Product& product) {
     for (Index j = 0; j < f.n_panels * kPanel<T>; ++j) {
       const Wide z = product(r, j) + Wide{f.bias[j]};
       f.y[r * f.y_stride + j] = static_cast<T>(activate(f.activation, f.slope, z));
+      if (f.derivative != nullptr && stores_derivative(f.activation)) {
+        f.derivative[r * f.derivative_stride + j] =
+            static_cast<T>(stored_derivative(f.activation, z));
+      }
     }
   }
 }

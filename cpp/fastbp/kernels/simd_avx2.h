@@ -57,6 +57,12 @@ inline D bit_and(D a, D b) { return _mm256_and_pd(a.v, b.v); }
 inline F bit_or(F a, F b) { return _mm256_or_ps(a.v, b.v); }
 inline D bit_or(D a, D b) { return _mm256_or_pd(a.v, b.v); }
 
+// As in math-inl.h: the instructions return their second operand if either is NaN.
+inline F max(F a, F b) { return _mm256_max_ps(b.v, a.v); }
+inline D max(D a, D b) { return _mm256_max_pd(b.v, a.v); }
+inline F min(F a, F b) { return _mm256_min_ps(b.v, a.v); }
+inline D min(D a, D b) { return _mm256_min_pd(b.v, a.v); }
+
 template <int kBits>
 F shift_left(F a) {
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(a.v), kBits));

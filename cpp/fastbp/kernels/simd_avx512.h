@@ -91,6 +91,12 @@ inline D bit_and(D a, D b) { return _mm512_and_pd(a.v, b.v); }
 inline F bit_or(F a, F b) { return _mm512_or_ps(a.v, b.v); }
 inline D bit_or(D a, D b) { return _mm512_or_pd(a.v, b.v); }
 
+// As in math-inl.h: the instructions return their second operand if either is NaN.
+inline F max(F a, F b) { return _mm512_max_ps(b.v, a.v); }
+inline D max(D a, D b) { return _mm512_max_pd(b.v, a.v); }
+inline F min(F a, F b) { return _mm512_min_ps(b.v, a.v); }
+inline D min(D a, D b) { return _mm512_min_pd(b.v, a.v); }
+
 template <int kBits>
 F shift_left(F a) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(a.v), kBits));

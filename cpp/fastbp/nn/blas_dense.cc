@@ -35,9 +35,10 @@ BlasDense<T>::BlasDense(const Kernels<T>& kernels, Index n_in, Index n_out,
 }
 
 template <class T>
-void BlasDense<T>::forward(const Input<T>& x, MatrixView<T> y) const {
-  if (x.is_sparse()) return Dense<T>::forward(x, y);
-  const Forward<T> f = this->forward_block(x, y);
+void BlasDense<T>::forward(const Input<T>& x, MatrixView<T> y,
+                           MatrixView<T> derivative) const {
+  if (x.is_sparse()) return Dense<T>::forward(x, y, derivative);
+  const Forward<T> f = this->forward_block(x, y, derivative);
   blas_.product(f.n_rows, f.row_stride, f.n_in, {f.x, f.x_stride, false},
                 {f.weights, f.row_stride, false}, f.y, f.y_stride, false);
   this->kernels_.activate(f);

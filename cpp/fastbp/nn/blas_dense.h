@@ -17,7 +17,8 @@ class BlasDense final : public Dense<T> {
             OutputActivation<T> activation, const Blas<T>& blas, T* parameters,
             Index offset);
 
-  void forward(const Input<T>& x, MatrixView<T> y) const override;
+  void forward(const Input<T>& x, MatrixView<T> y,
+               MatrixView<T> derivative) const override;
   void backward(MatrixView<const T> dz, MatrixView<const T> x,
                 OutputActivation<T> below, MatrixView<T> dx) const override;
   Index n_tiles(bool sparse_input) const override;

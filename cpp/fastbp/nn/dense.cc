@@ -54,7 +54,8 @@ Dense<T>::Dense(const Kernels<T>& kernels, Index n_in, Index n_out,
       offset_(offset) {}
 
 template <class T>
-Forward<T> Dense<T>::forward_block(const Input<T>& x, MatrixView<T> y) const {
+Forward<T> Dense<T>::forward_block(const Input<T>& x, MatrixView<T> y,
+                                   MatrixView<T> derivative) const {
   return {y.rows,
           n_in_,
           n_panels_,
@@ -68,7 +69,9 @@ Forward<T> Dense<T>::forward_block(const Input<T>& x, MatrixView<T> y) const {
           y.stride,
           has_half_panel<T>(n_out_),
           layout_.panel_size,
-          layout_.row_stride};
+          layout_.row_stride,
+          derivative.data,
+          derivative.stride};
 }
 
 template <class T>
@@ -92,8 +95,9 @@ Backward<T> Dense<T>::backward_block(MatrixView<const T> dz, MatrixView<const T>
 }
 
 template <class T>
-void Dense<T>::forward(const Input<T>& x, MatrixView<T> y) const {
-  const Forward<T> f = forward_block(x, y);
+void Dense<T>::forward(const Input<T>& x, MatrixView<T> y,
+                       MatrixView<T> derivative) const {
+  const Forward<T> f = forward_block(x, y, derivative);
   if (x.is_sparse()) {
     kernels_.sparse_forward(f, x.sparse);
   } else {

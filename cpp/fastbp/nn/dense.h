@@ -21,7 +21,8 @@ class Dense : public Layer<T> {
   Index n_parameters() const override { return n_parameters_of(n_in_, n_out_); }
   OutputActivation<T> output_activation() const override { return activation_; }
 
-  void forward(const Input<T>& x, MatrixView<T> y) const override;
+  void forward(const Input<T>& x, MatrixView<T> y,
+               MatrixView<T> derivative) const override;
   void backward(MatrixView<const T> dz, MatrixView<const T> x,
                 OutputActivation<T> below, MatrixView<T> dx) const override;
   Index n_tiles(bool sparse_input) const override;
@@ -58,7 +59,8 @@ class Dense : public Layer<T> {
         OutputActivation<T> activation, const Layout& layout, T* parameters,
         Index offset);
 
-  Forward<T> forward_block(const Input<T>& x, MatrixView<T> y) const;
+  Forward<T> forward_block(const Input<T>& x, MatrixView<T> y,
+                           MatrixView<T> derivative) const;
   Backward<T> backward_block(MatrixView<const T> dz, MatrixView<const T> x,
                              OutputActivation<T> below, MatrixView<T> dx) const;
 

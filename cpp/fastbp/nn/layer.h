@@ -30,6 +30,8 @@ template <class T>
 struct OutputActivation {
   Activation kind = Activation::kIdentity;
   T slope = 0;
+
+  bool stores_derivative() const { return fastbp::stores_derivative(kind); }
 };
 
 // Flat buffers of the network's size.
@@ -49,12 +51,14 @@ class Layer {
   virtual Index n_parameters() const = 0;  // in the flat buffer, padding included
   virtual OutputActivation<T> output_activation() const = 0;
 
-  // y (rows, n_out) from x (rows, n_in).
-  virtual void forward(const Input<T>& x, MatrixView<T> y) const = 0;
+  // y (rows, n_out) from x (rows, n_in), and the derivative of an activation that
+  // stores it, like y, unless `derivative` is a view of nothing.
+  virtual void forward(const Input<T>& x, MatrixView<T> y,
+                       MatrixView<T> derivative) const = 0;
 
   // From dz (rows, n_out), the gradient with respect to this layer's pre-activations,
   // that of the layer below: dx (rows, n_in) = (gradient of the input x) * derivative
-  // of `below` at x.
+  // of `below` at x. If `below` stores its derivative, x is what it has stored.
   virtual void backward(MatrixView<const T> dz, MatrixView<const T> x,
                         OutputActivation<T> below, MatrixView<T> dx) const = 0;
 

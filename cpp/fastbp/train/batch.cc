@@ -18,8 +18,14 @@ Batch<T>::Batch(const Network<T>& network, Index n_rows, Index n_entries,
     x_ = Matrix<T>(n_rows, network.n_in());
   }
   for (Index l = 0; l < network.n_layers(); ++l) {
-    outputs_.emplace_back(n_rows, network.layer(l).n_out());
-    if (for_training) gradients_.emplace_back(n_rows, network.layer(l).n_out());
+    const Dense<T>& layer = network.layer(l);
+    outputs_.emplace_back(n_rows, layer.n_out());
+    derivatives_.emplace_back();
+    if (!for_training) continue;
+    if (layer.output_activation().stores_derivative()) {
+      derivatives_.back() = Matrix<T>(n_rows, layer.n_out());
+    }
+    gradients_.emplace_back(n_rows, layer.n_out());
   }
   if (!for_training) return;
   weights_ = Buffer<T>(n_rows);
@@ -64,7 +70,8 @@ Input<T> Batch<T>::rows_input(Index layer, Index first, Index n) const {
 template <class T>
 void Batch<T>::forward(const Network<T>& network, Index first, Index n) {
   for (Index l = 0; l < network.n_layers(); ++l) {
-    network.layer(l).forward(rows_input(l, first, n), output(l, first, n));
+    network.layer(l).forward(rows_input(l, first, n), output(l, first, n),
+                             derivative(l, first, n));
   }
 }
 
@@ -85,9 +92,11 @@ void Batch<T>::loss(const Network<T>& network, Index first, Index n, T* losses) 
 template <class T>
 void Batch<T>::backward(const Network<T>& network, Index first, Index n) {
   for (Index l = network.n_layers() - 1; l > 0; --l) {
-    network.layer(l).backward(gradient(l, first, n), output(l - 1, first, n),
-                              network.layer(l - 1).output_activation(),
-                              gradient(l - 1, first, n));
+    const OutputActivation<T> below = network.layer(l - 1).output_activation();
+    network.layer(l).backward(gradient(l, first, n),
+                              below.stores_derivative() ? derivative(l - 1, first, n)
+                                                        : output(l - 1, first, n),
+                              below, gradient(l - 1, first, n));
   }
 }
 

@@ -59,14 +59,19 @@ class Batch {
 
  private:
   Input<T> rows_input(Index layer, Index first, Index n) const;
+  MatrixView<T> derivative(Index layer, Index first, Index n) const {
+    return derivatives_[static_cast<std::size_t>(layer)].view.block(first, n);
+  }
 
   bool is_sparse_;
   Matrix<T> x_;
   Buffer<Entry<T>> entries_;
   Buffer<Index> first_entry_;  // of each row
   Buffer<Index> last_entry_;
-  std::vector<Matrix<T>> outputs_;    // of each layer
-  std::vector<Matrix<T>> gradients_;  // with respect to each layer's pre-activations
+  std::vector<Matrix<T>> outputs_;      // of each layer
+  std::vector<Matrix<T>> derivatives_;  // of activations that store them, in training;
+                                        // of other layers without memory
+  std::vector<Matrix<T>> gradients_;    // with respect to each layer's pre-activations
   Matrix<T> values_;
   Buffer<Index> labels_;
   Buffer<T> weights_;

@@ -25,8 +25,9 @@ struct LastPanel {
 };
 
 template <class T>
-void forward(const Kernels<T>& kernels, const PlainLayer<T>& l,
-             OutputActivation<T> activation, MatrixView<T> x, MatrixView<T> y) {
+void forward(const Kernels<T>& kernels, const PlainLayer<T>& l, MatrixView<T> x,
+             MatrixView<T> y) {
+  const OutputActivation<T> activation = l.activation;
   const Index n_whole = l.n_out / kPanel<T>;
   Forward<T> f{y.rows,      l.n_in,          n_whole,          x.data, x.stride, l.coef,
                l.intercept, activation.kind, activation.slope, y.data, y.stride};
@@ -44,16 +45,13 @@ void forward(const Kernels<T>& kernels, const PlainLayer<T>& l,
 
 template <class T>
 void predict_few(const Kernels<T>& kernels, const std::vector<PlainLayer<T>>& layers,
-                 OutputActivation<T> hidden, Loss loss, const Rows& x, bool raw,
-                 T* out) {
+                 Loss loss, const Rows& x, bool raw, T* out) {
   const Index n_rows = x.n_rows();
   Matrix<T> input(n_rows, layers.front().n_in);
   for (Index i = 0; i < n_rows; ++i) x.gather(i, input.view.row(i));
   for (const PlainLayer<T>& layer : layers) {
-    const bool is_last = &layer == &layers.back();
     Matrix<T> output(n_rows, layer.n_out);
-    forward(kernels, layer, is_last ? OutputActivation<T>() : hidden, input.view,
-            output.view);
+    forward(kernels, layer, input.view, output.view);
     input = std::move(output);
   }
   const Index n_out = layers.back().n_out;
@@ -63,9 +61,9 @@ void predict_few(const Kernels<T>& kernels, const std::vector<PlainLayer<T>>& la
 }
 
 template void predict_few(const Kernels<float>&, const std::vector<PlainLayer<float>>&,
-                          OutputActivation<float>, Loss, const Rows&, bool, float*);
+                          Loss, const Rows&, bool, float*);
 template void predict_few(const Kernels<double>&,
-                          const std::vector<PlainLayer<double>>&,
-                          OutputActivation<double>, Loss, const Rows&, bool, double*);
+                          const std::vector<PlainLayer<double>>&, Loss, const Rows&,
+                          bool, double*);
 
 }  // namespace fastbp

@@ -16,14 +16,13 @@ struct PlainLayer {
   Index n_in, n_out;
   const T* coef;       // (n_in, n_out), row-major
   const T* intercept;  // (n_out)
+  OutputActivation<T> activation;
 };
 
-// out: (x.n_rows(), outputs of the last layer). `hidden` is the activation of all
-// layers but the last. x must be dense and have as many columns as the first layer
-// inputs.
+// out: (x.n_rows(), outputs of the last layer). x must be dense and have as many
+// columns as the first layer inputs.
 template <class T>
 void predict_few(const Kernels<T>& kernels, const std::vector<PlainLayer<T>>& layers,
-                 OutputActivation<T> hidden, Loss loss, const Rows& x, bool raw,
-                 T* out);
+                 Loss loss, const Rows& x, bool raw, T* out);
 
 }  // namespace fastbp
