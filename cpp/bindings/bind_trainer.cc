@@ -37,8 +37,8 @@ std::unique_ptr<TrainerHandle> make_trainer(NetworkHandle& network,
                                             double epsilon, double l1,
                                             double weight_decay, double max_norm,
                                             double clip_norm) {
-  const RuleSettings settings{rule_of(rule), momentum,     beta_1,   beta_2,   epsilon,
-                              l1,            weight_decay, max_norm, clip_norm};
+  const RuleSettings settings{rule_of(rule), momentum, beta_1,   beta_2, epsilon, l1,
+                              weight_decay,  max_norm, clip_norm};
   auto handle = std::make_unique<TrainerHandle>();
   network.visit([&]<class T>(Network<T>& n) {
     handle->trainer = std::make_unique<Trainer<T>>(n, settings);

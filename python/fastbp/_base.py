@@ -30,7 +30,7 @@ from ._threads import effective_n_threads
 
 __all__ = ["BaseMLP"]
 
-STOCHASTIC_SOLVERS = ("sgd", "adam")
+STOCHASTIC_SOLVERS = ("sgd", "adam", "adamw", "rmsprop", "adagrad", "nadam", "lion")
 
 # Few rows: less work than the packing of the weights, and within the milliseconds for
 # which Ctrl-C and other Python threads can wait.
@@ -49,7 +49,7 @@ class BaseMLP(BaseEstimator, ABC):
         "activation": [
             StrOptions({"identity", "logistic", "tanh", "relu", "leaky_relu"})
         ],
-        "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
+        "solver": [StrOptions({"lbfgs", *STOCHASTIC_SOLVERS})],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [
             StrOptions({"auto"}),
@@ -82,6 +82,10 @@ class BaseMLP(BaseEstimator, ABC):
             None,
         ],
         "dtype": [StrOptions({"auto", "float32", "float64"})],
+        "weight_decay": [Interval(Real, 0, None, closed="left"), None],
+        "l1": [Interval(Real, 0, None, closed="left")],
+        "max_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
     }
 
     # Parameters that the modules of the solvers read.
@@ -104,6 +108,10 @@ class BaseMLP(BaseEstimator, ABC):
     beta_2: float
     epsilon: float
     n_iter_no_change: float
+    weight_decay: float | None
+    l1: float
+    max_norm: float | None
+    clip_norm: float | None
 
     # What fitting sets.
     coefs_: list[Any]

@@ -106,13 +106,28 @@ class Trainer:
     def __init__(
         self,
         network: Network,
-        rule: Literal["sgd", "momentum", "nesterov", "adam"],
+        rule: Literal[
+            "sgd",
+            "momentum",
+            "nesterov",
+            "rmsprop",
+            "adagrad",
+            "lion",
+            "adam",
+            "nadam",
+        ],
         *,
         momentum: float = 0.9,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
-    ) -> None: ...
+        l1: float = 0.0,
+        weight_decay: float = 0.0,
+        max_norm: float = ...,
+        clip_norm: float = ...,
+    ) -> None:
+        """Start with moments of zero; norms are not limited by default (infinity)."""
+
     @property
     def t(self) -> int:
         """Update steps taken so far."""
@@ -121,7 +136,7 @@ class Trainer:
         """Restore ``t`` and each moment, a list shaped like coefs + intercepts."""
 
     def get_state(self) -> tuple[int, list[list[Any]]]:
-        """Return ``t`` and copies of the moments (sgd 0, momentum 1, adam 2)."""
+        """Return ``t`` and copies of the moments: sgd 0, adam and nadam 2, others 1."""
 
     def run_epoch(
         self,

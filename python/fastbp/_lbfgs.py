@@ -57,6 +57,7 @@ def fit_lbfgs(
     that differ in digits which float32 does not have. The weights are rounded at the
     end.
     """
+    _refuse_stochastic_settings(est)
     packing = Packing(network.n_units)
     n_threads = _core.threads_for(
         network,
@@ -127,3 +128,19 @@ def fit_lbfgs(
     est.n_iter_ = check_optimize_result("lbfgs", result, est.max_iter)
     est.loss_ = float(result.fun)
     return None
+
+
+def _refuse_stochastic_settings(est: BaseMLP) -> None:
+    """Raise ValueError for what only makes sense step by step, or is not smooth."""
+    for name, neutral in (
+        ("l1", [0]),
+        ("weight_decay", [None, 0]),
+        ("max_norm", [None]),
+        ("clip_norm", [None]),
+    ):
+        value = getattr(est, name)
+        if value not in neutral:
+            raise ValueError(
+                f"{name}={value!r} is not possible with solver='lbfgs': {name} must be "
+                f"{neutral[0]}, or the solver a stochastic one."
+            )

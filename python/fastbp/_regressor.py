@@ -39,7 +39,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter, \
 shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, \
 early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, \
-max_fun, n_jobs, dtype
+max_fun, n_jobs, dtype, weight_decay, l1, max_norm, clip_norm
         See :class:`MLPClassifier`. The score that ``early_stopping`` watches is R2.
 
     Attributes
@@ -106,6 +106,10 @@ coefs_, intercepts_, n_features_in_, feature_names_in_, n_iter_, n_layers_, n_ou
         max_fun: int = 15000,
         n_jobs: int | None = None,
         dtype: str = "auto",
+        weight_decay: float | None = None,
+        l1: float = 0.0,
+        max_norm: float | None = None,
+        clip_norm: float | None = None,
     ) -> None:
         super().__init__(
             loss=loss,
@@ -134,6 +138,10 @@ coefs_, intercepts_, n_features_in_, feature_names_in_, n_iter_, n_layers_, n_ou
             max_fun=max_fun,
             n_jobs=n_jobs,
             dtype=dtype,
+            weight_decay=weight_decay,
+            l1=l1,
+            max_norm=max_norm,
+            clip_norm=clip_norm,
         )
 
     @fit_context(prefer_skip_nested_validation=True)

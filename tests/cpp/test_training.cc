@@ -75,7 +75,64 @@ const std::vector<Trained>& trainings() {
       {"poisson, sgd, sparse, weights",
        {Loss::kPoisson, {A::kTanh, A::kRelu}, Rule::kSgd, 0.05, 0.01, true, true},
        0x348368dcc646ec10,
-       0x29522c0e49299bb6}};
+       0x29522c0e49299bb6},
+      {"squared error, rmsprop, l1",
+       {Loss::kSquaredError, {A::kTanh}, Rule::kRmsprop, 0.01, 0, false, true, 0.1},
+       0,
+       0},
+      {"softmax, adagrad, max_norm",
+       {Loss::kSoftmaxCrossEntropy,
+        {A::kRelu, A::kRelu},
+        Rule::kAdagrad,
+        0.05,
+        0.1,
+        false,
+        true,
+        0,
+        0,
+        1},
+       0,
+       0},
+      {"binary, lion, decay",
+       {Loss::kBinaryCrossEntropy,
+        {A::kTanh},
+        Rule::kLion,
+        0.003,
+        0,
+        true,
+        false,
+        0,
+        0.5},
+       0,
+       0},
+      {"softmax, nadam, everything",
+       {Loss::kSoftmaxCrossEntropy,
+        {A::kTanh, A::kLeakyRelu},
+        Rule::kNadam,
+        0.01,
+        0.1,
+        false,
+        true,
+        0.05,
+        0.1,
+        1.5,
+        0.25},
+       0,
+       0},
+      {"poisson, nesterov, clip_norm",
+       {Loss::kPoisson,
+        {A::kTanh},
+        Rule::kNesterov,
+        0.05,
+        0,
+        false,
+        false,
+        0,
+        0,
+        kNoLimit,
+        0.5},
+       0,
+       0}};
   return all;
 }
 
@@ -95,7 +152,7 @@ template <class T>
 Result<T> train(const Recipe& recipe, int n_threads,
                 const KernelTable& table = kernel_table(), int n_epochs = kEpochs) {
   LearningTask<T> task(recipe, table);
-  Trainer<T> trainer(task.network(), {recipe.rule, 0.9, 0.9, 0.999, 1e-8});
+  Trainer<T> trainer(task.network(), recipe.settings());
   Result<T> result;
   for (int epoch = 0; epoch < n_epochs; ++epoch) {
     result.losses.push_back(run_epoch(task, trainer, n_threads));
@@ -104,9 +161,6 @@ Result<T> train(const Recipe& recipe, int n_threads,
   result.state = std::move(trainer.state());
   return result;
 }
-
-constexpr std::array kRules = {Rule::kSgd, Rule::kMomentum, Rule::kNesterov,
-                               Rule::kAdam};
 
 // A trainer after an epoch, and what it must not lose.
 template <class T>
@@ -228,7 +282,7 @@ TEST_CASE_TEMPLATE("padding of weights and moments stays zero", T, float, double
   for (const Trained& training : trainings()) {
     CAPTURE(training.name);
     LearningTask<T> task(training.recipe);
-    Trainer<T> trainer(task.network(), {training.recipe.rule, 0.9, 0.9, 0.999, 1e-8});
+    Trainer<T> trainer(task.network(), training.recipe.settings());
     for (int epoch = 0; epoch < kEpochs; ++epoch) run_epoch(task, trainer, 2);
     const auto check = [&](const Buffer<T>& flat) {
       Buffer<T> repacked(flat.size());  // with zeros in the padding

@@ -1,7 +1,8 @@
 // Pass: one way through the samples, batch by batch, as one parallel region. Every
 // batch is a phase of row tasks (gather, forward, loss, backward) and one or more of
 // parameter tasks (tiles or panels of every layer). What a parameter task does is the
-// caller's: the trainer makes the optimizer step, full-batch methods store the gradient.
+// caller's: the trainer makes the optimizer step, full-batch methods store the
+// gradient.
 #pragma once
 
 #include <algorithm>

@@ -24,7 +24,8 @@ class Steps {
   // By every member of the team. Most steps are a single phase.
   template <class Step>
   bool make(const Step& step, const Update<T>& update) {
-    if (!(clips() ? make_clipped(step, update) : make_fused(step, update))) return false;
+    if (!(clips() ? make_clipped(step, update) : make_fused(step, update)))
+      return false;
     return max_norm_ == kNoLimit || limit_norms(step);
   }
 
@@ -48,14 +49,13 @@ class Steps {
   // The step needs the norm, and that all of the gradient.
   template <class Step>
   bool make_clipped(const Step& step, Update<T> update) {
-    const bool is_summed =
-        step.for_each_tile([&](Index, const Layer<T>& layer, Index tile,
-                               const Input<T>& x, MatrixView<const T> dz) {
-          layer.gradient(tile, x, dz, gradient_.data(), false);
-        }) &&
-        step.for_each_panel([&](Index i, const Layer<T>& layer, Index panel) {
-          squares_[i] = layer.gradient_squares(panel, gradient_.data(), update);
-        });
+    const bool is_summed = step.for_each_tile([&](Index, const Layer<T>& layer,
+                                                  Index tile, const Input<T>& x,
+                                                  MatrixView<const T> dz) {
+      layer.gradient(tile, x, dz, gradient_.data(), false);
+    }) && step.for_each_panel([&](Index i, const Layer<T>& layer, Index panel) {
+      squares_[i] = layer.gradient_squares(panel, gradient_.data(), update);
+    });
     if (!is_summed) return false;
     // Every member adds all of them, which is the same sum for any number of members.
     double squares = 0;
@@ -122,9 +122,8 @@ double Trainer<T>::run_epoch(const Samples<T>& samples, Index batch_size, double
                                                penalty, step.weight));
   };
   const auto on_batch = [&](const auto& step, double loss_sum) {
-    const double loss =
-        loss_sum / step.weight +
-        penalty_loss(penalty, settings_.l1, steps.sums(), step.weight);
+    const double loss = loss_sum / step.weight +
+                        penalty_loss(penalty, settings_.l1, steps.sums(), step.weight);
     sum += loss * static_cast<double>(step.n_rows);
     ++n_steps;
   };
