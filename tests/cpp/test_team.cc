@@ -171,7 +171,8 @@ TEST_CASE("after a team was disbanded the next regions are the caller's alone") 
   CHECK_FALSE(caution.is_on());
   CHECK(size_after_waiting(40, &caution) == 1);
   CHECK(caution.is_on());
-  run_team(2, kNoPoll, [](Member& member) { CHECK(member.size() == 1); }, &caution);
+  run_team(
+      2, kNoPoll, [](Member& member) { CHECK(member.size() == 1); }, &caution);
 }
 
 TEST_CASE("who was sent away has no more tasks") {
@@ -276,7 +277,10 @@ TEST_CASE("tasks of no length are polled too") {
   std::atomic<Index> n{0};
   const bool finished = run_team(
       1, [] { return true; },
-      [&](Member& member) { while (member.for_each(10, [&](Index) { ++n; })); });
+      [&](Member& member) {
+        while (member.for_each(10, [&](Index) { ++n; }))
+          ;
+      });
   CHECK_FALSE(finished);
 }
 

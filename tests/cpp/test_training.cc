@@ -166,8 +166,8 @@ Result<T> train(const Recipe& recipe, int n_threads,
 template <class T>
 class Kept {
  public:
-  explicit Kept(Rule rule)
-      : task_(recipe(rule)), trainer_(task_.network(), {rule, 0.9, 0.9, 0.999, 1e-8}) {
+  explicit Kept(const Recipe& recipe)
+      : task_(recipe), trainer_(task_.network(), recipe.settings()) {
     run_epoch(task_, trainer_, 1);
     t_ = trainer_.state().t;
     parameters_ = copy_of(task_.network().parameters());
@@ -183,7 +183,7 @@ class Kept {
     for (std::size_t i = 0; i < 2; ++i) {
       CHECK(same_bits(trainer_.state().moments[i], moments_[i]));
     }
-    Kept undisturbed(trainer_.settings().rule);
+    Kept undisturbed(task_.recipe());
     const double loss = run_epoch(undisturbed.task_, undisturbed.trainer_, 1);
     CHECK(run_epoch(task_, trainer_, 1) == loss);
     CHECK(same_bits(task_.network().parameters(),
@@ -194,19 +194,25 @@ class Kept {
   Trainer<T>& trainer() { return trainer_; }
 
  private:
-  static Recipe recipe(Rule rule) {
-    Recipe recipe;
-    recipe.rule = rule;
-    recipe.rate = 0.01;
-    return recipe;
-  }
-
   LearningTask<T> task_;
   Trainer<T> trainer_;
   Index t_ = 0;
   Buffer<T> parameters_;
   std::array<Buffer<T>, 2> moments_;
 };
+
+// Each rule, and all phases that a step can have.
+std::vector<Recipe> disturbed() {
+  std::vector<Recipe> recipes(kRules.size() + 2);
+  for (Recipe& recipe : recipes) recipe.rate = 0.01;
+  for (std::size_t i = 0; i < kRules.size(); ++i) recipes[i].rule = kRules[i];
+  for (std::size_t i = kRules.size(); i < recipes.size(); ++i) {
+    recipes[i].max_norm = 0.5;
+    recipes[i].rule = Rule::kAdam;
+  }
+  recipes.back().clip_norm = 0.1;
+  return recipes;
+}
 
 // The rows of a task so many times over that an epoch takes seconds.
 template <class T>
@@ -306,11 +312,12 @@ TEST_CASE_TEMPLATE("padding of weights and moments stays zero", T, float, double
 
 TEST_CASE_TEMPLATE("an interrupted epoch leaves everything as before", T, float,
                    double) {
-  for (const Rule rule : kRules) {
+  for (const Recipe& recipe : disturbed()) {
     for (const int n_threads : {1, 3}) {
-      CAPTURE(static_cast<int>(rule));
+      CAPTURE(static_cast<int>(recipe.rule));
+      CAPTURE(recipe.clip_norm);
       CAPTURE(n_threads);
-      Kept<T> kept(rule);
+      Kept<T> kept(recipe);
       Samples<T> samples = kept.task().samples();
       const auto order = endless(kept.task());
       samples.order = order.data();
@@ -326,11 +333,12 @@ TEST_CASE_TEMPLATE("an interrupted epoch leaves everything as before", T, float,
 
 TEST_CASE_TEMPLATE("an epoch that throws leaves everything as before", T, float,
                    double) {
-  for (const Rule rule : kRules) {
+  for (const Recipe& recipe : disturbed()) {
     for (const int n_threads : {1, 3}) {
-      CAPTURE(static_cast<int>(rule));
+      CAPTURE(static_cast<int>(recipe.rule));
+      CAPTURE(recipe.clip_norm);
       CAPTURE(n_threads);
-      Kept<T> kept(rule);
+      Kept<T> kept(recipe);
       Samples<T> samples = kept.task().samples();
       const auto order = endless(kept.task());
       samples.order = order.data();

@@ -23,10 +23,11 @@ class Steps {
 
   // By every member of the team. Most steps are a single phase.
   template <class Step>
-  bool make(const Step& step, const Update<T>& update) {
-    if (!(clips() ? make_clipped(step, update) : make_fused(step, update)))
-      return false;
-    return max_norm_ == kNoLimit || limit_norms(step);
+  bool make(const Step& step, Update<T> update) {
+    if (!clips()) return step_by_tiles(step, update) && limit_norms(step);
+    if (!store_gradient(step) || !store_squares(step, update)) return false;
+    update.scale *= clip_factor(step.weight);
+    return step_by_panels(step, update);
   }
 
   PenaltySums sums() const {
@@ -37,42 +38,54 @@ class Steps {
 
  private:
   bool clips() const { return clip_norm_ < kNoLimit; }
+  bool limits() const { return max_norm_ < kNoLimit; }
 
   template <class Step>
-  bool make_fused(const Step& step, const Update<T>& update) {
+  bool step_by_tiles(const Step& step, const Update<T>& update) {
     return step.for_each_tile([&](Index i, Layer<T>& layer, Index tile,
                                   const Input<T>& x, MatrixView<const T> dz) {
       sums_[i] = layer.update(tile, x, dz, update, state_);
     });
   }
 
-  // The step needs the norm, and that all of the gradient.
   template <class Step>
-  bool make_clipped(const Step& step, Update<T> update) {
-    const bool is_summed = step.for_each_tile([&](Index, const Layer<T>& layer,
-                                                  Index tile, const Input<T>& x,
-                                                  MatrixView<const T> dz) {
-      layer.gradient(tile, x, dz, gradient_.data(), false);
-    }) && step.for_each_panel([&](Index i, const Layer<T>& layer, Index panel) {
-      squares_[i] = layer.gradient_squares(panel, gradient_.data(), update);
+  bool limit_norms(const Step& step) {
+    if (!limits()) return true;
+    return step.for_each_panel([&](Index, Layer<T>& layer, Index panel) {
+      layer.limit_norms(panel, static_cast<T>(max_norm_));
     });
-    if (!is_summed) return false;
-    // Every member adds all of them, which is the same sum for any number of members.
-    double squares = 0;
-    for (Index i = 0; i < squares_.size(); ++i) squares += squares_[i];
-    const double norm = std::sqrt(squares) / step.weight;
-    if (norm > clip_norm_) {
-      update.scale = static_cast<T>(clip_norm_ / norm / step.weight);
-    }
-    return step.for_each_panel([&](Index i, Layer<T>& layer, Index panel) {
-      sums_[i] = layer.step(panel, gradient_.data(), update, state_);
+  }
+
+  // What is clipped is stepped with when all of it is known: gradient, norm, step.
+
+  template <class Step>
+  bool store_gradient(const Step& step) {
+    return step.for_each_tile([&](Index, const Layer<T>& layer, Index tile,
+                                  const Input<T>& x, MatrixView<const T> dz) {
+      layer.gradient(tile, x, dz, gradient_.data(), false);
     });
   }
 
   template <class Step>
-  bool limit_norms(const Step& step) {
-    return step.for_each_panel([&](Index, Layer<T>& layer, Index panel) {
-      layer.limit_norms(panel, static_cast<T>(max_norm_));
+  bool store_squares(const Step& step, const Update<T>& update) {
+    return step.for_each_panel([&](Index i, const Layer<T>& layer, Index panel) {
+      squares_[i] = layer.gradient_squares(panel, gradient_.data(), update);
+    });
+  }
+
+  // Every member adds all squares, which is the same sum for any number of members.
+  T clip_factor(double weight) const {
+    double squares = 0;
+    for (Index i = 0; i < squares_.size(); ++i) squares += squares_[i];
+    const double norm = std::sqrt(squares) / weight;
+    return norm > clip_norm_ ? static_cast<T>(clip_norm_ / norm) : 1;
+  }
+
+  template <class Step>
+  bool step_by_panels(const Step& step, const Update<T>& update) {
+    return step.for_each_panel([&](Index i, Layer<T>& layer, Index panel) {
+      sums_[i] = layer.step(panel, gradient_.data(), update, state_);
+      if (limits()) layer.limit_norms(panel, static_cast<T>(max_norm_));
     });
   }
 
