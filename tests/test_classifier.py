@@ -67,15 +67,19 @@ def logits(model: MLPClassifier, X: np.ndarray) -> np.ndarray:
 # -------------------------------------------------------------------- constructor
 
 
-def test_constructor_is_scikit_learns_plus_two_keywords() -> None:
+def test_constructor_is_scikit_learns_plus_keywords() -> None:
     ours = list(inspect.signature(MLPClassifier).parameters.values())
     theirs = inspect.signature(sklearn.neural_network.MLPClassifier).parameters
-    assert [(p.name, p.kind, p.default) for p in ours[:-2]] == [
+    assert [(p.name, p.kind, p.default) for p in ours[: len(theirs)]] == [
         (p.name, p.kind, p.default) for p in theirs.values()
     ]
-    assert [(p.name, p.kind, p.default) for p in ours[-2:]] == [
+    assert [(p.name, p.kind, p.default) for p in ours[len(theirs) :]] == [
         ("n_jobs", inspect.Parameter.KEYWORD_ONLY, None),
         ("dtype", inspect.Parameter.KEYWORD_ONLY, "auto"),
+        ("weight_decay", inspect.Parameter.KEYWORD_ONLY, None),
+        ("l1", inspect.Parameter.KEYWORD_ONLY, 0.0),
+        ("max_norm", inspect.Parameter.KEYWORD_ONLY, None),
+        ("clip_norm", inspect.Parameter.KEYWORD_ONLY, None),
     ]
 
 
@@ -490,8 +494,8 @@ def test_verbose_prints_scikit_learns_lines(
     settings: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     ours = classifier(**settings)
-    shared = {**ours.get_params()}
-    del shared["n_jobs"], shared["dtype"]
+    theirs = sklearn.neural_network.MLPClassifier().get_params()
+    shared = {k: v for k, v in ours.get_params().items() if k in theirs}
     ours.fit(X, MULTICLASS)
     our_lines = capsys.readouterr().out
     sklearn.neural_network.MLPClassifier(**shared).fit(X, MULTICLASS)

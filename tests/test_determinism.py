@@ -46,7 +46,10 @@ LIMITS = {"l1": 0.3, "weight_decay": 0.5, "max_norm": 0.9, "clip_norm": 0.1}
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("rule", OPTIMIZERS)
 @pytest.mark.parametrize("limit", [*LIMITS, "all"])
-def test_limits_have_the_same_bits_for_any_threads_and_path(limit, rule, dtype):
+@pytest.mark.parametrize("storage", [dense, csr])
+def test_limits_have_the_same_bits_for_any_threads_and_path(
+    storage, limit, rule, dtype
+):
     limits = LIMITS if limit == "all" else {limit: LIMITS[limit]}
     problem = make_problem((37, 100, 65, 10), "tanh", n_rows=331, dtype=dtype)
     problem.X[problem.X < 0.5] = 0
@@ -54,7 +57,6 @@ def test_limits_have_the_same_bits_for_any_threads_and_path(limit, rule, dtype):
         assert_one_result(
             trained(problem, storage, rule, isa, n_threads, batch_size=129, **limits)
             for isa in isas
-            for storage in (dense, csr)
             for n_threads in (1, 2, 3, 8)
         )
 
