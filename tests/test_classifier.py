@@ -86,12 +86,16 @@ def logits(model: MLPClassifier, X: np.ndarray) -> np.ndarray:
 def test_constructor_is_scikit_learns_plus_keywords() -> None:
     ours = list(inspect.signature(MLPClassifier).parameters.values())
     theirs = inspect.signature(sklearn.neural_network.MLPClassifier).parameters
-    assert [(p.name, p.kind, p.default) for p in ours[:-10]] == [
+    assert [(p.name, p.kind, p.default) for p in ours[: len(theirs)]] == [
         (p.name, p.kind, p.default) for p in theirs.values()
     ]
-    assert [(p.name, p.kind, p.default) for p in ours[-10:]] == [
+    assert [(p.name, p.kind, p.default) for p in ours[len(theirs) :]] == [
         ("n_jobs", inspect.Parameter.KEYWORD_ONLY, None),
         ("dtype", inspect.Parameter.KEYWORD_ONLY, "auto"),
+        ("weight_decay", inspect.Parameter.KEYWORD_ONLY, None),
+        ("l1", inspect.Parameter.KEYWORD_ONLY, 0.0),
+        ("max_norm", inspect.Parameter.KEYWORD_ONLY, None),
+        ("clip_norm", inspect.Parameter.KEYWORD_ONLY, None),
         ("lr_schedule", inspect.Parameter.KEYWORD_ONLY, None),
         ("warmup", inspect.Parameter.KEYWORD_ONLY, 0),
         ("scoring", inspect.Parameter.KEYWORD_ONLY, None),
@@ -625,3 +629,13 @@ def test_nothing_is_printed_by_default(
 ) -> None:
     classifier(verbose=verbose, early_stopping=True).fit(X, MULTICLASS).predict(X)
     assert capfd.readouterr() == ("", "")
+
+
+@each_target
+def test_decision_function_gives_the_logits(y: np.ndarray) -> None:
+    model = classifier(max_iter=3).fit(X, y)
+    z = logits(model, X)
+    expected = z.ravel() if y is BINARY else z
+    actual = model.decision_function(X)
+    assert actual.shape == expected.shape
+    np.testing.assert_allclose(actual, expected, rtol=1e-10, atol=1e-12)

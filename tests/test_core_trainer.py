@@ -4,8 +4,10 @@ from itertools import chain
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 from fastbp import _core
+from fastbp._blas import scipy_blas
 from reference import ACTIVATIONS, LOSSES, OPTIMIZERS, run_epoch
 from reference.compare import assert_close, bits, eps
 from reference.compiled import ISAS, compiled, dense
@@ -13,10 +15,28 @@ from reference.problems import DTYPES, SIZES, make_problem
 
 RATE, ALPHA = 0.01, 0.3
 
-# Where Adam's epsilon is the default, a gradient of nothing but rounding errors is
-# scaled up to a step of full length: no comparison is possible. The default has its
-# closed form below.
-EPSILON = 1e-2
+
+def csr(problem):
+    """The samples of a problem as sparse rows."""
+    X = scipy.sparse.csr_array(problem.X)
+    return _core.Rows.csr(X.indptr, X.indices, X.data, X.shape[1])
+
+
+# Where the epsilon of an adaptive rule is the default, a gradient of nothing but
+# rounding errors is scaled up to a step of full length: no comparison is possible. The
+# default has its closed form below.
+OPTIONS = {
+    rule: {"epsilon": 1e-2} for rule in ("rmsprop", "adagrad", "adam", "nadam")
+} | {"lion": {"beta_2": 0.99}}
+
+# All that changes a step besides the rule, such that each has something to do.
+LIMITS = {
+    "l1": {"l1": 0.4},
+    "decay": {"weight_decay": 0.5},
+    "max_norm": {"max_norm": 0.9},
+    "clip_norm": {"clip_norm": 0.2},
+    "all": {"l1": 0.4, "weight_decay": 0.5, "max_norm": 0.9, "clip_norm": 0.2},
+}
 
 
 @pytest.mark.parametrize("isa", ISAS)
@@ -31,6 +51,101 @@ def test_ten_steps_agree_with_reference(rule, loss, activation, dtype, isa):
     training.run_epoch(n_terms=35)
     training.run_epoch(n_terms=35)
     assert training.trainer.t == 10
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
+@pytest.mark.parametrize("storage", [dense, csr])
+@pytest.mark.parametrize("rule", OPTIMIZERS)
+def test_ten_steps_with_limits_agree_with_reference(rule, storage, limits, dtype, isa):
+    problem = make_problem((7, 13, 33, 4), "tanh", n_rows=35, dtype=dtype)
+    problem.X[problem.X < -0.5] = 0
+    training = Training(problem, rule, isa, 8, storage, **limits)
+    training.run_epoch(n_terms=35)
+    training.run_epoch(n_terms=35, n_threads=2)
+    assert training.trainer.t == 10
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", range(len(SIZES)))
+def test_limits_of_odd_shapes_agree_with_reference(size, dtype, n_threads):
+    sizes = [SIZES[(size * factor + factor) % 16] for factor in (1, 3, 5, 7)]
+    problem = make_problem(sizes, "logistic", "squared_error", 50, dtype)
+    for rule in OPTIMIZERS:
+        training = Training(problem, rule, "", 20, **LIMITS["all"])
+        training.run_epoch(n_terms=129, n_threads=n_threads)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
+def test_limits_of_long_columns_agree_with_reference(limits, dtype):
+    problem = make_problem((1100, 17, 3), "tanh", n_rows=40, dtype=dtype)
+    Training(problem, "nesterov", "", 16, **limits).run_epoch(n_terms=1100)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
+def test_limits_with_a_blas_agree_with_reference(limits, dtype):
+    problem = make_problem((150, 140, 33, 5), "tanh", n_rows=40, dtype=dtype)
+    for storage in (dense, csr):
+        training = Training(
+            problem, "momentum", "", 16, storage, blas=scipy_blas(), **limits
+        )
+        training.run_epoch(n_terms=150)
+        training.run_epoch(n_terms=150, n_threads=2)
+
+
+def test_limits_that_are_not_reached_change_nothing():
+    problem = make_problem((7, 33, 4), "relu", n_rows=40)
+    results = []
+    for limits in ({}, {"max_norm": 1e6}, {"clip_norm": 1e6}):
+        network = compiled(problem)
+        trainer = _core.Trainer(network, "adam", **limits)
+        total = run(trainer, problem, alpha=ALPHA)
+        results.append((total, *chain(*network.get_parameters())))
+    for result in results[1:]:
+        for got, expected in zip(result, results[0], strict=True):
+            np.testing.assert_allclose(got, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_no_unit_has_longer_weights_than_max_norm(dtype):
+    problem = make_problem((40, 33, 17, 4), "tanh", n_rows=60, dtype=dtype)
+    network = compiled(problem)
+    trainer = _core.Trainer(network, "sgd", max_norm=0.5)
+    run(trainer, problem)
+    for W in network.get_parameters()[0]:
+        norms = np.linalg.norm(W.astype(np.float64), axis=0)
+        np.testing.assert_array_less(norms, 0.5 * (1 + 8 * eps(dtype)))
+        assert norms.max() > 0.49
+
+
+def test_step_of_a_clipped_gradient_has_its_length():
+    problem = make_problem((7, 9, 4), "tanh", n_rows=20)
+    network = compiled(problem)
+    before = list(chain(*network.get_parameters()))
+    trainer = _core.Trainer(network, "sgd", clip_norm=1e-3)
+    run(trainer, problem, batch_size=20)
+    after = chain(*network.get_parameters())
+    moved = np.concatenate(
+        [(b - a).ravel() for a, b in zip(before, after, strict=True)]
+    )
+    assert np.linalg.norm(moved) == pytest.approx(RATE * 1e-3, rel=1e-9)
+
+
+@pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
+def test_passes_backward_see_the_limited_weights(limits):
+    # Gradients go through the mirror of the weights, outputs through the weights.
+    problem = make_problem((30, 65, 33, 5), "tanh", n_rows=60)
+    network = compiled(problem)
+    run(_core.Trainer(network, "nadam", **limits), problem)
+    fresh = compiled(problem)
+    fresh.set_parameters(*network.get_parameters())
+    arguments = dense(problem), problem.y
+    results = [n.loss_and_gradients(*arguments) for n in (network, fresh)]
+    assert bits(*results[0]) == bits(*results[1])
 
 
 @pytest.mark.parametrize("isa", ISAS)
@@ -225,6 +340,105 @@ def test_three_steps_have_their_closed_form(rule, expected, dtype, isa):
         assert w() == pytest.approx(value, rel=8 * eps(dtype))
 
 
+# The first two gradients are 1 and w_1.
+def two_steps_of_rmsprop():
+    w_1 = 1 - 0.1 / (np.sqrt(0.001) + 1e-8)
+    v = 0.999 * 0.001 + 0.001 * w_1**2
+    return [w_1, w_1 - 0.1 * w_1 / (np.sqrt(v) + 1e-8)]
+
+
+def two_steps_of_adagrad():
+    w_1 = 1 - 0.1 / (1 + 1e-8)
+    return [w_1, w_1 - 0.1 * w_1 / (np.sqrt(1 + w_1**2) + 1e-8)]
+
+
+def two_steps_of_lion():
+    # sign(0.1) and sign(0.9 x 0.001 + 0.1 x 0.9)
+    return [0.9, 0.8]
+
+
+def two_steps_of_nadam():
+    mu = [0.9 * (1 - 0.5 * 0.96 ** (0.004 * t)) for t in (1, 2, 3)]
+    # Corrected moments: v / 0.001 = 1 after the first gradient; m = 0.1.
+    step = (1 - mu[0]) / (1 - mu[0]) + mu[1] * 0.1 / (1 - mu[0] * mu[1])
+    w_1 = 1 - 0.1 * step / (1 + 1e-8)
+    m = 0.9 * 0.1 + 0.1 * w_1
+    v = (0.999 * 0.001 + 0.001 * w_1**2) / (1 - 0.999**2)
+    step = (1 - mu[1]) * w_1 / (1 - mu[0] * mu[1]) + mu[2] * m / (1 - np.prod(mu))
+    return [w_1, w_1 - 0.1 * step / (np.sqrt(v) + 1e-8)]
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("rmsprop", two_steps_of_rmsprop()),
+        ("adagrad", two_steps_of_adagrad()),
+        ("lion", two_steps_of_lion()),
+        ("nadam", two_steps_of_nadam()),
+    ],
+)
+def test_two_steps_have_their_closed_form(rule, expected, dtype, isa):
+    w, _, step = scalar_training(rule, dtype, isa)
+    for value in expected:
+        step()
+        assert w() == pytest.approx(value, rel=16 * eps(dtype))
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        # From w = 2 with gradient 0, rate 0.5, batch weight 4: l1 / 4 = 0.25.
+        ({"l1": 1.0}, 2 - 0.5 * 0.25),
+        ({"weight_decay": 0.25}, 2 * (1 - 0.5 * 0.25)),
+        ({"max_norm": 0.75}, 0.75),
+        ({"l1": 8.0, "clip_norm": 1.0}, 2 - 0.5 * 1.0),
+        ({"l1": 8.0, "clip_norm": 1.0, "weight_decay": 0.25}, 1.75 - 0.5),
+        ({"l1": 8.0, "weight_decay": 0.25, "max_norm": 0.5}, 0.5),
+    ],
+)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_step_of_penalties_has_its_closed_form(sign, settings, expected, dtype, isa):
+    network = _core.Network([1, 1], "identity", "squared_error", dtype, isa=isa)
+    W, b = np.full((1, 1), 2.0 * sign, dtype), np.zeros(1, dtype)
+    network.set_parameters([W], [b])
+    zero = np.zeros((4, 1), dtype)
+    total = _core.Trainer(network, "sgd", **settings).run_epoch(
+        _core.Rows.dense(zero), zero, None, None, batch_size=4, learning_rate=0.5
+    )
+    (W,), (b,) = network.get_parameters()
+    assert W[0, 0] == pytest.approx(sign * expected, rel=4 * eps(dtype))
+    assert b[0] == 0
+    # The loss of the batch is l1 |w| / 4, and counts for 4 rows.
+    assert total == settings.get("l1", 0) * 2
+
+
+def test_l1_leaves_a_weight_of_zero_alone():
+    network = _core.Network([1, 1], "identity", "squared_error", "float64")
+    network.set_parameters([np.zeros((1, 1))], [np.zeros(1)])
+    zero = np.zeros((4, 1))
+    _core.Trainer(network, "sgd", l1=1.0).run_epoch(
+        _core.Rows.dense(zero), zero, None, None, batch_size=4, learning_rate=0.5
+    )
+    assert network.get_parameters()[0][0][0, 0] == 0
+
+
+@pytest.mark.parametrize("settings", LIMITS.values(), ids=LIMITS)
+def test_biases_know_the_gradient_clip_only(settings):
+    # The bias is 3 and has the gradient 3; the weight is 0 and has none.
+    network = _core.Network([1, 1], "identity", "squared_error", "float64")
+    network.set_parameters([np.zeros((1, 1))], [np.full(1, 3.0)])
+    zero = np.zeros((1, 1))
+    _core.Trainer(network, "sgd", **settings).run_epoch(
+        _core.Rows.dense(zero), zero, None, None, batch_size=1, learning_rate=0.5
+    )
+    gradient = min(3.0, settings.get("clip_norm", np.inf))
+    assert network.get_parameters()[1][0][0] == pytest.approx(3 - 0.5 * gradient)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_zero_momentum_is_plain_descent(dtype):
     problem = make_problem((7, 9, 3), n_rows=30, dtype=dtype)
@@ -248,7 +462,7 @@ def test_state_restored_goes_on_as_if_never_stopped(rule, dtype, isa):
     t, moments = trainer.get_state()
     parameters = network.get_parameters()
     assert t == 4
-    assert len(moments) == {"sgd": 0, "adam": 2}.get(rule, 1)
+    assert len(moments) == {"sgd": 0, "adam": 2, "nadam": 2}.get(rule, 1)
     assert all(
         [m.shape for m in moment] == [p.shape for p in chain(*parameters)]
         and all(m.dtype == dtype and m.any() for m in moment)
@@ -360,8 +574,8 @@ def test_epoch_over_bad_data_is_refused_and_changes_nothing(change):
 
 
 def test_unknown_rule_is_refused():
-    with pytest.raises(ValueError, match="rmsprop"):
-        _core.Trainer(compiled(make_problem((3, 2))), "rmsprop")
+    with pytest.raises(ValueError, match="adadelta"):
+        _core.Trainer(compiled(make_problem((3, 2))), "adadelta")
 
 
 def test_trainer_keeps_its_network_alive():
@@ -391,11 +605,23 @@ def test_max_threads_is_positive():
 class Training:
     """A problem trained in the core and by the reference, which are compared."""
 
-    def __init__(self, problem, rule, isa, batch_size):
-        options = {"epsilon": EPSILON} if rule == "adam" else {}
-        self.problem, self.batch_size = problem, batch_size
-        self.network = compiled(problem, isa)
-        self.trainer = _core.Trainer(self.network, rule, **options)
+    def __init__(
+        self,
+        problem,
+        rule,
+        isa,
+        batch_size,
+        storage=dense,
+        *,
+        blas=None,
+        l1=0.0,
+        **limits,
+    ):
+        options = OPTIONS.get(rule, {}) | limits
+        self.problem, self.batch_size, self.l1 = problem, batch_size, l1
+        self.rows = storage(problem)
+        self.network = compiled(problem, isa, blas=blas)
+        self.trainer = _core.Trainer(self.network, rule, l1=l1, **options)
         self.reference = problem.reference()
         self.optimizer = OPTIMIZERS[rule](**options)
 
@@ -407,7 +633,7 @@ class Training:
             "alpha": ALPHA,
         }
         total = self.trainer.run_epoch(
-            dense(problem),
+            self.rows,
             problem.y,
             problem.sample_weight,
             order,
@@ -415,7 +641,12 @@ class Training:
             **settings,
         )
         expected = run_epoch(
-            self.reference, self.optimizer, *problem.data, order, **settings
+            self.reference,
+            self.optimizer,
+            *problem.data,
+            order,
+            l1=self.l1,
+            **settings,
         )
         t, moments = self.trainer.get_state()
         assert t == self.trainer.t == self.optimizer.t

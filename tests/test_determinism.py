@@ -39,6 +39,28 @@ def test_training_has_the_same_bits_for_any_threads(storage, rule, dtype, isa):
         assert actual == expected
 
 
+# Norms are sums over many tasks.
+LIMITS = {"l1": 0.3, "weight_decay": 0.5, "max_norm": 0.9, "clip_norm": 0.1}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("rule", OPTIMIZERS)
+@pytest.mark.parametrize("limit", [*LIMITS, "all"])
+@pytest.mark.parametrize("storage", [dense, csr])
+def test_limits_have_the_same_bits_for_any_threads_and_path(
+    storage, limit, rule, dtype
+):
+    limits = LIMITS if limit == "all" else {limit: LIMITS[limit]}
+    problem = make_problem((37, 100, 65, 10), "tanh", n_rows=331, dtype=dtype)
+    problem.X[problem.X < 0.5] = 0
+    for isas in [*([isa] for isa in ISAS), FMA_ISAS]:
+        assert_one_result(
+            trained(problem, storage, rule, isa, n_threads, batch_size=129, **limits)
+            for isa in isas
+            for n_threads in (1, 2, 3, 8)
+        )
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("rule", OPTIMIZERS)
 @pytest.mark.parametrize("storage", [dense, csr])
@@ -163,10 +185,10 @@ def fractions(*shape):
     return integers(*shape) / 2**15 - 1
 
 
-def trained(problem, storage, rule, isa, n_threads, batch_size):
+def trained(problem, storage, rule, isa, n_threads, batch_size, **limits):
     """The bits of two epochs: losses, parameters and optimizer state."""
     network = compiled(problem, isa)
-    trainer = _core.Trainer(network, rule)
+    trainer = _core.Trainer(network, rule, **limits)
     rows = storage(problem.X)
     order = np.random.default_rng(9).permutation(rows.n_rows)
     settings = {"batch_size": batch_size, "learning_rate": 0.01, "alpha": 0.1}

@@ -281,7 +281,13 @@ def test_what_is_new_is_keyword_only() -> None:
         ours = inspect.signature(getattr(fastbp, name)).parameters
         theirs = inspect.signature(getattr(sklearn.neural_network, name)).parameters
         new = [ours[key] for key in ours.keys() - theirs.keys()]
-        assert {p.name for p in new} >= {"n_jobs", "dtype", "lr_schedule", "callbacks"}
+        regularisers = {"weight_decay", "l1", "max_norm", "clip_norm"}
+        policy = {"lr_schedule", "warmup", "scoring", "restore_best", "max_time"}
+        policy |= {"callbacks"}
+        classes = {"validation_stratify", "class_weight"}
+        expected = {"n_jobs", "dtype"} | regularisers | policy
+        expected |= classes if name == "MLPClassifier" else set()
+        assert {p.name for p in new} == expected
         assert {p.kind for p in new} == {inspect.Parameter.KEYWORD_ONLY}
     assert "sklearn.neural_network._multilayer_perceptron" in sys.modules
     assert not issubclass(

@@ -538,8 +538,6 @@ INVALID_SETTINGS: list[dict[str, Any]] = [
     {"hidden_layer_sizes": 0},
     {"hidden_layer_sizes": "100"},
     {"hidden_layer_sizes": None},
-    {"solver": "rmsprop"},
-    {"solver": 1},
     {"alpha": -1e-9},
     {"alpha": None},
     {"batch_size": 0},

@@ -14,7 +14,9 @@ SCORES = X @ rng.standard_normal((6, 3))
 MULTICLASS = SCORES.argmax(axis=1)
 MULTILABEL = (SCORES > 0).astype(int)
 
-each_solver = pytest.mark.parametrize("solver", ["adam", "sgd"])
+each_solver = pytest.mark.parametrize(
+    "solver", ["adam", "adamw", "nadam", "rmsprop", "adagrad", "lion", "sgd"]
+)
 
 
 def classifier(**settings: Any) -> MLPClassifier:

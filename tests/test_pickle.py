@@ -86,7 +86,8 @@ def test_fitted_model_is_little_more_than_its_weights(
 
 @each_estimator
 @pytest.mark.parametrize(
-    ("solver", "momentum", "most"), [("adam", 0.9, 3.1), ("sgd", 0.9, 2.1)]
+    ("solver", "momentum", "most"),
+    [("adam", 0.9, 3.1), ("nadam", 0.9, 3.1), ("lion", 0.9, 2.1), ("sgd", 0.9, 2.1)],
 )
 def test_resumable_model_has_the_optimizer_state_too(
     estimator: type[Model], solver: str, momentum: float, most: float

@@ -43,12 +43,16 @@ def regressor(**settings: Any) -> MLPRegressor:
 def test_constructor_is_scikit_learns_plus_keywords() -> None:
     ours = list(inspect.signature(MLPRegressor).parameters.values())
     theirs = inspect.signature(sklearn.neural_network.MLPRegressor).parameters
-    assert [(p.name, p.kind, p.default) for p in ours[:-8]] == [
+    assert [(p.name, p.kind, p.default) for p in ours[: len(theirs)]] == [
         (p.name, p.kind, p.default) for p in theirs.values()
     ]
-    assert [(p.name, p.kind, p.default) for p in ours[-8:]] == [
+    assert [(p.name, p.kind, p.default) for p in ours[len(theirs) :]] == [
         ("n_jobs", inspect.Parameter.KEYWORD_ONLY, None),
         ("dtype", inspect.Parameter.KEYWORD_ONLY, "auto"),
+        ("weight_decay", inspect.Parameter.KEYWORD_ONLY, None),
+        ("l1", inspect.Parameter.KEYWORD_ONLY, 0.0),
+        ("max_norm", inspect.Parameter.KEYWORD_ONLY, None),
+        ("clip_norm", inspect.Parameter.KEYWORD_ONLY, None),
         ("lr_schedule", inspect.Parameter.KEYWORD_ONLY, None),
         ("warmup", inspect.Parameter.KEYWORD_ONLY, 0),
         ("scoring", inspect.Parameter.KEYWORD_ONLY, None),

@@ -7,11 +7,12 @@ namespace {
 constexpr struct {
   const char* name;
   Rule kind;
-  int n_passed;  // arrays read and written: weights and moments
-} kRules[] = {{"sgd", Rule::kSgd, 1},
-              {"momentum", Rule::kMomentum, 2},
-              {"nesterov", Rule::kNesterov, 2},
-              {"adam", Rule::kAdam, 3}};
+  int n_passed;   // arrays read and written: weights and moments
+  double l1 = 0;  // and decay
+} kRules[] = {{"sgd", Rule::kSgd, 1},           {"momentum", Rule::kMomentum, 2},
+              {"nesterov", Rule::kNesterov, 2}, {"rmsprop", Rule::kRmsprop, 2},
+              {"lion", Rule::kLion, 2},         {"adam", Rule::kAdam, 3},
+              {"nadam", Rule::kNadam, 3},       {"adam_l1", Rule::kAdam, 3, 1e-4}};
 
 // Two panels of rows: a parameter task's tile, which stays in the L1 or L2 cache, and
 // more than caches usually hold.
@@ -23,7 +24,7 @@ constexpr struct {
 // The gradient is that of a batch of one row: the shortest product that is not zero.
 template <class T>
 void step(benchmark::State& state, const Kernels<T>& kernels, Rule rule, int n_passed,
-          Index n_rows) {
+          double l1, Index n_rows) {
   constexpr Index kWidth = kMaxTilePanels * kPanel<T>;
   const Index size = n_rows * kWidth;
   const auto x = random_buffer<T>(n_rows), dz = random_buffer<T>(kWidth);
@@ -31,7 +32,9 @@ void step(benchmark::State& state, const Kernels<T>& kernels, Rule rule, int n_p
   auto moment_1 = random_buffer<T>(size), moment_2 = random_buffer<T>(size, 0, 1);
   const GradientTile<T> tile{1,      n_rows,    kMaxTilePanels, x.data(),
                              n_rows, dz.data(), kWidth,         n_rows * kPanel<T>};
-  const auto update = standing_update<T>(rule, 1);
+  auto update = standing_update<T>(rule, 1);
+  update.l1 = static_cast<T>(l1);
+  update.decay = update.rate * update.l1;
   for (auto _ : state) {
     kernels.update(tile, update, {weights.data(), moment_1.data(), moment_2.data()});
     benchmark::ClobberMemory();
@@ -63,7 +66,7 @@ void add_step() {
     for (const auto& tile : kTiles) {
       add(std::string("step/") + rule.name + "/" + tile.name,
           [=](auto& state, const auto& kernels) {
-            step(state, kernels, rule.kind, rule.n_passed, tile.n_rows);
+            step(state, kernels, rule.kind, rule.n_passed, rule.l1, tile.n_rows);
           });
     }
   }

@@ -70,16 +70,25 @@ Rule rule_of(const std::string& name) {
   if (name == "sgd") return Rule::kSgd;
   if (name == "momentum") return Rule::kMomentum;
   if (name == "nesterov") return Rule::kNesterov;
+  if (name == "rmsprop") return Rule::kRmsprop;
+  if (name == "adagrad") return Rule::kAdagrad;
+  if (name == "lion") return Rule::kLion;
   if (name == "adam") return Rule::kAdam;
-  throw py::value_error("rule must be one of sgd, momentum, nesterov, adam, got '" +
-                        name + "'");
+  if (name == "nadam") return Rule::kNadam;
+  throw py::value_error(
+      "rule must be one of sgd, momentum, nesterov, rmsprop, adagrad, lion, adam, "
+      "nadam, got '" +
+      name + "'");
 }
 
 std::unique_ptr<TrainerHandle> make_trainer(NetworkHandle& network,
                                             const std::string& rule, double momentum,
                                             double beta_1, double beta_2,
-                                            double epsilon) {
-  const RuleSettings settings{rule_of(rule), momentum, beta_1, beta_2, epsilon};
+                                            double epsilon, double l1,
+                                            double weight_decay, double max_norm,
+                                            double clip_norm) {
+  const RuleSettings settings{rule_of(rule), momentum, beta_1,   beta_2, epsilon, l1,
+                              weight_decay,  max_norm, clip_norm};
   auto handle = std::make_unique<TrainerHandle>();
   network.visit([&]<class T>(Network<T>& n) {
     handle->held = std::make_unique<TrainerAndSaved<T>>(n, settings);
@@ -151,7 +160,9 @@ void bind_trainer(py::module_& m) {
       .def(py::init(&make_trainer), py::keep_alive<1, 2>(), py::arg("network"),
            py::arg("rule"), py::kw_only(), py::arg("momentum") = 0.9,
            py::arg("beta_1") = 0.9, py::arg("beta_2") = 0.999,
-           py::arg("epsilon") = 1e-8)
+           py::arg("epsilon") = 1e-8, py::arg("l1") = 0.0,
+           py::arg("weight_decay") = 0.0, py::arg("max_norm") = kNoLimit,
+           py::arg("clip_norm") = kNoLimit)
       .def_property_readonly(
           "t",
           [](TrainerHandle& h) {

@@ -25,7 +25,7 @@ from ._compat import CallbackSupportMixin, Interval, Options, StrOptions
 from ._config import configured_blas
 from ._data import Samples, check_weights, check_X, mean_inputs, row_parts, rows_of
 from ._lbfgs import Packing, fit_lbfgs, pack
-from ._optimizer import OptimizerState
+from ._optimizer import STOCHASTIC_SOLVERS, OptimizerState
 from ._refusals import refuse_contradictions
 from ._stochastic import fit_stochastic
 from ._tasks import FitTask, begin_context
@@ -34,8 +34,6 @@ from ._validation import given_samples
 from .schedules import SCHEDULES, Schedule
 
 __all__ = ["BaseMLP"]
-
-STOCHASTIC_SOLVERS = ("sgd", "adam")
 
 ACTIVATIONS = (
     "identity",
@@ -69,7 +67,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
             Interval(Integral, 1, None, closed="left"),
         ],
         "activation": [StrOptions(set(ACTIVATIONS)), list, tuple],
-        "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
+        "solver": [StrOptions({"lbfgs", *STOCHASTIC_SOLVERS})],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [
             StrOptions({"auto"}),
@@ -102,6 +100,10 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
             None,
         ],
         "dtype": [StrOptions({"auto", "float32", "float64"})],
+        "weight_decay": [Interval(Real, 0, None, closed="left"), None],
+        "l1": [Interval(Real, 0, None, closed="left")],
+        "max_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
         "lr_schedule": [StrOptions(set(SCHEDULES)), Schedule, None],
         "warmup": [Interval(Real, 0, None, closed="left")],
         "scoring": [StrOptions({*get_scorer_names(), "loss"}), callable, None],
@@ -132,6 +134,10 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
     beta_2: float
     epsilon: float
     n_iter_no_change: float
+    weight_decay: float | None
+    l1: float
+    max_norm: float | None
+    clip_norm: float | None
     lr_schedule: str | Schedule | None
     warmup: float
     scoring: Any

@@ -29,7 +29,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     A drop-in replacement of :class:`sklearn.neural_network.MLPClassifier`: the same
     parameters, attributes and messages, and for the same ``random_state`` the same
-    model. It minimises the log-loss by stochastic gradient descent, Adam or L-BFGS.
+    model. It minimises the log-loss by stochastic gradient descent, one of its adaptive
+    variants, or L-BFGS.
 
     Parameters
     ----------
@@ -42,9 +43,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         or tuple with one for each of them. 'leaky_relu' has slope 0.01 for negative
         arguments, 'elu' has alpha 1, 'gelu' is the exact one. The page on estimators in
         the documentation has a table of formulas, derivatives and sources.
-    solver : {'lbfgs', 'sgd', 'adam'}, default='adam'
+    solver : {'lbfgs', 'sgd', 'adam', 'adamw', 'rmsprop', 'adagrad', 'nadam', 'lion'}, \
+default='adam'
         'sgd' is stochastic gradient descent (lecture 002, momentum), 'adam' that of
-        Kingma and Ba [1]_, 'lbfgs' SciPy's L-BFGS-B, for small data.
+        Kingma and Ba [1]_, 'lbfgs' SciPy's L-BFGS-B, for small data. 'adamw' is Adam
+        with ``weight_decay`` [2]_, 'rmsprop' divides by a moving average of the
+        gradient's size [3]_, 'adagrad' by the sum over all steps [4]_, 'nadam' is Adam
+        with Nesterov's momentum [5]_, and 'lion' steps by the sign of a momentum [6]_.
     alpha : float, default=0.0001
         Strength of the L2 penalty ``alpha / 2 * sum(W ** 2)`` on the weights (lecture
         002, weight decay), divided by the number (sum of weights) of a batch's samples.
@@ -54,11 +59,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Schedule of the rate for 'sgd': constant; ``learning_rate_init / (t + 1) **
         power_t`` after ``t`` samples; or divided by 5 when the training stalls.
     learning_rate_init : float, default=0.001
-        Initial learning rate of 'sgd' and 'adam'.
+        Initial learning rate of the stochastic solvers. 'adagrad' wants a larger one
+        than the default, about 0.01, and 'lion' a smaller one, about 0.0001.
     power_t : float, default=0.5
         Exponent of 'invscaling'.
     max_iter : int, default=200
-        Most epochs ('sgd', 'adam') or iterations ('lbfgs').
+        Most epochs (stochastic solvers) or iterations ('lbfgs').
     shuffle : bool, default=True
         Whether to shuffle the samples before each epoch.
     random_state : int, RandomState instance or None, default=None
@@ -82,9 +88,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     validation_fraction : float, default=0.1
         Fraction of the samples for ``early_stopping``, in [0, 1).
     beta_1, beta_2 : float, default=0.9, 0.999
-        Decay rates of Adam's moments, in [0, 1).
+        Decay rates of the moments of 'adam', 'adamw', 'nadam' and 'lion', in [0, 1);
+        'rmsprop' has ``beta_2`` only. The authors of 'lion' take 0.99 for ``beta_2``,
+        those of 'rmsprop' 0.9.
     epsilon : float, default=1e-8
-        Added to the denominator of Adam's step.
+        Added to the denominator of a step; not used by 'sgd' and 'lion'.
     n_iter_no_change : int or inf, default=10
         Training ends after more than this many bad epochs in a row.
     max_fun : int, default=15000
@@ -95,8 +103,23 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     dtype : {'auto', 'float32', 'float64'}, default='auto'
         Floating-point type of the network. 'auto' is float32 for a float32 X, float64
         for any other. X is not copied to convert it.
+    weight_decay : float or None, default=None
+        Before each step weights are multiplied by 1 - learning rate * ``weight_decay``
+        [2]_, with any stochastic solver; not negative. None is 0.01 for 'adamw' and 0
+        for the others.
+    l1 : float, default=0.0
+        Strength of the L1 penalty ``l1 * sum(abs(W))`` on the weights, divided like
+        that of ``alpha``; not negative.
+    max_norm : float or None, default=None
+        Largest Euclidean norm of the weights that enter a unit: after a step larger
+        ones are scaled to it ([7]_; lecture 002, limiting the size of the weights).
+        None sets no limit.
+    clip_norm : float or None, default=None
+        Largest Euclidean norm of the gradient of all weights and biases, penalties
+        included: a larger one is scaled to it before the step [8]_. None sets no limit.
+        'lbfgs' has none of the last four.
     lr_schedule : str, Schedule of :mod:`fastbp.schedules` or None, default=None
-        Factor of ``learning_rate_init`` at each step of 'sgd' or 'adam': 'constant',
+        Factor of ``learning_rate_init`` at each step (not of 'lbfgs'): 'constant',
         'cosine', 'exponential', 'inverse_scaling', 'linear', 'one_cycle', 'plateau',
         'step', 'warmup', or an object. Needs ``learning_rate='constant'``.
     warmup : float, default=0
@@ -171,6 +194,19 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     ----------
     .. [1] D. P. Kingma and J. Ba, "Adam: A method for stochastic optimization", 2014,
        arXiv:1412.6980.
+    .. [2] I. Loshchilov and F. Hutter, "Decoupled weight decay regularization", 2017,
+       arXiv:1711.05101.
+    .. [3] T. Tieleman and G. Hinton, "Lecture 6.5 - RMSProp", COURSERA: Neural Networks
+       for Machine Learning, 2012.
+    .. [4] J. Duchi, E. Hazan and Y. Singer, "Adaptive subgradient methods for online
+       learning and stochastic optimization", JMLR 12, 2011.
+    .. [5] T. Dozat, "Incorporating Nesterov momentum into Adam", ICLR workshop, 2016.
+    .. [6] X. Chen et al., "Symbolic discovery of optimization algorithms", 2023,
+       arXiv:2302.06675.
+    .. [7] N. Srivastava et al., "Dropout: a simple way to prevent neural networks from
+       overfitting", JMLR 15, 2014, section 5.1.
+    .. [8] R. Pascanu, T. Mikolov and Y. Bengio, "On the difficulty of training
+       recurrent neural networks", 2013, arXiv:1211.5063.
 
     Examples
     --------
@@ -221,6 +257,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         max_fun: int = 15000,
         n_jobs: int | None = None,
         dtype: str = "auto",
+        weight_decay: float | None = None,
+        l1: float = 0.0,
+        max_norm: float | None = None,
+        clip_norm: float | None = None,
         lr_schedule: Any = None,
         warmup: float = 0,
         scoring: Any = None,
@@ -256,6 +296,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             max_fun=max_fun,
             n_jobs=n_jobs,
             dtype=dtype,
+            weight_decay=weight_decay,
+            l1=l1,
+            max_norm=max_norm,
+            clip_norm=clip_norm,
             lr_schedule=lr_schedule,
             warmup=warmup,
             scoring=scoring,
@@ -508,6 +552,25 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if len(self.classes_) == 1:
             return np.ones_like(p)
         return np.hstack([1 - p, p])
+
+    def decision_function(self, X: Any) -> NDArray[Any]:
+        """Return the pre-activations of the output layer, the logits.
+
+        The probabilities are their softmax, or logistic function; unlike these, they
+        never saturate.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        z : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            For two classes the logit of ``classes_[1]``, else of each class or label.
+        """
+        z = self._outputs(X, raw=True)
+        return z if self.n_outputs_ > 1 or self._is_multilabel() else z.ravel()
 
     def predict_log_proba(self, X: Any) -> NDArray[Any]:
         """Predict logarithms of the probabilities of the classes.

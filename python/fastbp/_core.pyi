@@ -123,20 +123,35 @@ class Trainer:
     def __init__(
         self,
         network: Network,
-        rule: Literal["sgd", "momentum", "nesterov", "adam"],
+        rule: Literal[
+            "sgd",
+            "momentum",
+            "nesterov",
+            "rmsprop",
+            "adagrad",
+            "lion",
+            "adam",
+            "nadam",
+        ],
         *,
         momentum: float = 0.9,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
-    ) -> None: ...
+        l1: float = 0.0,
+        weight_decay: float = 0.0,
+        max_norm: float = ...,
+        clip_norm: float = ...,
+    ) -> None:
+        """Start with moments of zero; norms are not limited by default (infinity)."""
+
     @property
     def t(self) -> int:
         """Update steps taken so far."""
 
     @property
     def n_moments(self) -> int:
-        """Moments that the rule keeps: sgd 0, momentum and nesterov 1, adam 2."""
+        """Moments that the rule keeps: sgd 0, adam and nadam 2, others 1."""
 
     def set_state(
         self, t: int, moments: Sequence[Sequence[Floats]], *, n_threads: int = 1

@@ -8,29 +8,32 @@ from typing import Any
 
 from . import _core
 
-__all__ = ["OptimizerState"]
+__all__ = ["STOCHASTIC_SOLVERS", "OptimizerState"]
+
+STOCHASTIC_SOLVERS = ("sgd", "adam", "adamw", "rmsprop", "adagrad", "nadam", "lion")
 
 
 @dataclass
 class OptimizerState:
-    """State of SGD or Adam, with the learning-rate policy of scikit-learn.
+    """State of a stochastic solver, with the learning-rate policy of scikit-learn.
 
     Attributes
     ----------
-    solver : {'sgd', 'adam'}
+    solver : str
+        One of the stochastic solvers.
     learning_rate_init : float
         The rate that it started with.
     schedule : {'constant', 'invscaling', 'adaptive'}
-        What becomes of the rate at the end of an epoch; Adam ignores it.
+        What becomes of the rate of 'sgd' at the end of an epoch; others ignore it.
     power_t : float
         Exponent of 'invscaling'.
     learning_rate : float
-        The rate of the next epoch; for Adam, of the last step, bias-corrected.
+        The rate of the next epoch; for 'adam', of the last step, bias-corrected.
     t : int
         Steps taken.
     moments : list of list of ndarray
-        Velocities (sgd), or first and second moments (adam), each a list of arrays like
-        ``coefs_ + intercepts_``; empty before the first step.
+        What the rule remembers of former gradients, one or two moments, each a list of
+        arrays like ``coefs_ + intercepts_``; empty before the first step.
     first_epoch : int
         Length of ``loss_curve_`` when it started: schedules count from there.
     plateau_factor : float
@@ -52,7 +55,7 @@ class OptimizerState:
 
     @property
     def rate(self) -> float:
-        """Rate for the core, which makes Adam's bias corrections itself."""
+        """Rate for the core, which makes bias corrections itself."""
         if self.solver == "adam":
             return float(self.learning_rate_init)
         return self.learning_rate

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ._hooks import callbacks_of
+from ._optimizer import STOCHASTIC_SOLVERS
 from ._rates import plateau_of, schedule_of
 from .schedules import Warmup
 
@@ -14,15 +15,20 @@ if TYPE_CHECKING:
 
 __all__ = ["refuse_contradictions"]
 
-# Parameters that only epochs give a meaning to, and their neutral value.
-_OF_EPOCHS = {
-    "lr_schedule": None,
-    "warmup": 0,
-    "scoring": None,
-    "restore_best": None,
-    "validation_stratify": False,
-    "max_time": None,
-    "callbacks": None,
+# Parameters that only steps and epochs give a meaning to, or that ask for more than a
+# smooth loss, and their neutral values.
+_OF_STOCHASTIC_SOLVERS: dict[str, tuple[Any, ...]] = {
+    "weight_decay": (None, 0),
+    "l1": (0,),
+    "max_norm": (None,),
+    "clip_norm": (None,),
+    "lr_schedule": (None,),
+    "warmup": (0,),
+    "scoring": (None,),
+    "restore_best": (None,),
+    "validation_stratify": (False,),
+    "max_time": (None,),
+    "callbacks": (None,),
 }
 
 
@@ -42,18 +48,18 @@ def _contradictions(
     est: BaseMLP, incremental: bool, is_validated: bool
 ) -> Iterator[str]:
     if est.solver == "lbfgs":
-        yield from _without_epochs(est, is_validated)
+        yield from _of_lbfgs(est, is_validated)
     yield from _of_the_rate(est, incremental)
     yield from _of_validation(est, is_validated)
     if incremental:
         yield from _of_partial_fit(est, is_validated)
 
 
-def _without_epochs(est: BaseMLP, is_validated: bool) -> Iterator[str]:
-    needs = "needs solver='adam' or solver='sgd', got solver='lbfgs'"
-    for name, neutral in _OF_EPOCHS.items():
-        value = getattr(est, name, neutral)
-        if value != neutral:
+def _of_lbfgs(est: BaseMLP, is_validated: bool) -> Iterator[str]:
+    needs = f"needs a solver of {', '.join(STOCHASTIC_SOLVERS)}, got solver='lbfgs'"
+    for name, neutral in _OF_STOCHASTIC_SOLVERS.items():
+        value = getattr(est, name, neutral[0])
+        if value not in neutral:
             yield f"{name}={value!r} {needs}"
     if est.verbose == "progress":
         yield f"verbose='progress' {needs}"

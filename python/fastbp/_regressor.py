@@ -41,7 +41,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter, \
 shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, \
 early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, \
-max_fun, n_jobs, dtype, lr_schedule, warmup, scoring, restore_best, max_time, callbacks
+max_fun, n_jobs, dtype, weight_decay, l1, max_norm, clip_norm, lr_schedule, warmup, \
+scoring, restore_best, max_time, callbacks
         See :class:`MLPClassifier`. The score that ``early_stopping`` watches is R2.
 
     Attributes
@@ -109,6 +110,10 @@ n_iter_, n_layers_, n_outputs_
         max_fun: int = 15000,
         n_jobs: int | None = None,
         dtype: str = "auto",
+        weight_decay: float | None = None,
+        l1: float = 0.0,
+        max_norm: float | None = None,
+        clip_norm: float | None = None,
         lr_schedule: Any = None,
         warmup: float = 0,
         scoring: Any = None,
@@ -143,6 +148,10 @@ n_iter_, n_layers_, n_outputs_
             max_fun=max_fun,
             n_jobs=n_jobs,
             dtype=dtype,
+            weight_decay=weight_decay,
+            l1=l1,
+            max_norm=max_norm,
+            clip_norm=clip_norm,
             lr_schedule=lr_schedule,
             warmup=warmup,
             scoring=scoring,

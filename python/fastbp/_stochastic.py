@@ -1,4 +1,4 @@
-"""Training by sgd and adam: the policy around the core's epochs.
+"""Training by stochastic solvers: the policy around the core's epochs.
 
 The core makes the steps of an epoch; this module decides on the order of the rows, the
 learning rate, when to stop, and what is kept. The semantics are
@@ -47,13 +47,14 @@ def fit_stochastic(
 
     Returns the KeyboardInterrupt that ended it after at least one epoch, if any.
     """
-    if est.solver == "adam" and est.learning_rate != "constant":
+    if est.solver != "sgd" and est.learning_rate != "constant":
         warnings.warn(
-            f"learning_rate={est.learning_rate!r} has no effect with solver='adam'",
+            f"learning_rate={est.learning_rate!r} has no effect with "
+            f"solver={est.solver!r}",
             UserWarning,
             stacklevel=2,
         )
-    if not incremental or not hasattr(est, "_optimizer"):
+    if not incremental or not _goes_on(est):
         est._optimizer = OptimizerState(
             est.solver, est.learning_rate_init, est.learning_rate, est.power_t
         )
@@ -103,6 +104,10 @@ class _Fit:
             beta_1=est.beta_1,
             beta_2=est.beta_2,
             epsilon=est.epsilon,
+            l1=est.l1,
+            weight_decay=_weight_decay(est),
+            max_norm=np.inf if est.max_norm is None else est.max_norm,
+            clip_norm=np.inf if est.clip_norm is None else est.clip_norm,
         )
         est._optimizer.load_into(self.trainer, network.dtype, self.n_threads)
         self.rate: Any = est._optimizer.rate
@@ -307,12 +312,25 @@ class _Progress:
             del (getattr(fit.est, name, None) or [])[length:]
 
 
+def _goes_on(est: BaseMLP) -> bool:
+    """Tell whether there are moments of former calls, and of the same solver."""
+    return hasattr(est, "_optimizer") and est._optimizer.solver == est.solver
+
+
 def _rule(est: BaseMLP) -> Any:
-    if est.solver == "adam":
+    if est.solver == "adamw":
         return "adam"
+    if est.solver != "sgd":
+        return est.solver
     if est.momentum == 0:
         return "sgd"
     return "nesterov" if est.nesterovs_momentum else "momentum"
+
+
+def _weight_decay(est: BaseMLP) -> float:
+    if est.weight_decay is None:
+        return 0.01 if est.solver == "adamw" else 0.0
+    return est.weight_decay
 
 
 def _scheduled_rates(est: BaseMLP, n_steps: int) -> ScheduledRates | None:

@@ -40,6 +40,10 @@ REFUSED: dict[str, list[Any]] = {
     "max_fun": [0, -1, 1.5, None],
     "n_jobs": [0, 1.5, "2", NAN, [1]],
     "dtype": ["float16", "double", "", None, float, np.float32, np.dtype("float32")],
+    "weight_decay": [-1e-300, NAN, -INF, "0", [0.1], 1j],
+    "l1": [-1e-300, NAN, -INF, None, "0", [0.1]],
+    "max_norm": [0, -1.0, NAN, -INF, "1", [1.0]],
+    "clip_norm": [0, -1.0, NAN, -INF, "1", [1.0]],
 }
 # SGD, for the rate that makes numbers overflow; finite or refused, never anything else.
 EITHER: dict[str, list[Any]] = {
@@ -54,6 +58,10 @@ EITHER: dict[str, list[Any]] = {
     "max_fun": [2**62, 10**30],
     "random_state": [2**32 - 1],
     "n_iter_no_change": [10**30],
+    "weight_decay": [1e300, INF, 1e-300],
+    "l1": [1e300, INF, 1e-300],
+    "max_norm": [1e300, INF, 1e-300, 5e-324],
+    "clip_norm": [1e300, INF, 1e-300, 5e-324],
 }
 HUGE: list[Any] = [2**40, (2**31, 2**31), (2**32, 2**32), 2**62, 2**63, 10**30]
 ACCEPTED: list[dict[str, Any]] = [
@@ -76,6 +84,12 @@ ACCEPTED: list[dict[str, Any]] = [
     {"max_iter": 1},
     {"random_state": np.random.RandomState(0)},
     {"early_stopping": True, "validation_fraction": 0.5},
+    {"solver": "adamw", "weight_decay": None},
+    {"solver": "nadam", "beta_1": 0, "beta_2": 0},
+    {"solver": "lion", "beta_1": 0, "beta_2": 0},
+    {"solver": "rmsprop", "beta_2": 0},
+    {"weight_decay": 0, "l1": 0, "max_norm": 1, "clip_norm": 1},
+    {"max_norm": np.float32(0.5), "clip_norm": 1e30},
 ]
 
 

@@ -18,6 +18,11 @@ struct Recipe {
   double penalty = 0;
   bool is_sparse = false;
   bool has_weights = false;
+  double l1 = 0, weight_decay = 0, max_norm = kNoLimit, clip_norm = kNoLimit;
+
+  RuleSettings settings() const {
+    return {rule, 0.9, 0.9, 0.999, 1e-8, l1, weight_decay, max_norm, clip_norm};
+  }
 };
 
 template <class T>

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "fastbp/kernels/reference.h"
+#include "fastbp/optim/rule.h"
 #include "testing.h"
 
 namespace fastbp::testing {
@@ -17,7 +18,7 @@ inline constexpr std::array kActivations = {
 template <class T>
 struct Solution {
   std::vector<Guarded<T>> arrays;
-  double returned = 0;
+  double returned = 0, returned_too = 0;
 };
 
 // Compares by difference(array, array, how...).
@@ -37,7 +38,10 @@ std::string difference_in_bits(const Solution<T>& got, const Solution<T>& expect
     const std::string text = difference_in_bits(got.arrays[i], expected.arrays[i]);
     if (!text.empty()) return "array " + std::to_string(i) + " " + text;
   }
-  return same_bits(got.returned, expected.returned) ? "" : "different returned number";
+  return same_bits(got.returned, expected.returned) &&
+                 same_bits(got.returned_too, expected.returned_too)
+             ? ""
+             : "different returned number";
 }
 
 // --- Arrays of a problem -----------------------------------------------------------
@@ -239,7 +243,7 @@ class TileProblem {
   }
 
   template <class UseDense, class UseSparse>
-  double visit(const UseDense& use_dense, const UseSparse& use_sparse) const {
+  PenaltySums visit(const UseDense& use_dense, const UseSparse& use_sparse) const {
     const Index n_panels = dz_.cols() / kPanel<T>;
     const Index panel_size = (n_in_ + kRowsBetween) * kPanel<T>;
     if (is_sparse_) {
@@ -277,11 +281,11 @@ class GradientProblem {
     tile_.visit(
         [&](const GradientTile<T>& g) {
           kernels.gradient(g, out.data(), add_);
-          return 0.0;
+          return PenaltySums();
         },
         [&](const SparseGradientTile<T>& g) {
           kernels.sparse_gradient(g, out.data(), add_);
-          return 0.0;
+          return PenaltySums();
         });
     return {{out}};
   }
@@ -297,7 +301,8 @@ class GradientProblem {
 template <class T>
 class UpdateProblem {
  public:
-  UpdateProblem(const Shape& s, Rule rule, double penalty, bool is_sparse,
+  // With l1 there is decay too.
+  UpdateProblem(const Shape& s, Rule rule, double penalty, double l1, bool is_sparse,
                 Numbers numbers)
       : tile_(s, is_sparse, numbers),
         update_{rule,
@@ -309,10 +314,13 @@ class UpdateProblem {
                 T(0.7),
                 T(1e-8),
                 T(0.2),
-                T(0.3)},
+                T(0.3),
+                T(0.1),
+                static_cast<T>(l1),
+                static_cast<T>(l1 / 2)},
         weights_(tile_.target([&] { return numbers.next<T>() / 8; })),
         moment_1_(tile_.target([&] { return numbers.next<T>() / 8; })),
-        // Away from zero, by which Adam divides.
+        // Away from zero, by which adaptive rules divide.
         moment_2_(
             tile_.target([&] { return T(0.25) + std::abs(numbers.next<T>()) / 8; })) {}
 
@@ -320,17 +328,20 @@ class UpdateProblem {
   Solution<T> solve(const Kernels<T>& kernels) const {
     Guarded<T> w = weights_, m = moment_1_, v = moment_2_;
     const Guarded<T> none = tile_.target([] { return guard<T>(); });
-    if (update_.rule == Rule::kSgd) m = none;
-    if (update_.rule != Rule::kAdam) v = none;
+    const bool is_square =
+        update_.rule == Rule::kRmsprop || update_.rule == Rule::kAdagrad;
+    if (is_square) m = moment_2_;
+    if (n_moments(update_.rule) < 1) m = none;
+    if (n_moments(update_.rule) < 2) v = none;
     const Parameters<T> parameters{w.data(), m.data(), v.data()};
-    const double squares = tile_.visit(
+    const PenaltySums sums = tile_.visit(
         [&](const GradientTile<T>& g) {
           return kernels.update(g, update_, parameters);
         },
         [&](const SparseGradientTile<T>& g) {
           return kernels.sparse_update(g, update_, parameters);
         });
-    return {{w, m, v}, squares};
+    return {{w, m, v}, sums.squares, sums.magnitudes};
   }
 
  private:

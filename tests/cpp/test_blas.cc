@@ -19,8 +19,6 @@ namespace {
 
 constexpr std::array kLosses = {Loss::kSoftmaxCrossEntropy, Loss::kBinaryCrossEntropy,
                                 Loss::kSquaredError, Loss::kPoisson};
-constexpr std::array kRules = {Rule::kSgd, Rule::kMomentum, Rule::kNesterov,
-                               Rule::kAdam};
 
 template <class T>
 std::vector<Blas<T>> providers() {
@@ -53,6 +51,11 @@ class Twins {
                        false, builtin_.parameters.data(), 0),
         blas_layer_(kernels<T>(kernel_table()), n_in, n_out, {activation, T{kSlope}},
                     blas, blas_.parameters.data(), 0) {
+    start();
+  }
+
+  // What one rule leaves, another cannot always go on from: a negative square.
+  void start() {
     Numbers numbers(7);
     fill(&State::parameters, numbers);
     fill(&State::gradient, numbers);
@@ -63,8 +66,8 @@ class Twins {
 
   void update(const Input<T>& x, MatrixView<const T> dz, const Update<T>& rule,
               double* squares) {
-    squares[0] = update(builtin_layer_, builtin_, x, dz, rule);
-    squares[1] = update(blas_layer_, blas_, x, dz, rule);
+    squares[0] = update(builtin_layer_, builtin_, x, dz, rule).squares;
+    squares[1] = update(blas_layer_, blas_, x, dz, rule).squares;
   }
 
   void gradient(const Input<T>& x, MatrixView<const T> dz, bool add) {
@@ -95,14 +98,14 @@ class Twins {
     Buffer<T> parameters, gradient, moment_1, moment_2;
   };
 
-  static double update(Layer<T>& layer, State& state, const Input<T>& x,
-                       MatrixView<const T> dz, const Update<T>& rule) {
-    double squares = 0;
+  static PenaltySums update(Layer<T>& layer, State& state, const Input<T>& x,
+                            MatrixView<const T> dz, const Update<T>& rule) {
+    PenaltySums sums;
     for (Index i = 0; i < layer.n_tiles(x.is_sparse()); ++i) {
-      squares +=
-          layer.update(i, x, dz, rule, {state.moment_1.data(), state.moment_2.data()});
+      sums.add(
+          layer.update(i, x, dz, rule, {state.moment_1.data(), state.moment_2.data()}));
     }
-    return squares;
+    return sums;
   }
 
   // Multiples of 1/4, not negative.
@@ -180,7 +183,9 @@ Update<T> update_of(Rule rule) {
 template <class T>
 std::vector<T> trained(const Recipe& recipe, const Blas<T>& blas, int n_threads) {
   LearningTask<T> task(recipe, kernel_table(), blas);
-  Trainer<T> trainer(task.network(), {recipe.rule, 0.9, 0.9, 0.999, 1e-8});
+  RuleSettings settings = recipe.settings();
+  settings.epsilon = 1e-2;  // with 1e-8 rounding errors can grow to whole steps
+  Trainer<T> trainer(task.network(), settings);
   for (int epoch = 0; epoch < 2; ++epoch) run_epoch(task, trainer, n_threads);
   std::vector<T> all;
   for (Index l = 0; l < task.network().n_layers(); ++l) {
@@ -374,8 +379,10 @@ TEST_CASE_TEMPLATE("step equals the reference in both layouts", T, float, double
                                row_major ? kPanel<T> : s.rows * kPanel<T>,
                                w.stride()};
       solution.returned =
-          kernels.step(tile, update_of<T>(rule),
-                       {arrays[0].data(), arrays[1].data(), arrays[2].data()});
+          kernels
+              .step(tile, update_of<T>(rule),
+                    {arrays[0].data(), arrays[1].data(), arrays[2].data()})
+              .squares;
       return solution;
     };
     const auto expected = solve(reference::kernels<T>());
@@ -451,6 +458,7 @@ TEST_CASE_TEMPLATE("gradients and steps have the bits of Dense", T, float, doubl
         }
         for (const Rule rule : kRules) {
           double squares[2];
+          twins.start();
           twins.update(x, dz.view, update_of<T>(rule), squares);
           CHECK(twins.are_equal());
           CHECK(squares[1] == doctest::Approx(squares[0]).epsilon(1e-5));
@@ -464,7 +472,7 @@ TEST_CASE_TEMPLATE("gradients and steps have the bits of Dense", T, float, doubl
 
 TEST_CASE_TEMPLATE("training ends where the built-in kernels end", T, float, double) {
   using A = Activation;
-  const double tolerance = sizeof(T) == sizeof(float) ? 1e-4 : 1e-12;
+  const double tolerance = sizeof(T) == sizeof(float) ? 1e-4 : 1e-11;
   for (const Blas<T>& blas : providers<T>()) {
     for (const Loss loss : kLosses) {
       for (const Rule rule : kRules) {
@@ -488,12 +496,15 @@ TEST_CASE_TEMPLATE("training ends where the built-in kernels end", T, float, dou
 TEST_CASE_TEMPLATE("any number of threads gives the same bits", T, float, double) {
   for (const Blas<T>& blas : providers<T>()) {
     for (const bool is_sparse : {false, true}) {
-      Recipe recipe;
-      recipe.is_sparse = is_sparse;
-      const auto one = trained<T>(recipe, blas, 1);
-      for (const int n_threads : {2, 3, 4}) {
-        CAPTURE(n_threads);
-        CHECK(trained<T>(recipe, blas, n_threads) == one);
+      for (const bool is_limited : {false, true}) {
+        Recipe recipe;
+        recipe.is_sparse = is_sparse;
+        if (is_limited) recipe.max_norm = recipe.clip_norm = 0.5;
+        const auto one = trained<T>(recipe, blas, 1);
+        for (const int n_threads : {2, 3, 4}) {
+          CAPTURE(n_threads);
+          CHECK(trained<T>(recipe, blas, n_threads) == one);
+        }
       }
     }
   }

@@ -84,8 +84,65 @@ const std::vector<Trained>& trainings() {
         0.1,
         true,
         false},
-       0x9a9340ddea901467,
-       0xaa455651751180d0}};
+       0xdbc46c2d7a72d3f0,
+       0x5c22652b650ce094},
+      {"squared error, rmsprop, l1",
+       {Loss::kSquaredError, {A::kTanh}, Rule::kRmsprop, 0.01, 0, false, true, 0.1},
+       0xe96336ba6a1f38a5,
+       0xb04f2f9a15b38e34},
+      {"softmax, adagrad, max_norm",
+       {Loss::kSoftmaxCrossEntropy,
+        {A::kRelu, A::kRelu},
+        Rule::kAdagrad,
+        0.05,
+        0.1,
+        false,
+        true,
+        0,
+        0,
+        1},
+       0x7334552dd9b5b0d8,
+       0xe01bc2be83131179},
+      {"binary, lion, decay",
+       {Loss::kBinaryCrossEntropy,
+        {A::kTanh},
+        Rule::kLion,
+        0.003,
+        0,
+        true,
+        false,
+        0,
+        0.5},
+       0xe65a8e9c81c3833a,
+       0x147dfa41af50e25f},
+      {"softmax, nadam, everything",
+       {Loss::kSoftmaxCrossEntropy,
+        {A::kTanh, A::kLeakyRelu},
+        Rule::kNadam,
+        0.01,
+        0.1,
+        false,
+        true,
+        0.05,
+        0.1,
+        1.5,
+        0.25},
+       0x881944cb7d9669a1,
+       0xd4dcf8ecf82a3f2a},
+      {"poisson, nesterov, clip_norm",
+       {Loss::kPoisson,
+        {A::kTanh},
+        Rule::kNesterov,
+        0.05,
+        0,
+        false,
+        false,
+        0,
+        0,
+        kNoLimit,
+        0.5},
+       0x5f237941e0a3d084,
+       0x8d470f829a45f825}};
   return all;
 }
 
@@ -105,7 +162,7 @@ template <class T>
 Result<T> train(const Recipe& recipe, int n_threads,
                 const KernelTable& table = kernel_table(), int n_epochs = kEpochs) {
   LearningTask<T> task(recipe, table);
-  Trainer<T> trainer(task.network(), {recipe.rule, 0.9, 0.9, 0.999, 1e-8});
+  Trainer<T> trainer(task.network(), recipe.settings());
   Result<T> result;
   for (int epoch = 0; epoch < n_epochs; ++epoch) {
     result.losses.push_back(run_epoch(task, trainer, n_threads));
@@ -114,9 +171,6 @@ Result<T> train(const Recipe& recipe, int n_threads,
   result.state = std::move(trainer.state());
   return result;
 }
-
-constexpr std::array kRules = {Rule::kSgd, Rule::kMomentum, Rule::kNesterov,
-                               Rule::kAdam};
 
 // The rows of a task so many times over that an epoch takes seconds.
 template <class T>
@@ -192,7 +246,7 @@ TEST_CASE_TEMPLATE("padding of weights and moments stays zero", T, float, double
   for (const Trained& training : trainings()) {
     CAPTURE(training.name);
     LearningTask<T> task(training.recipe);
-    Trainer<T> trainer(task.network(), {training.recipe.rule, 0.9, 0.9, 0.999, 1e-8});
+    Trainer<T> trainer(task.network(), training.recipe.settings());
     for (int epoch = 0; epoch < kEpochs; ++epoch) run_epoch(task, trainer, 2);
     const auto check = [&](const Buffer<T>& flat) {
       Buffer<T> repacked(flat.size());  // with zeros in the padding

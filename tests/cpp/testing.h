@@ -190,6 +190,12 @@ std::string difference_in_bits(const Guarded<T>& got, const Guarded<T>& expected
   return "";
 }
 
+// --- Rules -------------------------------------------------------------------------
+
+inline constexpr std::array kRules = {Rule::kSgd,     Rule::kMomentum, Rule::kNesterov,
+                                      Rule::kRmsprop, Rule::kAdagrad,  Rule::kLion,
+                                      Rule::kAdam,    Rule::kNadam};
+
 // --- Instruction sets --------------------------------------------------------------
 
 // Those of available_isas() that have fused multiply-add and hence give the same bits.

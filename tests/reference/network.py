@@ -72,11 +72,13 @@ class Network:
         sample_weight: Array | None = None,
         *,
         alpha: float = 0.0,
+        l1: float = 0.0,
     ) -> float:
-        """Weighted mean loss plus weight decay on the weights, not on the biases.
+        """Weighted mean loss plus penalties on the weights, not on the biases.
 
         Lecture 002, "Limiting the size of the Weights", C = l + lambda/2 sum w^2, where
-        lambda is alpha over the sum of the sample weights, as in scikit-learn.
+        lambda is alpha over the sum of the sample weights, as in scikit-learn; and
+        likewise l1 times the sum of their magnitudes.
         """
         w = _weights(X, sample_weight)
         p = self.predict(X)
@@ -84,7 +86,8 @@ class Network:
             p = np.clip(p, self.clip, 1 - self.clip)
         losses = LOSSES[self.loss].per_row(_targets(y, p), p)
         decay = alpha / 2 * sum((W**2).sum() for W in self.coefs)
-        return (w @ losses + decay) / w.sum()
+        lasso = l1 * sum(np.abs(W).sum() for W in self.coefs)
+        return (w @ losses + decay + lasso) / w.sum()
 
     def gradients(
         self,
@@ -93,8 +96,12 @@ class Network:
         sample_weight: Array | None = None,
         *,
         alpha: float = 0.0,
+        l1: float = 0.0,
     ) -> tuple[list[Array], list[Array]]:
-        """Gradients of ``cost`` with respect to ``coefs`` and to ``intercepts``."""
+        """Gradients of ``cost`` with respect to ``coefs`` and to ``intercepts``.
+
+        Of the magnitude of a weight that is 0 it is 0, one of its subgradients.
+        """
         w = _weights(X, sample_weight)
         z, a = self.forward(X)
 
@@ -107,7 +114,10 @@ class Network:
             deltas.insert(0, delta)
 
         layers = list(zip(self.coefs, a[:-1], deltas, strict=True))
-        coef_grads = [(a.T @ delta + alpha * W) / w.sum() for W, a, delta in layers]
+        coef_grads = [
+            (a.T @ delta + alpha * W + l1 * np.sign(W)) / w.sum()
+            for W, a, delta in layers
+        ]
         intercept_grads = [delta.sum(axis=0) / w.sum() for delta in deltas]
         return coef_grads, intercept_grads  # BP4 and BP3, averaged over the rows
 

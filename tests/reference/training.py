@@ -20,6 +20,7 @@ def run_epoch(
     batch_size: int,
     learning_rate: float | Array,
     alpha: float = 0.0,
+    l1: float = 0.0,
 ) -> float:
     """Take a step for every ``batch_size`` rows of ``order``; the last may have fewer.
 
@@ -37,8 +38,8 @@ def run_epoch(
         batch = X[rows], y[rows], weights[rows]
         if not weights[rows].any():
             continue
-        total += network.cost(*batch, alpha=alpha) * len(rows)
-        coef_grads, intercept_grads = network.gradients(*batch, alpha=alpha)
+        total += network.cost(*batch, alpha=alpha, l1=l1) * len(rows)
+        coef_grads, intercept_grads = network.gradients(*batch, alpha=alpha, l1=l1)
         rate = float(next(rates))
         optimizer.step(network.parameters, coef_grads + intercept_grads, rate)
     return total

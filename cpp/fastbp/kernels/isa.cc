@@ -45,6 +45,8 @@ constexpr Kernels<T> table() {
       activate<T>,
       chain<T>,
       update<T, SummedTile<T>>,
+      column_squares<T>,
+      scale_columns<T>,
       transpose<T>,
       loss<T>,
       output<T>,

@@ -49,7 +49,17 @@ enum class Activation {
   kSoftplus,
 };
 enum class Loss { kSoftmaxCrossEntropy, kBinaryCrossEntropy, kSquaredError, kPoisson };
-enum class Rule { kSgd, kMomentum, kNesterov, kAdam };
+// By the number of their moments: none, one (from kMomentum), two (from kAdam).
+enum class Rule {
+  kSgd,
+  kMomentum,
+  kNesterov,
+  kRmsprop,
+  kAdagrad,
+  kLion,
+  kAdam,
+  kNadam
+};
 
 // Whether the derivative of an activation is no function of its output (or one that is
 // dear): then the forward pass of training stores it, while z is in registers, and the
@@ -158,27 +168,55 @@ struct SummedTile {
 };
 
 // How a parameter w is changed, given the sum G of its gradient over the batch:
-// g = (G + penalty * w) * scale, then
+// g = (G + penalty * w + l1 * sign(w)) * scale and w -= decay * w, then
 //   sgd       w -= rate * g
 //   momentum  v = momentum * v - rate * g;  w += v
 //   nesterov  v likewise;                   w += momentum * v - rate * g
+//   rmsprop   v = beta_2 * v + (1 - beta_2) * g^2;  w -= rate * g / (sqrt(v) + epsilon)
+//   adagrad   v += g^2;                     w likewise
+//   lion      w -= rate * sign(beta_1 * m + (1 - beta_1) * g);
+//             m = beta_2 * m + (1 - beta_2) * g
 //   adam      m = beta_1 * m + (1 - beta_1) * g;  v = beta_2 * v + (1 - beta_2) * g^2;
 //             w -= rate * m / (sqrt(v) + epsilon), `rate` including the bias
 //             corrections
-// (lecture 002, momentum; Kingma and Ba, 2014, arXiv:1412.6980).
+//   nadam     m and v likewise;
+//             w -= (rate * m + gradient_rate * g) / (sqrt(v) + epsilon)
+// (lecture 002, momentum; docs/optimizers.md has the sources). sign(0) = 0.
 template <class T>
 struct Update {
   Rule rule;
   T scale, penalty, rate, momentum, beta_1, beta_2, epsilon;
   T rest_1, rest_2;  // 1 - beta, which a subtraction in float32 would spoil
+  T gradient_rate = 0;
+  T l1 = 0, decay = 0;
+};
+
+// Sums over weights before a step, of which a loss makes its penalties. A sum is zero
+// if its penalty is.
+struct PenaltySums {
+  double squares = 0, magnitudes = 0;
+
+  void add(const PenaltySums& other) {
+    squares += other.squares;
+    magnitudes += other.magnitudes;
+  }
 };
 
 // Parameters and their optimizer state, at the same offset of each flat buffer.
 template <class T>
 struct Parameters {
   T* weights;
-  T* moment_1;  // velocity, or Adam's m; unused by sgd
-  T* moment_2;  // Adam's v
+  T* moment_1;  // the first that the rule has; unused by sgd
+  T* moment_2;  // v of adam and nadam
+};
+
+// All rows of one panel of the sum G of a gradient, and of its weights W.
+template <class T>
+struct GradientPanel {
+  Index n_rows, row_stride;
+  const T* gradient;
+  const T* weights;
+  T penalty, l1;
 };
 
 // Value and gradient of a loss for a block of rows, from the pre-activations z of the
@@ -220,18 +258,23 @@ struct Kernels {
   void (*gradient)(const GradientTile<T>&, T* out, bool add);
   void (*sparse_gradient)(const SparseGradientTile<T>&, T* out, bool add);
 
-  // Gradient of a tile and the step, without storing the gradient. Returns the sum of
-  // the squared weights before the step if the penalty is not 0, else 0.
-  double (*update)(const GradientTile<T>&, const Update<T>&, const Parameters<T>&);
-  double (*sparse_update)(const SparseGradientTile<T>&, const Update<T>&,
-                          const Parameters<T>&);
+  // Gradient of a tile and the step, without storing the gradient.
+  PenaltySums (*update)(const GradientTile<T>&, const Update<T>&, const Parameters<T>&);
+  PenaltySums (*sparse_update)(const SparseGradientTile<T>&, const Update<T>&,
+                               const Parameters<T>&);
 
   // The elementwise halves of forward, backward and update, for products that were made
   // elsewhere. activate: y holds x W; x and weights are unused. chain: dx holds dz W^T;
   // dz and mirror are unused.
   void (*activate)(const Forward<T>&);
   void (*chain)(const Backward<T>&);
-  double (*step)(const SummedTile<T>&, const Update<T>&, const Parameters<T>&);
+  PenaltySums (*step)(const SummedTile<T>&, const Update<T>&, const Parameters<T>&);
+
+  // For norms. column_squares: sums[j] = the sum of g^2 over the rows of column j of a
+  // panel, g = G + penalty * w + l1 * sign(w), in pieces of kSumChunk rows.
+  // scale_columns: column j of a panel of n_rows rows *= factors[j].
+  void (*column_squares)(const GradientPanel<T>&, T* sums);
+  void (*scale_columns)(Index n_rows, Index row_stride, const T* factors, T* weights);
 
   // mirror block (kPanel x kPanel) = transpose of n_rows <= kPanel rows of a weight
   // panel.

@@ -232,6 +232,8 @@ void gradient(const Tile& g, T* out, bool add) {
   }
 }
 
+inline Wide sign(Wide x) { return x < 0 ? -1 : (x > 0 ? 1 : x); }
+
 // The new value of a parameter w with the scaled gradient g; changes its moments.
 template <class T>
 Wide step(const Update<T>& u, Wide w, Wide g, T& moment_1, T& moment_2) {
@@ -245,20 +247,36 @@ Wide step(const Update<T>& u, Wide w, Wide g, T& moment_1, T& moment_2) {
       return w + (u.rule == Rule::kMomentum ? velocity
                                             : u.momentum * velocity - u.rate * g);
     }
-    case Rule::kAdam: {
+    case Rule::kRmsprop:
+    case Rule::kAdagrad: {
+      const Wide v = u.rule == Rule::kAdagrad
+                         ? Wide{moment_1} + g * g
+                         : u.beta_2 * Wide{moment_1} + u.rest_2 * g * g;
+      moment_1 = static_cast<T>(v);
+      return w - u.rate * g / (std::sqrt(v) + u.epsilon);
+    }
+    case Rule::kLion: {
+      const Wide direction = sign(u.beta_1 * Wide{moment_1} + u.rest_1 * g);
+      moment_1 = static_cast<T>(u.beta_2 * Wide{moment_1} + u.rest_2 * g);
+      return w - u.rate * direction;
+    }
+    case Rule::kAdam:
+    case Rule::kNadam: {
       const Wide m = u.beta_1 * Wide{moment_1} + u.rest_1 * g;
       const Wide v = u.beta_2 * Wide{moment_2} + u.rest_2 * g * g;
       moment_1 = static_cast<T>(m);
       moment_2 = static_cast<T>(v);
-      return w - u.rate * m / (std::sqrt(v) + u.epsilon);
+      const Wide ahead = u.rule == Rule::kNadam ? u.gradient_rate * g : 0;
+      return w - (u.rate * m + ahead) / (std::sqrt(v) + u.epsilon);
     }
   }
   return w - u.rate * g;
 }
 
 template <class T, class Tile>
-double update(const Tile& tile, const Update<T>& u, const Parameters<T>& parameters) {
-  Wide squares = 0;
+PenaltySums update(const Tile& tile, const Update<T>& u,
+                   const Parameters<T>& parameters) {
+  Wide squares = 0, magnitudes = 0;
   T none{};  // in place of a moment that the rule does not have
   const auto moment = [&](T* panels, bool used, Index i, Index j) -> T& {
     return used ? element(panels, tile.panel_size, i, j, row_stride(tile)) : none;
@@ -266,14 +284,38 @@ double update(const Tile& tile, const Update<T>& u, const Parameters<T>& paramet
   for (Index i = 0; i < tile.n_in; ++i) {
     for (Index j = 0; j < tile.n_panels * kPanel<T>; ++j) {
       T& w = element(parameters.weights, tile.panel_size, i, j, row_stride(tile));
-      T& m = moment(parameters.moment_1, u.rule != Rule::kSgd, i, j);
-      T& v = moment(parameters.moment_2, u.rule == Rule::kAdam, i, j);
-      const Wide g = (gradient_of(tile, i, j) + Wide{u.penalty} * w) * u.scale;
+      T& m = moment(parameters.moment_1, u.rule >= Rule::kMomentum, i, j);
+      T& v = moment(parameters.moment_2, u.rule >= Rule::kAdam, i, j);
+      const Wide g =
+          (gradient_of(tile, i, j) + Wide{u.penalty} * w + u.l1 * sign(w)) * u.scale;
       squares += Wide{w} * w;
-      w = static_cast<T>(step(u, Wide{w}, g, m, v));
+      magnitudes += std::abs(Wide{w});
+      w = static_cast<T>(step(u, Wide{w} - Wide{u.decay} * w, g, m, v));
     }
   }
-  return static_cast<double>(squares);
+  return {u.penalty != 0 ? static_cast<double>(squares) : 0,
+          u.l1 != 0 ? static_cast<double>(magnitudes) : 0};
+}
+
+template <class T>
+void column_squares(const GradientPanel<T>& panel, T* sums) {
+  for (Index j = 0; j < kPanel<T>; ++j) {
+    Wide sum = 0;
+    for (Index i = 0; i < panel.n_rows; ++i) {
+      const Wide w = panel.weights[i * panel.row_stride + j];
+      const Wide g = panel.gradient[i * panel.row_stride + j] + panel.penalty * w +
+                     panel.l1 * sign(w);
+      sum += g * g;
+    }
+    sums[j] = static_cast<T>(sum);
+  }
+}
+
+template <class T>
+void scale_columns(Index n_rows, Index row_stride, const T* factors, T* weights) {
+  for (Index i = 0; i < n_rows; ++i) {
+    for (Index j = 0; j < kPanel<T>; ++j) weights[i * row_stride + j] *= factors[j];
+  }
 }
 
 template <class T>
@@ -386,6 +428,8 @@ Kernels<T> kernels() {
           activate<T>,
           chain<T>,
           update<T, SummedTile<T>>,
+          column_squares<T>,
+          scale_columns<T>,
           transpose<T>,
           loss<T>,
           output<T>,

@@ -5,6 +5,13 @@
 namespace fastbp {
 namespace {
 
+// -1, 0 or 1; NaN of NaN, so that a rule that takes signs does not hide it.
+template <class T>
+Vec<T> sign(Vec<T> x) {
+  using V = Vec<T>;
+  return select(less(x, V(0)), V(-1), select(less(V(0), x), V(1), x));
+}
+
 // The rules of kernels.h for one vector: new w from the scaled gradient g and the state
 // at m, v.
 template <class T>
@@ -28,12 +35,47 @@ struct MomentumStep {
   }
 };
 
+// Adagrad is rmsprop with a sum in place of the moving average.
 template <class T>
+struct RmspropStep {
+  using V = Vec<T>;
+  V rate, kept, rest, epsilon;
+  explicit RmspropStep(const Update<T>& u)
+      : rate(u.rate),
+        kept(u.rule == Rule::kAdagrad ? T{1} : u.beta_2),
+        rest(u.rule == Rule::kAdagrad ? T{1} : u.rest_2),
+        epsilon(u.epsilon) {}
+  V operator()(V w, V g, T* v, T*) const {
+    const V square = kept * V::load(v) + rest * (g * g);
+    square.store(v);
+    return w - rate * g / (sqrt(square) + epsilon);
+  }
+};
+
+template <class T>
+struct LionStep {
+  using V = Vec<T>;
+  V rate, beta_1, beta_2, rest_1, rest_2;
+  explicit LionStep(const Update<T>& u)
+      : rate(u.rate),
+        beta_1(u.beta_1),
+        beta_2(u.beta_2),
+        rest_1(u.rest_1),
+        rest_2(u.rest_2) {}
+  V operator()(V w, V g, T* m, T*) const {
+    const V mean = V::load(m);
+    (beta_2 * mean + rest_2 * g).store(m);
+    return w - rate * sign(beta_1 * mean + rest_1 * g);
+  }
+};
+
+template <class T, bool kNesterov>
 struct AdamStep {
   using V = Vec<T>;
-  V rate, beta_1, beta_2, rest_1, rest_2, epsilon;
+  V rate, gradient_rate, beta_1, beta_2, rest_1, rest_2, epsilon;
   explicit AdamStep(const Update<T>& u)
       : rate(u.rate),
+        gradient_rate(u.gradient_rate),
         beta_1(u.beta_1),
         beta_2(u.beta_2),
         rest_1(u.rest_1),
@@ -44,7 +86,8 @@ struct AdamStep {
     const V square = beta_2 * V::load(v) + rest_2 * (g * g);
     mean.store(m);
     square.store(v);
-    return w - rate * mean / (sqrt(square) + epsilon);
+    const V step = kNesterov ? rate * mean + gradient_rate * g : rate * mean;
+    return w - step / (sqrt(square) + epsilon);
   }
 };
 
@@ -57,9 +100,43 @@ void with_rule(const Update<T>& u, Use use) {
       return use(MomentumStep<T, false>(u));
     case Rule::kNesterov:
       return use(MomentumStep<T, true>(u));
+    case Rule::kRmsprop:
+    case Rule::kAdagrad:
+      return use(RmspropStep<T>(u));
+    case Rule::kLion:
+      return use(LionStep<T>(u));
     case Rule::kAdam:
-      return use(AdamStep<T>(u));
+      return use(AdamStep<T, false>(u));
+    case Rule::kNadam:
+      return use(AdamStep<T, true>(u));
   }
+}
+
+// What the size of a weight w adds to the sum of its gradient, and what of it is left
+// before the step.
+template <class T>
+struct L2Penalty {
+  using V = Vec<T>;
+  V penalty;
+  V gradient(V sum, V w) const { return fma(penalty, w, sum); }
+  V decayed(V w) const { return w; }
+  V add_magnitude(V sum, V) const { return sum; }
+};
+
+template <class T>
+struct AllPenalties {
+  using V = Vec<T>;
+  V penalty, l1, decay;
+  V gradient(V sum, V w) const { return fma(penalty, w, sum) + l1 * sign(w); }
+  V decayed(V w) const { return w - decay * w; }
+  V add_magnitude(V sum, V w) const { return sum + abs(w); }
+};
+
+// All of them cost time, so most steps are made without.
+template <class T, class Use>
+void with_penalties(T penalty, T l1, T decay, Use use) {
+  if (l1 == 0 && decay == 0) return use(L2Penalty<T>{penalty});
+  use(AllPenalties<T>{penalty, l1, decay});
 }
 
 // Elements from a row of a panel to the next in the arrays that a tile goes to.
@@ -96,54 +173,103 @@ void store_gradient(const Tile& g, T* out, bool add) {
       });
 }
 
+// Sum of n_panels * kPanel numbers.
+template <class T>
+double add_panels(Index n_panels, const T* numbers) {
+  double sum[4] = {};  // independent additions, in the same order everywhere
+  for (Index i = 0; i < n_panels * kPanel<T>; i += 4) {
+    for (int j = 0; j < 4; ++j) sum[j] += static_cast<double>(numbers[i + j]);
+  }
+  return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
 template <class T, class Tile>
-double update(const Tile& g, const Update<T>& u, const Parameters<T>& parameters) {
+PenaltySums update(const Tile& g, const Update<T>& u, const Parameters<T>& parameters) {
   using V = Vec<T>;
-  const V scale(u.scale), penalty(u.penalty);
-  // Squared weights, by panel and lane in the order of rows: the same on all
-  // instruction sets.
+  const V scale(u.scale);
+  // Squared weights and magnitudes, by panel and lane in the order of rows: the same on
+  // all instruction sets.
   alignas(kCacheLine) T squares[kMaxTilePanels * kPanel<T>] = {};
+  alignas(kCacheLine) T magnitudes[kMaxTilePanels * kPanel<T>] = {};
   // The parameters arrive while the product is computed.
   const auto prefetch_tile = [&](Index row, int n_rows, Index panel, int n_panels) {
     const Index n_bytes = n_rows * kCacheLine;
     for (int p = 0; p < n_panels; ++p) {
       const Index at = (panel + p) * g.panel_size + row * kPanel<T>;
       prefetch(parameters.weights + at, n_bytes);
-      if (u.rule != Rule::kSgd) prefetch(parameters.moment_1 + at, n_bytes);
-      if (u.rule == Rule::kAdam) prefetch(parameters.moment_2 + at, n_bytes);
+      if (u.rule >= Rule::kMomentum) prefetch(parameters.moment_1 + at, n_bytes);
+      if (u.rule >= Rule::kAdam) prefetch(parameters.moment_2 + at, n_bytes);
     }
   };
   for_gradient_tiles(
       g, prefetch_tile,
       [&](const T* tile, Index row, int n_rows, Index panel, int n_panels) {
         const Index first = panel * g.panel_size + row * row_stride(g);
-        with_rule<T>(u, [&](auto step) {
+        const auto step_all = [&](auto penalties, auto step) {
           for (int p = 0; p < n_panels; ++p) {
             FASTBP_UNROLL
             for (int c = 0; c < kVecs<T>; ++c) {
               const Index lane = c * V::kLanes;
               T* lane_squares = squares + (panel + p) * kPanel<T> + lane;
-              V sum = V::load(lane_squares);
+              T* lane_magnitudes = magnitudes + (panel + p) * kPanel<T> + lane;
+              V square = V::load(lane_squares);
+              V magnitude = V::load(lane_magnitudes);
               for (int r = 0; r < n_rows; ++r) {
                 const Index at = first + p * g.panel_size + r * row_stride(g) + lane;
-                const V total = V::load(tile + (r * n_panels + p) * kPanel<T> + lane);
+                const V sum = V::load(tile + (r * n_panels + p) * kPanel<T> + lane);
                 const V w = V::load(parameters.weights + at);
-                sum = fma(w, w, sum);
-                step(w, fma(penalty, w, total) * scale, parameters.moment_1 + at,
-                     parameters.moment_2 + at)
+                square = fma(w, w, square);
+                magnitude = penalties.add_magnitude(magnitude, w);
+                step(penalties.decayed(w), penalties.gradient(sum, w) * scale,
+                     parameters.moment_1 + at, parameters.moment_2 + at)
                     .store(parameters.weights + at);
               }
-              sum.store(lane_squares);
+              square.store(lane_squares);
+              magnitude.store(lane_magnitudes);
             }
           }
+        };
+        with_penalties(u.penalty, u.l1, u.decay, [&](auto penalties) {
+          with_rule<T>(u, [&](auto step) { step_all(penalties, step); });
         });
       });
-  if (u.penalty == 0) return 0;
-  double sum[4] = {};  // independent additions, in the same order everywhere
-  for (Index i = 0; i < g.n_panels * kPanel<T>; i += 4) {
-    for (int j = 0; j < 4; ++j) sum[j] += static_cast<double>(squares[i + j]);
+  PenaltySums sums;
+  if (u.penalty != 0) sums.squares = add_panels(g.n_panels, squares);
+  if (u.l1 != 0) sums.magnitudes = add_panels(g.n_panels, magnitudes);
+  return sums;
+}
+
+template <class T>
+void column_squares(const GradientPanel<T>& g, T* sums) {
+  using V = Vec<T>;
+  with_penalties(g.penalty, g.l1, T{0}, [&](auto penalties) {
+    for (Index lane = 0; lane < kPanel<T>; lane += V::kLanes) {
+      V total(0);
+      for (Index first = 0; first < g.n_rows; first += kSumChunk) {
+        const Index last = g.n_rows < first + kSumChunk ? g.n_rows : first + kSumChunk;
+        V sum(0);
+        for (Index i = first; i < last; ++i) {
+          const Index at = i * g.row_stride + lane;
+          const V element =
+              penalties.gradient(V::load(g.gradient + at), V::load(g.weights + at));
+          sum = fma(element, element, sum);
+        }
+        total = total + sum;
+      }
+      total.store(sums + lane);
+    }
+  });
+}
+
+template <class T>
+void scale_columns(Index n_rows, Index row_stride, const T* factors, T* weights) {
+  using V = Vec<T>;
+  for (Index i = 0; i < n_rows; ++i) {
+    for (Index lane = 0; lane < kPanel<T>; lane += V::kLanes) {
+      T* w = weights + i * row_stride + lane;
+      (V::load(w) * V::load(factors + lane)).store(w);
+    }
   }
-  return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
 template <class T>

@@ -75,14 +75,14 @@ void BlasDense<T>::tile_product(const Tile& t, MatrixView<const T> x,
 }
 
 template <class T>
-double BlasDense<T>::update(Index i, const Input<T>& x, MatrixView<const T> dz,
-                            const Update<T>& rule, const FlatState<T>& state) {
+PenaltySums BlasDense<T>::update(Index i, const Input<T>& x, MatrixView<const T> dz,
+                                 const Update<T>& rule, const FlatState<T>& state) {
   if (x.is_sparse()) return Dense<T>::update(i, x, dz, rule, state);
   constexpr Index kStride = kBlasTilePanels * kPanel<T>;
   alignas(kCacheLine) T sums[static_cast<std::size_t>(kBlasTileHeight * kStride)];
   const Tile t = blas_tile(i);
   tile_product(t, x.dense, dz, sums, kStride, false);
-  double squares = 0;
+  PenaltySums sums_of_weights;
   for_strips(t, [&](const Tile& strip) {
     const SummedTile<T> g{strip.n_in,
                           strip.n_panels,
@@ -90,10 +90,11 @@ double BlasDense<T>::update(Index i, const Input<T>& x, MatrixView<const T> dz,
                           kStride,
                           this->layout_.panel_size,
                           this->layout_.row_stride};
-    squares += this->kernels_.step(g, rule, this->parameters_of(strip, state));
+    sums_of_weights.add(
+        this->kernels_.step(g, rule, this->parameters_of(strip, state)));
     this->update_bias(strip, dz, rule, state);
   });
-  return squares;
+  return sums_of_weights;
 }
 
 template <class T>

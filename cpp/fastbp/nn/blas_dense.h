@@ -22,8 +22,8 @@ class BlasDense final : public Dense<T> {
   void backward(MatrixView<const T> dz, MatrixView<const T> x,
                 OutputActivation<T> below, MatrixView<T> dx) const override;
   Index n_tiles(bool sparse_input) const override;
-  double update(Index tile, const Input<T>& x, MatrixView<const T> dz,
-                const Update<T>& rule, const FlatState<T>& state) override;
+  PenaltySums update(Index tile, const Input<T>& x, MatrixView<const T> dz,
+                     const Update<T>& rule, const FlatState<T>& state) override;
   void gradient(Index tile, const Input<T>& x, MatrixView<const T> dz, T* gradient,
                 bool add) const override;
 

@@ -2,6 +2,7 @@
 #include "fastbp/nn/dense.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace fastbp {
 namespace {
@@ -19,6 +20,20 @@ Index tile_height_for(Index n_in, Index n_panels, Index panel_width) {
 
 template <class T>
 constexpr T kOne = 1;  // a column of ones with stride 0: the input that a bias sees
+
+// The step of biases, whose size is their own affair.
+template <class T>
+Update<T> for_biases(Update<T> rule) {
+  rule.penalty = rule.l1 = rule.decay = 0;
+  return rule;
+}
+
+template <class T>
+double add_lanes(const T* lanes) {
+  double sum = 0;
+  for (Index i = 0; i < kPanel<T>; ++i) sum += static_cast<double>(lanes[i]);
+  return sum;
+}
 
 }  // namespace
 
@@ -170,26 +185,24 @@ GradientTile<T> Dense<T>::bias_tile(const Tile& t, MatrixView<const T> dz) const
 }
 
 template <class T>
-double Dense<T>::update(Index i, const Input<T>& x, MatrixView<const T> dz,
-                        const Update<T>& rule, const FlatState<T>& state) {
+PenaltySums Dense<T>::update(Index i, const Input<T>& x, MatrixView<const T> dz,
+                             const Update<T>& rule, const FlatState<T>& state) {
   const Tile t = tile(i, x.is_sparse());
   const Parameters<T> weights = parameters_of(t, state);
-  const double squares =
+  const PenaltySums sums =
       x.is_sparse()
           ? kernels_.sparse_update(sparse_gradient_tile(t, x.sparse, dz), rule, weights)
           : kernels_.update(gradient_tile(t, x.dense, dz), rule, weights);
   refresh_mirror(t);
   update_bias(t, dz, rule, state);
-  return squares;
+  return sums;
 }
 
 template <class T>
 void Dense<T>::update_bias(const Tile& t, MatrixView<const T> dz, const Update<T>& rule,
                            const FlatState<T>& state) const {
   if (t.first_in != 0) return;
-  Update<T> unpenalized = rule;
-  unpenalized.penalty = 0;
-  kernels_.update(bias_tile(t, dz), unpenalized,
+  kernels_.update(bias_tile(t, dz), for_biases(rule),
                   parameters_at(bias_offset() + t.panel * kPanel<T>, state));
 }
 
@@ -212,6 +225,55 @@ void Dense<T>::bias_gradient(const Tile& t, MatrixView<const T> dz, T* gradient,
   if (t.first_in != 0) return;
   kernels_.gradient(bias_tile(t, dz), gradient + bias_offset() + t.panel * kPanel<T>,
                     add);
+}
+
+template <class T>
+double Dense<T>::gradient_squares(Index panel, const T* gradient,
+                                  const Update<T>& rule) const {
+  T weights[kPanel<T>], biases[kPanel<T>];
+  const Index place = weights_offset() + panel * layout_.panel_size;
+  const Index bias = bias_offset() + panel * kPanel<T>;
+  kernels_.column_squares({n_in_, layout_.row_stride, gradient + place,
+                           parameters_ + place, rule.penalty, rule.l1},
+                          weights);
+  kernels_.column_squares(
+      {1, layout_.row_stride, gradient + bias, parameters_ + bias, 0, 0}, biases);
+  return add_lanes(weights) + add_lanes(biases);
+}
+
+template <class T>
+PenaltySums Dense<T>::step(Index panel, const T* gradient, const Update<T>& rule,
+                           const FlatState<T>& state) {
+  const auto step_on = [&](Index place, Index n_rows, const Update<T>& update) {
+    const Index stride = layout_.row_stride;
+    return kernels_.step({n_rows, 1, gradient + place, stride, kPanel<T>, stride},
+                         update, parameters_at(place, state));
+  };
+  PenaltySums sums;
+  const Index first = weights_offset() + panel * layout_.panel_size;
+  for (Index i = 0; i < n_in_; i += kSumChunk) {
+    sums.add(
+        step_on(first + i * layout_.row_stride, std::min(kSumChunk, n_in_ - i), rule));
+  }
+  refresh_mirror({0, n_in_, panel, 1, false});
+  step_on(bias_offset() + panel * kPanel<T>, 1, for_biases(rule));
+  return sums;
+}
+
+template <class T>
+void Dense<T>::limit_norms(Index panel, T max_norm) {
+  T* weights = parameters_ + weights_offset() + panel * layout_.panel_size;
+  T squares[kPanel<T>], factors[kPanel<T>];
+  kernels_.column_squares({n_in_, layout_.row_stride, weights, weights, 0, 0}, squares);
+  bool is_any_over = false;
+  for (Index j = 0; j < kPanel<T>; ++j) {
+    const T norm = std::sqrt(squares[j]);
+    factors[j] = norm > max_norm ? max_norm / norm : 1;
+    is_any_over |= norm > max_norm;
+  }
+  if (!is_any_over) return;
+  kernels_.scale_columns(n_in_, layout_.row_stride, factors, weights);
+  refresh_mirror({0, n_in_, panel, 1, false});
 }
 
 template <class T>

@@ -26,10 +26,16 @@ class Dense : public Layer<T> {
   void backward(MatrixView<const T> dz, MatrixView<const T> x,
                 OutputActivation<T> below, MatrixView<T> dx) const override;
   Index n_tiles(bool sparse_input) const override;
-  double update(Index tile, const Input<T>& x, MatrixView<const T> dz,
-                const Update<T>& rule, const FlatState<T>& state) override;
+  PenaltySums update(Index tile, const Input<T>& x, MatrixView<const T> dz,
+                     const Update<T>& rule, const FlatState<T>& state) override;
   void gradient(Index tile, const Input<T>& x, MatrixView<const T> dz, T* gradient,
                 bool add) const override;
+  Index n_panels() const override { return n_panels_; }
+  double gradient_squares(Index panel, const T* gradient,
+                          const Update<T>& rule) const override;
+  PenaltySums step(Index panel, const T* gradient, const Update<T>& rule,
+                   const FlatState<T>& state) override;
+  void limit_norms(Index panel, T max_norm) override;
   void refresh(Index tile) override;
 
   // Between the layer's part of a flat buffer and plain row-major W (n_in, n_out) and b

@@ -2,8 +2,9 @@
 //
 // Row tasks take a block of batch rows through the layer; rows do not know of each
 // other. Parameter tasks take one tile of the layer's parameters, sum its gradient over
-// all rows of the batch and make the optimizer step. Both write only what is theirs, so
-// they may run in any order on any thread with the same result.
+// all rows of the batch and make the optimizer step. Where a norm is limited, a step is
+// finished by panels instead, which are all weights of some units. All write only what
+// is theirs, so they may run in any order on any thread with the same result.
 //
 // A layer does not own its parameters: they lie in the network's flat buffer, from
 // `offset`, and so does every optimizer moment and gradient in a buffer of the same
@@ -64,15 +65,28 @@ class Layer {
 
   virtual Index n_tiles(bool sparse_input) const = 0;
 
-  // The step on one tile, for the whole batch x, dz. Returns the sum of the tile's
-  // squared weights before the step.
-  virtual double update(Index tile, const Input<T>& x, MatrixView<const T> dz,
-                        const Update<T>& rule, const FlatState<T>& state) = 0;
+  // The step on one tile, for the whole batch x, dz. Biases know no penalty and no
+  // decay.
+  virtual PenaltySums update(Index tile, const Input<T>& x, MatrixView<const T> dz,
+                             const Update<T>& rule, const FlatState<T>& state) = 0;
 
   // The summed gradient of one tile, stored in (or added to) the flat buffer
   // `gradient`.
   virtual void gradient(Index tile, const Input<T>& x, MatrixView<const T> dz,
                         T* gradient, bool add) const = 0;
+
+  // The same in two: from the flat `gradient` of all tiles, the sum of squares of a
+  // panel's gradient as the step adds penalties to it, biases included, but before it
+  // is scaled; and the step on the panel.
+  virtual Index n_panels() const = 0;
+  virtual double gradient_squares(Index panel, const T* gradient,
+                                  const Update<T>& rule) const = 0;
+  virtual PenaltySums step(Index panel, const T* gradient, const Update<T>& rule,
+                           const FlatState<T>& state) = 0;
+
+  // Scales the weights that enter a unit of the panel to the norm max_norm where it is
+  // larger.
+  virtual void limit_norms(Index panel, T max_norm) = 0;
 
   // Makes anew what the layer derives from a tile of its parameters (tiles of dense
   // input), after they have been written from outside.

@@ -15,14 +15,13 @@ double loss_and_gradient(Network<T>& network, const Samples<T>& samples, double 
   double loss = 0, weight = 0;
   *finished = pass.run(
       n_threads, poll,
-      [&](const auto&) {
-        return [&](Layer<T>& layer, Index tile, const Input<T>& x,
-                   MatrixView<const T> dz) {
+      [&](const auto& step) {
+        return step.for_each_tile([&](Index, const Layer<T>& layer, Index tile,
+                                      const Input<T>& x, MatrixView<const T> dz) {
           layer.gradient(tile, x, dz, gradient, true);
-          return 0.0;
-        };
+        });
       },
-      [&](const auto& step, double loss_sum, double) {
+      [&](const auto& step, double loss_sum) {
         loss += loss_sum;
         weight += step.weight;
       });

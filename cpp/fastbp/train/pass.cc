@@ -63,7 +63,8 @@ Pass<T>::Pass(Network<T>& network, const Samples<T>& samples, Index batch_size)
       n_entries_(samples.x.is_sparse() ? plan_entries() : Batch<T>::kDense),
       batch_(network, batch_size_, n_entries_, true),
       losses_{Buffer<T>(batch_size_), Buffer<T>(batch_size_)},
-      first_tile_{0} {
+      first_tile_{0},
+      first_panel_{0} {
   for (Index b = 0; b < n_batches_; ++b) {
     if (samples_.weights == nullptr) {
       weights_[b] = static_cast<double>(n_rows(b));
@@ -76,8 +77,8 @@ Pass<T>::Pass(Network<T>& network, const Samples<T>& samples, Index batch_size)
   for (Index l = 0; l < network.n_layers(); ++l) {
     const bool sparse = l == 0 && samples.x.is_sparse();
     first_tile_.push_back(first_tile_.back() + network.layer(l).n_tiles(sparse));
+    first_panel_.push_back(first_panel_.back() + network.layer(l).n_panels());
   }
-  tile_sums_ = Buffer<double>(first_tile_.back());
 }
 
 template <class T>

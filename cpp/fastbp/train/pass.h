@@ -1,7 +1,8 @@
 // Pass: one way through the samples, batch by batch, as one parallel region. Every
-// batch is two phases: row tasks (gather, forward, loss, backward) and parameter tasks
-// (tiles of every layer). What a parameter task does with its tile is the caller's: the
-// trainer makes the optimizer step, full-batch methods store the gradient.
+// batch is a phase of row tasks (gather, forward, loss, backward) and one or more of
+// parameter tasks (tiles or panels of every layer). What a parameter task does is the
+// caller's: the trainer makes the optimizer step, full-batch methods store the
+// gradient.
 #pragma once
 
 #include <algorithm>
@@ -33,26 +34,50 @@ int threads_for_step(const Network<T>& network, Index batch_size, double inputs,
 template <class T>
 class Pass {
  public:
-  // What a parameter task sees of its batch.
-  struct Step {
-    Index number;  // among the batches that are not skipped, from 0
-    Index n_rows;
-    double weight;  // sum of the rows' weights, or n_rows
+  // The parameter phases of a batch, for one member of the team.
+  class Step {
+   public:
+    const Index number;  // among the batches that are not skipped, from 0
+    const Index n_rows;
+    const double weight;  // sum of the rows' weights, or n_rows
+
+    Step(Pass& pass, Member& member, Index batch, Index its_number)
+        : number(its_number),
+          n_rows(pass.n_rows(batch)),
+          weight(pass.weights_[batch]),
+          pass_(pass),
+          member_(member),
+          batch_(batch) {}
+
+    // One phase: task(i, layer, tile, x, dz) for the tiles of all layers, i counting
+    // them. False when the team stops.
+    template <class Task>
+    bool for_each_tile(const Task& task) const;
+    // Likewise task(i, layer, panel).
+    template <class Task>
+    bool for_each_panel(const Task& task) const;
+
+   private:
+    Pass& pass_;
+    Member& member_;
+    Index batch_;
   };
 
-  // Receives the sum of the weighted losses of the rows and of the tiles' returned
-  // numbers.
-  using OnBatch = std::function<void(const Step&, double loss_sum, double tile_sum)>;
+  // Receives the sum of the weighted losses of the rows, after the last phase.
+  using OnBatch = std::function<void(const Step&, double loss_sum)>;
 
   // Checks the targets and reserves all memory.
   Pass(Network<T>& network, const Samples<T>& samples, Index batch_size);
 
-  // begin(step) returns, for each member of the team, the task for the tiles of a step:
-  // task(layer, tile, x, dz) -> double. Batches whose weights are all zero are skipped.
-  // False if poll stopped it.
-  template <class Begin>
-  bool run(int n_threads, const Poll& poll, const Begin& begin, const OnBatch& on_batch,
-           Caution* caution = nullptr);
+  // update(step) goes through the parameter phases of a batch; it is called by each
+  // member of the team, and returns what the last phase did. Batches whose weights are
+  // all zero are skipped. False if poll stopped it.
+  template <class UpdateAll>
+  bool run(int n_threads, const Poll& poll, const UpdateAll& update,
+           const OnBatch& on_batch, Caution* caution = nullptr);
+
+  Index n_tiles() const { return first_tile_.back(); }
+  Index n_panels() const { return first_panel_.back(); }
 
  private:
   Index first_row(Index batch) const { return batch * batch_size_; }
@@ -74,21 +99,50 @@ class Pass {
   Batch<T> batch_;
   Buffer<T> losses_[2];  // of the rows of even and odd batches: the sum over one is
                          // taken while the next is computed
-  std::vector<Index> first_tile_;  // of each layer, and the number of all
-  Buffer<double> tile_sums_;
+  std::vector<Index> first_tile_, first_panel_;  // of each layer, and the number of all
 
   Index plan_entries();
+
+  // use(layer's number, place in the layer) of the i-th part of all layers.
+  template <class Use>
+  static void locate(const std::vector<Index>& first, Index i, const Use& use) {
+    const auto above = std::upper_bound(first.begin(), first.end(), i);
+    const Index l = above - first.begin() - 1;
+    use(l, i - first[static_cast<std::size_t>(l)]);
+  }
 };
 
 template <class T>
-template <class Begin>
-bool Pass<T>::run(int n_threads, const Poll& poll, const Begin& begin,
+template <class Task>
+bool Pass<T>::Step::for_each_tile(const Task& task) const {
+  const Index n_tiles = pass_.n_tiles();
+  return member_.for_each(n_tiles, [&](Index i) {
+    pass_.prefetch_rows(batch_ + 1, i, n_tiles);
+    locate(pass_.first_tile_, i, [&](Index l, Index tile) {
+      task(i, pass_.network_.layer(l), tile, pass_.batch_.input(l, n_rows),
+           pass_.batch_.gradient(l, 0, n_rows));
+    });
+  });
+}
+
+template <class T>
+template <class Task>
+bool Pass<T>::Step::for_each_panel(const Task& task) const {
+  return member_.for_each(pass_.n_panels(), [&](Index i) {
+    locate(pass_.first_panel_, i,
+           [&](Index l, Index panel) { task(i, pass_.network_.layer(l), panel); });
+  });
+}
+
+template <class T>
+template <class UpdateAll>
+bool Pass<T>::run(int n_threads, const Poll& poll, const UpdateAll& update,
                   const OnBatch& on_batch, Caution* caution) {
   const auto body = [&](Member& member) {
     Index number = 0;
     for (Index b = 0; b < n_batches_; ++b) {
       if (!(weights_[b] > 0)) continue;
-      const Step step{number, n_rows(b), weights_[b]};
+      const Step step(*this, member, b, number);
       T* losses = losses_[number % 2].data();
       ++number;
 
@@ -110,24 +164,13 @@ bool Pass<T>::run(int n_threads, const Poll& poll, const Begin& begin,
       });
       if (!go_on) return;
 
-      const auto task = begin(step);
-      const Index n_tiles = first_tile_.back();
-      const bool done = member.for_each(n_tiles, [&](Index i) {
-        prefetch_rows(b + 1, i, n_tiles);
-        const auto above = std::upper_bound(first_tile_.begin(), first_tile_.end(), i);
-        const Index l = above - first_tile_.begin() - 1;
-        tile_sums_[i] =
-            task(network_.layer(l), i - first_tile_[static_cast<std::size_t>(l)],
-                 batch_.input(l, step.n_rows), batch_.gradient(l, 0, step.n_rows));
-      });
-      if (!done) return;
+      if (!update(step)) return;
 
       if (member.rank() != 0) continue;
-      double loss_sum = 0, tile_sum = 0;
+      double loss_sum = 0;
       for (Index r = 0; r < step.n_rows; ++r)
         loss_sum += static_cast<double>(losses[r]);
-      for (Index i = 0; i < n_tiles; ++i) tile_sum += tile_sums_[i];
-      on_batch(step, loss_sum, tile_sum);
+      on_batch(step, loss_sum);
     }
   };
   return network_.refresh(n_threads, poll) && run_team(n_threads, poll, body, caution);

@@ -1,13 +1,105 @@
 // An epoch of optimizer steps.
 #include "fastbp/train/trainer.h"
 
+#include <cmath>
+
 namespace fastbp {
 namespace {
 
-// The penalty's part of a batch's loss: half the penalty times the sum of squared
-// weights.
-double penalty_loss(double penalty, double squares, double weight) {
-  return penalty > 0 ? 0.5 * penalty * squares / weight : 0;
+// The parameter phases of the steps of a pass, and what they leave for the loss.
+template <class T>
+class Steps {
+ public:
+  Steps(const Pass<T>& pass, const RuleSettings& settings, const FlatState<T>& state,
+        Index n_parameters)
+      : clip_norm_(settings.clip_norm),
+        max_norm_(settings.max_norm),
+        state_(state),
+        sums_(clips() ? pass.n_panels() : pass.n_tiles()) {
+    if (!clips()) return;
+    gradient_ = Buffer<T>(n_parameters);
+    squares_ = Buffer<double>(pass.n_panels());
+  }
+
+  // By every member of the team. Most steps are a single phase.
+  template <class Step>
+  bool make(const Step& step, Update<T> update) {
+    if (!clips()) return step_by_tiles(step, update) && limit_norms(step);
+    if (!store_gradient(step) || !store_squares(step, update)) return false;
+    update.scale *= clip_factor(step.weight);
+    return step_by_panels(step, update);
+  }
+
+  PenaltySums sums() const {
+    PenaltySums all;
+    for (Index i = 0; i < sums_.size(); ++i) all.add(sums_[i]);
+    return all;
+  }
+
+ private:
+  bool clips() const { return clip_norm_ < kNoLimit; }
+  bool limits() const { return max_norm_ < kNoLimit; }
+
+  template <class Step>
+  bool step_by_tiles(const Step& step, const Update<T>& update) {
+    return step.for_each_tile([&](Index i, Layer<T>& layer, Index tile,
+                                  const Input<T>& x, MatrixView<const T> dz) {
+      sums_[i] = layer.update(tile, x, dz, update, state_);
+    });
+  }
+
+  template <class Step>
+  bool limit_norms(const Step& step) {
+    if (!limits()) return true;
+    return step.for_each_panel([&](Index, Layer<T>& layer, Index panel) {
+      layer.limit_norms(panel, static_cast<T>(max_norm_));
+    });
+  }
+
+  // What is clipped is stepped with when all of it is known: gradient, norm, step.
+
+  template <class Step>
+  bool store_gradient(const Step& step) {
+    return step.for_each_tile([&](Index, const Layer<T>& layer, Index tile,
+                                  const Input<T>& x, MatrixView<const T> dz) {
+      layer.gradient(tile, x, dz, gradient_.data(), false);
+    });
+  }
+
+  template <class Step>
+  bool store_squares(const Step& step, const Update<T>& update) {
+    return step.for_each_panel([&](Index i, const Layer<T>& layer, Index panel) {
+      squares_[i] = layer.gradient_squares(panel, gradient_.data(), update);
+    });
+  }
+
+  // Every member adds all squares, which is the same sum for any number of members.
+  T clip_factor(double weight) const {
+    double squares = 0;
+    for (Index i = 0; i < squares_.size(); ++i) squares += squares_[i];
+    const double norm = std::sqrt(squares) / weight;
+    return norm > clip_norm_ ? static_cast<T>(clip_norm_ / norm) : 1;
+  }
+
+  template <class Step>
+  bool step_by_panels(const Step& step, const Update<T>& update) {
+    return step.for_each_panel([&](Index i, Layer<T>& layer, Index panel) {
+      sums_[i] = layer.step(panel, gradient_.data(), update, state_);
+      if (limits()) layer.limit_norms(panel, static_cast<T>(max_norm_));
+    });
+  }
+
+  double clip_norm_, max_norm_;
+  FlatState<T> state_;
+  Buffer<PenaltySums> sums_;  // of each tile, or of each panel
+  Buffer<T> gradient_;
+  Buffer<double> squares_;  // of the gradient of each panel
+};
+
+// The penalties' part of a batch's loss.
+double penalty_loss(double penalty, double l1, const PenaltySums& sums, double weight) {
+  const double l2_part = penalty > 0 ? 0.5 * penalty * sums.squares / weight : 0;
+  return l2_part + (l1 > 0 ? l1 * sums.magnitudes / weight : 0);
 }
 
 }  // namespace
@@ -30,24 +122,21 @@ double Trainer<T>::run_epoch(const Samples<T>& samples, Index batch_size,
     return i < n_moments(settings_.rule) ? state_.moments[i].data()
                                          : network_.parameters().data();
   };
-  const FlatState<T> state{moment(0), moment(1)};
+  Steps<T> steps(pass, settings_, {moment(0), moment(1)}, network_.parameters().size());
   const Index t = state_.t;
   double sum = 0;
-  const auto begin = [&](const auto& step) {
-    const auto update = update_for_step<T>(settings_, t + step.number + 1,
-                                           rates[step.number], penalty, step.weight);
-    return [update, &state](Layer<T>& layer, Index tile, const Input<T>& x,
-                            MatrixView<const T> dz) {
-      return layer.update(tile, x, dz, update, state);
-    };
+  const auto update = [&](const auto& step) {
+    return steps.make(
+        step, update_for_step<T>(settings_, t + step.number + 1, rates[step.number],
+                                 penalty, step.weight));
   };
-  const auto on_batch = [&](const auto& step, double loss_sum, double squares) {
-    const double loss =
-        loss_sum / step.weight + penalty_loss(penalty, squares, step.weight);
+  const auto on_batch = [&](const auto& step, double loss_sum) {
+    const double loss = loss_sum / step.weight +
+                        penalty_loss(penalty, settings_.l1, steps.sums(), step.weight);
     sum += loss * static_cast<double>(step.n_rows);
     ++state_.t;
   };
-  *finished = pass.run(n_threads, poll, begin, on_batch, &caution_);
+  *finished = pass.run(n_threads, poll, update, on_batch, &caution_);
   return sum;
 }
 
