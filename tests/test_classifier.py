@@ -629,13 +629,3 @@ def test_nothing_is_printed_by_default(
 ) -> None:
     classifier(verbose=verbose, early_stopping=True).fit(X, MULTICLASS).predict(X)
     assert capfd.readouterr() == ("", "")
-
-
-@each_target
-def test_decision_function_gives_the_logits(y: np.ndarray) -> None:
-    model = classifier(max_iter=3).fit(X, y)
-    z = logits(model, X)
-    expected = z.ravel() if y is BINARY else z
-    actual = model.decision_function(X)
-    assert actual.shape == expected.shape
-    np.testing.assert_allclose(actual, expected, rtol=1e-10, atol=1e-12)
