@@ -297,8 +297,10 @@ TEST_CASE_TEMPLATE("activations have their limits at infinity", T, float, double
       CHECK(std::isnan(y[4]));
       if (std::isfinite(l.low)) CHECK(y[1] == l.low);
       if (std::isfinite(l.high)) CHECK(y[3] == l.high);
-      for (const std::size_t i : {0, 1}) CHECK(derivative[i] == l.low_derivative);
-      for (const std::size_t i : {2, 3}) CHECK(derivative[i] == l.high_derivative);
+      for (const std::size_t i : {std::size_t{0}, std::size_t{1}})
+        CHECK(derivative[i] == l.low_derivative);
+      for (const std::size_t i : {std::size_t{2}, std::size_t{3}})
+        CHECK(derivative[i] == l.high_derivative);
     }
   }
 }
