@@ -244,9 +244,9 @@ def test_batch_without_weight_is_skipped(rule, n_threads):
 @pytest.mark.parametrize("n_threads", [1, 3])
 def test_rates_of_the_steps_agree_with_reference(rule, dtype, isa, n_threads):
     problem = make_problem((7, 9, 3), n_rows=35, dtype=dtype)
-    problem.sample_weight[8:16] = 0.0  # the second batch takes no rate
+    problem.sample_weight[8:16] = 0.0
     training = Training(problem, rule, isa, batch_size=8)
-    rates = RATE * np.array([1.0, 0.25, 0.0, 2.0, 77.0])
+    rates = RATE * np.array([1.0, 77.0, 0.25, 0.0, 2.0])
     training.run_epoch(n_terms=35, n_threads=n_threads, learning_rate=rates)
     assert training.trainer.t == 4
 
@@ -682,3 +682,47 @@ def scalar_training(rule, dtype, isa):
         trainer.run_epoch(_core.Rows.dense(zero), zero, None, None, **settings)
 
     return lambda: network.get_parameters()[1][0][0], trainer, step
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("momentum", 1.5),
+        ("beta_1", 1.0),
+        ("beta_2", -0.1),
+        ("epsilon", 0.0),
+        ("l1", -1.0),
+        ("weight_decay", float("nan")),
+        ("max_norm", -1.0),
+        ("clip_norm", float("nan")),
+    ],
+)
+def test_setting_out_of_range_is_refused_by_name(name, value):
+    with pytest.raises(ValueError, match=f"{name} must be .*, got {value:.1f}"):
+        _core.Trainer(compiled(make_problem((3, 2))), "adam", **{name: value})
+
+
+def test_rate_belongs_to_its_batch_though_others_are_skipped():
+    problem = make_problem((5, 3), n_rows=32)
+    weights = np.ones(32)
+    weights[8:16] = 0
+    networks = []
+    for rates, rows in (([0.1, 9.0, 0.2, 0.3], 32), ([0.1, 0.2, 0.3], 24)):
+        network = compiled(problem)
+        trainer = _core.Trainer(network, "sgd")
+        order = np.arange(32) if rows == 32 else np.r_[0:8, 16:32]
+        data = dense(problem), problem.y, weights, order.astype(np.int64)
+        trainer.run_epoch(*data, batch_size=8, learning_rate=np.array(rates))
+        networks.append(bits(*network.get_parameters()))
+    assert networks[0] == networks[1]
+
+
+@pytest.mark.parametrize("limit", ["max_norm", "clip_norm"])
+def test_norm_that_overflows_is_not_hidden(limit):
+    problem = make_problem((3, 2), n_rows=8, dtype="float32")
+    network = compiled(problem)
+    coefs, intercepts = network.get_parameters()
+    network.set_parameters([c + np.float32(1e25) for c in coefs], intercepts)
+    trainer = _core.Trainer(network, "sgd", **{limit: 1.0})
+    run(trainer, problem, alpha=1.0)
+    assert not network.is_finite()

@@ -88,8 +88,8 @@ std::unique_ptr<NetworkHandle> make_network(
 template <class T>
 void set_parameters(Network<T>& network, const py::sequence& coefs,
                     const py::sequence& intercepts, int n_threads) {
+  network.parameters_written();  // also if Ctrl-C ends the copy
   from_arrays(network, coefs, intercepts, network.parameters().data(), n_threads);
-  network.parameters_written();
 }
 
 template <class T>

@@ -81,12 +81,27 @@ Rule rule_of(const std::string& name) {
       name + "'");
 }
 
+void check_number(bool is_allowed, const char* name, double value,
+                  const char* allowed) {
+  if (is_allowed) return;
+  throw py::value_error(std::string(name) + " must be " + allowed + ", got " +
+                        std::to_string(value));
+}
+
 std::unique_ptr<TrainerHandle> make_trainer(NetworkHandle& network,
                                             const std::string& rule, double momentum,
                                             double beta_1, double beta_2,
                                             double epsilon, double l1,
                                             double weight_decay, double max_norm,
                                             double clip_norm) {
+  check_number(momentum >= 0 && momentum <= 1, "momentum", momentum, "in [0, 1]");
+  check_number(beta_1 >= 0 && beta_1 < 1, "beta_1", beta_1, "in [0, 1)");
+  check_number(beta_2 >= 0 && beta_2 < 1, "beta_2", beta_2, "in [0, 1)");
+  check_number(epsilon > 0, "epsilon", epsilon, "positive");
+  check_number(l1 >= 0, "l1", l1, "at least 0");
+  check_number(weight_decay >= 0, "weight_decay", weight_decay, "at least 0");
+  check_number(max_norm > 0, "max_norm", max_norm, "positive");
+  check_number(clip_norm > 0, "clip_norm", clip_norm, "positive");
   const RuleSettings settings{rule_of(rule), momentum, beta_1,   beta_2, epsilon, l1,
                               weight_decay,  max_norm, clip_norm};
   auto handle = std::make_unique<TrainerHandle>();

@@ -175,8 +175,8 @@ class Trainer:
     ) -> float:
         """One pass over the rows in ``order``; returns sum(batch loss * batch rows).
 
-        ``learning_rate`` is one for all steps or an array with one for each batch; a
-        batch that is skipped (all its weights are zero) takes none.
+        ``learning_rate`` is one for all batches or an array with one for each, also for
+        those that are skipped because all their weights are zero.
 
         A KeyboardInterrupt leaves network and state somewhere within the pass.
         """

@@ -161,7 +161,7 @@ int size_after_waiting(int n_phases, Caution* caution) {
 
 TEST_CASE("a team whose caller only waits is disbanded, and no task is lost") {
   CHECK(size_after_waiting(3, nullptr) == 2);
-  CHECK(size_after_waiting(40, nullptr) == 1);
+  CHECK(size_after_waiting(400, nullptr) == 1);
 }
 
 TEST_CASE("after a team was disbanded the next regions are the caller's alone") {
@@ -169,10 +169,26 @@ TEST_CASE("after a team was disbanded the next regions are the caller's alone") 
   CHECK_FALSE(caution.is_on());
   CHECK(size_after_waiting(3, &caution) == 2);
   CHECK_FALSE(caution.is_on());
-  CHECK(size_after_waiting(40, &caution) == 1);
+  CHECK(size_after_waiting(400, &caution) == 1);
   CHECK(caution.is_on());
   run_team(
       2, kNoPoll, [](Member& member) { CHECK(member.size() == 1); }, &caution);
+}
+
+TEST_CASE("who is alone on a busy machine may try again after a while") {
+  Caution caution;
+  run_team(1, kNoPoll, [](Member& member) { CHECK_FALSE(member.may_regroup()); });
+  caution.start(Clock::now() + std::chrono::milliseconds(20));
+  run_team(
+      2, kNoPoll,
+      [](Member& member) {
+        CHECK(member.size() == 1);
+        CHECK_FALSE(member.may_regroup());
+        sleep_for_milliseconds(25);
+        CHECK(member.may_regroup());
+      },
+      &caution);
+  CHECK_FALSE(caution.is_on());
 }
 
 TEST_CASE("who was sent away has no more tasks") {

@@ -2,7 +2,9 @@
 // on any processor, and what is interrupted leaves no trace.
 #include <cstdlib>
 #include <limits>
+#include <numeric>
 #include <stdexcept>
+#include <thread>
 
 #include "learning_task.h"
 
@@ -264,6 +266,35 @@ TEST_CASE_TEMPLATE("padding of weights and moments stays zero", T, float, double
       check(trainer.state().moments[i]);
     }
   }
+}
+
+// --- Regrouping --------------------------------------------------------------------
+
+TEST_CASE_TEMPLATE("a pass that begins alone goes on with a team where it was", T,
+                   float, double) {
+  LearningTask<T> task{Recipe()};
+  Samples<T> samples = task.samples();
+  std::vector<Index> order(samples.order, samples.order + samples.n_rows);
+  for (int i = 0; i < 6; ++i) order.insert(order.end(), order.begin(), order.end());
+  samples.order = order.data();
+  samples.n_rows = static_cast<Index>(order.size());
+  Pass<T> pass(task.network(), samples, kBatchSize);
+  Caution caution;
+  caution.start(Clock::now() + std::chrono::milliseconds(1));
+  std::vector<Index> batches;
+  const auto nothing = [](const auto& step) {
+    return step.for_each_tile([](Index, auto&, Index, const auto&, auto) {});
+  };
+  const auto on_batch = [&](const auto& step, double) {
+    CHECK(step.number == step.batch);
+    batches.push_back(step.batch);
+    if (step.batch == 3) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  };
+  CHECK(pass.run(2, Poll(), nothing, on_batch, &caution));
+  std::vector<Index> all(
+      static_cast<std::size_t>(ceil_div(samples.n_rows, kBatchSize)));
+  std::iota(all.begin(), all.end(), 0);
+  CHECK(batches == all);
 }
 
 // --- Interruption ------------------------------------------------------------------

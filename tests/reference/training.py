@@ -26,20 +26,20 @@ def run_epoch(
 
     Returns the sum over the batches of cost times rows, each cost taken before its
     step. A batch whose weights are all zero says nothing: it is left out. An array of
-    learning rates has one for each step that is made.
+    learning rates has one for each batch, also for those.
     """
     order = np.arange(len(X)) if order is None else np.asarray(order)
     weights = np.ones(len(X)) if sample_weight is None else sample_weight
     n_batches = -(-len(order) // batch_size)
-    rates = iter(np.broadcast_to(learning_rate, n_batches))
+    rates = np.broadcast_to(learning_rate, n_batches)
     total = 0.0
-    for start in range(0, len(order), batch_size):
+    for rate, start in zip(rates, range(0, len(order), batch_size), strict=True):
         rows = order[start : start + batch_size]
         batch = X[rows], y[rows], weights[rows]
         if not weights[rows].any():
             continue
         total += network.cost(*batch, alpha=alpha, l1=l1) * len(rows)
         coef_grads, intercept_grads = network.gradients(*batch, alpha=alpha, l1=l1)
-        rate = float(next(rates))
-        optimizer.step(network.parameters, coef_grads + intercept_grads, rate)
+        gradients = coef_grads + intercept_grads
+        optimizer.step(network.parameters, gradients, float(rate))
     return total

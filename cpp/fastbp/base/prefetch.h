@@ -9,12 +9,17 @@
 
 namespace fastbp {
 
-// The cache line of p, into the first-level cache. p may lie outside of any array.
-[[maybe_unused]] static inline void prefetch_line(const void* p) {
+// The cache line of array[i], into the first-level cache. It may lie outside of the
+// array.
+template <class T>
+[[maybe_unused]] static inline void prefetch_element(const T* array, Index i) {
+  const auto address = reinterpret_cast<std::uintptr_t>(array) +
+                       static_cast<std::uintptr_t>(i) * sizeof(T);
+  [[maybe_unused]] const auto* p = reinterpret_cast<const char*>(address);
 #if defined(__GNUC__)
   __builtin_prefetch(p, 0, 3);
 #elif defined(_MSC_VER) && (defined(_M_X64) || defined(_M_IX86))
-  _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
+  _mm_prefetch(p, _MM_HINT_T0);
 #endif
 }
 

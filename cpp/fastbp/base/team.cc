@@ -61,6 +61,12 @@ Team::Verdict Team::barrier(int size) noexcept {
   return verdict_;
 }
 
+void Team::disband() noexcept {
+  constexpr std::chrono::milliseconds kAlone{200};
+  alone_until_ = Clock::now() + kAlone;
+  disband_asked_.store(true, std::memory_order_relaxed);
+}
+
 void Team::stop(std::exception_ptr error) noexcept {
   if (error && !has_error_.test_and_set()) error_ = error;
   stop_asked_.store(true, std::memory_order_relaxed);
@@ -79,6 +85,7 @@ bool Member::meet_and_measure(Clock::time_point start) noexcept {
   const int n_others = size_ - 1;
   const bool go_on = meet();
   lost_ += (Clock::now() - arrival) - n_others * (arrival - start);
+  lost_ = std::max<Clock::duration>(lost_, -kMostWon);
   if (lost_ > kMostLost) team_.disband();
   return go_on;
 }
@@ -206,8 +213,10 @@ void run_region_from_new_thread(int n_threads, Team& team, const Body& body) {
 }  // namespace
 
 bool run_team(int n_threads, const Poll& poll, const Body& body, Caution* caution) {
-  if (caution != nullptr && caution->is_on()) n_threads = 1;
+  const bool is_cautious = n_threads > 1 && caution != nullptr && caution->is_on();
+  if (is_cautious) n_threads = 1;
   Team team(std::max(n_threads, 1), poll);
+  if (is_cautious) team.stay_alone(caution->until());
   if (n_threads <= 1) {
     Member member(team, 0, 1, true);
     body(member);
@@ -216,7 +225,7 @@ bool run_team(int n_threads, const Poll& poll, const Body& body, Caution* cautio
   } else {
     run_region(n_threads, team, body, true);
   }
-  if (caution != nullptr && team.was_disbanded()) caution->start();
+  if (caution != nullptr && team.was_disbanded()) caution->start(team.alone_until());
   team.rethrow();
   return !team.was_stopped();
 }

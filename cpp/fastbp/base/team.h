@@ -33,6 +33,20 @@ using Poll = std::function<bool()>;  // true: stop now
 
 inline constexpr double kPollSeconds = 0.05;
 
+using Clock = std::chrono::steady_clock;
+
+// Remembers for a series of regions that a team was disbanded: for a moment, the next
+// ones do not try to have one.
+class Caution {
+ public:
+  bool is_on() const { return Clock::now() < until_; }
+  Clock::time_point until() const { return until_; }
+  void start(Clock::time_point until) { until_ = until; }
+
+ private:
+  Clock::time_point until_{};
+};
+
 // What the members share. One per region.
 class Team {
  public:
@@ -52,7 +66,10 @@ class Team {
   }
   bool stopping() const noexcept { return stop_asked_.load(std::memory_order_relaxed); }
   void stop(std::exception_ptr error) noexcept;
-  void disband() noexcept { disband_asked_.store(true, std::memory_order_relaxed); }
+  // By the calling thread only, like all that has to do with being alone.
+  void disband() noexcept;
+  void stay_alone(Clock::time_point until) noexcept { alone_until_ = until; }
+  Clock::time_point alone_until() const noexcept { return alone_until_; }
   void poll_now() noexcept;
 
   bool was_stopped() const noexcept { return stopping(); }
@@ -72,6 +89,7 @@ class Team {
   alignas(kCacheLine) std::atomic<unsigned> round_{0};
   alignas(kCacheLine) std::atomic<bool> stop_asked_{false};
   std::atomic<bool> disband_asked_{false};
+  Clock::time_point alone_until_ = Clock::time_point::max();
   Verdict verdict_ = Verdict::kGoOn;  // of the last barrier
   Verdict verdict() const noexcept;
   std::atomic_flag has_error_ = ATOMIC_FLAG_INIT;
@@ -86,6 +104,13 @@ class Member {
 
   int rank() const { return rank_; }
   int size() const { return size_; }  // 0 for who was sent away
+
+  // Whether the calling thread has worked alone for so long, on a busy machine, that a
+  // new region is worth another try with a team.
+  bool may_regroup() const {
+    return size_ == 1 && team_.alone_until() != Clock::time_point::max() &&
+           Clock::now() >= team_.alone_until();
+  }
 
   // One phase: the tasks 0..n-1, then the barrier. A member does the same part of them
   // in every phase of n tasks, so that what they write stays in its cache; who is done
@@ -109,8 +134,6 @@ class Member {
   }
 
  private:
-  using Clock = std::chrono::steady_clock;
-
   bool meet() noexcept {
     switch (team_.barrier(size_)) {
       case Team::Verdict::kGoOn:
@@ -139,9 +162,10 @@ class Member {
   void look_at_clock() noexcept;
 
   // Of so many phases one is measured (an odd number: phases alternate). The team is
-  // disbanded when these have lost so much time against doing all the work alone.
+  // disbanded when these have lost so much time against doing all the work alone; what
+  // they won before counts up to a limit.
   static constexpr int kMeasureEvery = 5;
-  static constexpr std::chrono::microseconds kMostLost{400};
+  static constexpr std::chrono::microseconds kMostLost{400}, kMostWon{4000};
 
   Team& team_;
   int rank_;
@@ -153,19 +177,6 @@ class Member {
   Clock::duration lost_{0};
   Clock::time_point last_look_ = Clock::now();
   Clock::time_point last_poll_ = last_look_;
-};
-
-// Remembers for a series of regions that a team was disbanded: the next ones, for a
-// moment, do not try to have one.
-class Caution {
- public:
-  bool is_on() const { return Clock::now() < until_; }
-  void start() { until_ = Clock::now() + kRest; }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  static constexpr std::chrono::milliseconds kRest{200};
-  Clock::time_point until_{};
 };
 
 // Runs body(member) on up to n_threads threads (fewer when no more can be had) and

@@ -35,10 +35,10 @@ void product(Index k, const T* a, Index a_stride, const T* b, Index b_stride,
     }
     for (Index i = first; i < last; ++i) {
       if constexpr (kTransposed) {
-        prefetch_line(a + (i + kRowsAhead) * a_stride);
+        prefetch_element(a, (i + kRowsAhead) * a_stride);
         FASTBP_UNROLL
         for (int c = 0; c < kCols; c += kPanelVecs)
-          prefetch_line(b + (c / kPanelVecs) * b_panel + (i + kRowsAhead) * b_stride);
+          prefetch_element(b, (c / kPanelVecs) * b_panel + (i + kRowsAhead) * b_stride);
       }
       V b_row[kCols];
       FASTBP_UNROLL

@@ -268,7 +268,8 @@ void Dense<T>::limit_norms(Index panel, T max_norm) {
   bool is_any_over = false;
   for (Index j = 0; j < kPanel<T>; ++j) {
     const T norm = std::sqrt(squares[j]);
-    factors[j] = norm > max_norm ? max_norm / norm : 1;
+    // A square that overflows makes the weights NaN, not 0: divergence is to be seen.
+    factors[j] = norm > max_norm ? max_norm / norm + (norm - norm) : 1;
     is_any_over |= norm > max_norm;
   }
   if (!is_any_over) return;

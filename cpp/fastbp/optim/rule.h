@@ -3,6 +3,7 @@
 // see Update.)
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -50,15 +51,15 @@ inline double power(double base, Index n) {
   return result;
 }
 
-// The learning rate of each step of an epoch: one number for all of them, or an array.
+// The learning rate of each batch of an epoch: one number for all of them, or an array.
 struct Rates {
   double all = 0;
-  const double* of_step = nullptr;
+  const double* of_batch = nullptr;
 
   Rates(double rate) : all(rate) {}
-  explicit Rates(const double* rates) : of_step(rates) {}
+  explicit Rates(const double* rates) : of_batch(rates) {}
 
-  double operator[](Index step) const { return of_step ? of_step[step] : all; }
+  double operator[](Index batch) const { return of_batch ? of_batch[batch] : all; }
 };
 
 // Nadam's beta_1 of step t grows from half of it (Dozat, 2016, section 3, with the
@@ -97,19 +98,13 @@ Update<T> update_for_step(const RuleSettings& s, Index t, double rate, double pe
     rate *= root * next / (1 - product * next);
     epsilon *= root;
   }
-  return {s.rule,
-          static_cast<T>(1 / weight),
-          static_cast<T>(penalty),
-          static_cast<T>(rate),
-          static_cast<T>(s.momentum),
-          static_cast<T>(s.beta_1),
+  return {s.rule, static_cast<T>(1 / weight), static_cast<T>(penalty),
+          static_cast<T>(rate), static_cast<T>(s.momentum), static_cast<T>(s.beta_1),
           static_cast<T>(s.beta_2),
-          static_cast<T>(epsilon),
-          static_cast<T>(1 - s.beta_1),
-          static_cast<T>(1 - s.beta_2),
-          static_cast<T>(gradient_rate),
-          static_cast<T>(s.l1),
-          static_cast<T>(decay)};
+          // Not 0, which would divide by the zeros of padding.
+          static_cast<T>(std::max(epsilon, double{std::numeric_limits<T>::min()})),
+          static_cast<T>(1 - s.beta_1), static_cast<T>(1 - s.beta_2),
+          static_cast<T>(gradient_rate), static_cast<T>(s.l1), static_cast<T>(decay)};
 }
 
 // Everything that the steps change besides the parameters.

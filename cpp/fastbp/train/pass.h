@@ -37,17 +37,18 @@ class Pass {
   // The parameter phases of a batch, for one member of the team.
   class Step {
    public:
+    const Index batch;
     const Index number;  // among the batches that are not skipped, from 0
     const Index n_rows;
     const double weight;  // sum of the rows' weights, or n_rows
 
-    Step(Pass& pass, Member& member, Index batch, Index its_number)
-        : number(its_number),
+    Step(Pass& pass, Member& member, Index its_batch, Index its_number)
+        : batch(its_batch),
+          number(its_number),
           n_rows(pass.n_rows(batch)),
           weight(pass.weights_[batch]),
           pass_(pass),
-          member_(member),
-          batch_(batch) {}
+          member_(member) {}
 
     // One phase: task(i, layer, tile, x, dz) for the tiles of all layers, i counting
     // them. False when the team stops.
@@ -60,7 +61,6 @@ class Pass {
    private:
     Pass& pass_;
     Member& member_;
-    Index batch_;
   };
 
   // Receives the sum of the weighted losses of the rows, after the last phase.
@@ -117,7 +117,7 @@ template <class Task>
 bool Pass<T>::Step::for_each_tile(const Task& task) const {
   const Index n_tiles = pass_.n_tiles();
   return member_.for_each(n_tiles, [&](Index i) {
-    pass_.prefetch_rows(batch_ + 1, i, n_tiles);
+    pass_.prefetch_rows(batch + 1, i, n_tiles);
     locate(pass_.first_tile_, i, [&](Index l, Index tile) {
       task(i, pass_.network_.layer(l), tile, pass_.batch_.input(l, n_rows),
            pass_.batch_.gradient(l, 0, n_rows));
@@ -138,9 +138,10 @@ template <class T>
 template <class UpdateAll>
 bool Pass<T>::run(int n_threads, const Poll& poll, const UpdateAll& update,
                   const OnBatch& on_batch, Caution* caution) {
-  const auto body = [&](Member& member) {
-    Index number = 0;
-    for (Index b = 0; b < n_batches_; ++b) {
+  if (!network_.refresh(n_threads, poll)) return false;
+  Index next = 0, next_number = 0;  // batch of the next region's first step
+  const auto body = [&](Member& member, Index batch, Index number) {
+    for (Index b = batch; b < n_batches_; ++b) {
       if (!(weights_[b] > 0)) continue;
       const Step step(*this, member, b, number);
       T* losses = losses_[number % 2].data();
@@ -171,9 +172,22 @@ bool Pass<T>::run(int n_threads, const Poll& poll, const UpdateAll& update,
       for (Index r = 0; r < step.n_rows; ++r)
         loss_sum += static_cast<double>(losses[r]);
       on_batch(step, loss_sum);
+      if (member.may_regroup()) {
+        next = b + 1;
+        next_number = number;
+        return;
+      }
     }
   };
-  return network_.refresh(n_threads, poll) && run_team(n_threads, poll, body, caution);
+  // One region, or more on a machine that was busy for a while.
+  while (next < n_batches_) {
+    const auto region = [&, batch = next, number = next_number](Member& member) {
+      body(member, batch, number);
+    };
+    next = n_batches_;
+    if (!run_team(n_threads, poll, region, caution)) return false;
+  }
+  return true;
 }
 
 extern template class Pass<float>;

@@ -78,7 +78,8 @@ class Steps {
     double squares = 0;
     for (Index i = 0; i < squares_.size(); ++i) squares += squares_[i];
     const double norm = std::sqrt(squares) / weight;
-    return norm > clip_norm_ ? static_cast<T>(clip_norm_ / norm) : 1;
+    // NaN if a square overflows: divergence is to be seen.
+    return norm > clip_norm_ ? static_cast<T>(clip_norm_ / norm + (norm - norm)) : 1;
   }
 
   template <class Step>
@@ -127,7 +128,7 @@ double Trainer<T>::run_epoch(const Samples<T>& samples, Index batch_size,
   double sum = 0;
   const auto update = [&](const auto& step) {
     return steps.make(
-        step, update_for_step<T>(settings_, t + step.number + 1, rates[step.number],
+        step, update_for_step<T>(settings_, t + step.number + 1, rates[step.batch],
                                  penalty, step.weight));
   };
   const auto on_batch = [&](const auto& step, double loss_sum) {

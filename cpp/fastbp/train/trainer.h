@@ -16,8 +16,8 @@ class Trainer {
   // One pass over the samples. Returns the sum over batches of (mean loss of the batch,
   // penalty included) * rows; `finished` is false if poll stopped it. When it is
   // stopped or throws, network and state are somewhere within the pass: who wants to go
-  // back has to keep a copy. An array of rates has one for each batch; a batch that is
-  // skipped takes none.
+  // back has to keep a copy. An array of rates has one for each batch,
+  // also for those that are skipped.
   double run_epoch(const Samples<T>& samples, Index batch_size, const Rates& rates,
                    double penalty, int n_threads, const Poll& poll, bool* finished);
 
