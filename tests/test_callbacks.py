@@ -170,6 +170,20 @@ def test_ctrl_c_in_a_callback_keeps_the_epoch() -> None:
     assert diary.notes == ["begin", 1, 2, "end"]
 
 
+def test_ctrl_c_after_the_epoch_of_partial_fit_keeps_its_order() -> None:
+    presses = iter([True, False])
+
+    def press(estimator: Any, record: EpochRecord) -> None:
+        if next(presses):
+            raise KeyboardInterrupt
+
+    model = classifier(callbacks=[press])
+    with pytest.raises(KeyboardInterrupt):
+        model.partial_fit(X, NAMES, classes=np.unique(NAMES))
+    model.partial_fit(X, NAMES)
+    assert_same_weights(model, classifier(max_iter=2).fit(X, NAMES))
+
+
 @pytest.mark.parametrize(
     ("callbacks", "said"),
     [
