@@ -126,8 +126,9 @@ class _Fit:
 
     def has_best(self) -> bool:
         """Tell whether weights are kept that are worth going back to."""
-        best = self.est.best_validation_score_
-        return self.best_parameters is not None and best > -np.inf
+        if self.best_parameters is None:
+            return False
+        return bool(self.est.best_validation_score_ > -np.inf)
 
     def training_samples(self) -> Samples:
         """Return the samples without those that are set aside."""

@@ -159,11 +159,13 @@ def _score(
 def snapshot(est: BaseMLP, network: _core.Network) -> BaseMLP:
     """Return a copy of the estimator with the network's weights, for prediction.
 
-    It has no callbacks: they belong to the fit, and pickle may not know them.
+    It has no callbacks: they belong to the fit, and pickle may not know them. Nor has
+    it what training on needs: that is of another epoch than the weights.
     """
     model = copy.copy(est)
     model.callbacks = None
-    for name in ("_skl_callbacks", "_callback_fit_ctx", "_skl_callbacks_to_teardown"):
+    of_callbacks = ("_skl_callbacks", "_callback_fit_ctx", "_skl_callbacks_to_teardown")
+    for name in (*of_callbacks, "_order", "_optimizer", "_random_state"):
         model.__dict__.pop(name, None)
     model.coefs_, model.intercepts_ = network.get_parameters()
     model._is_resumable = False
