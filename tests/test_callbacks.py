@@ -170,6 +170,20 @@ def test_ctrl_c_in_a_callback_keeps_the_epoch() -> None:
     assert diary.notes == ["begin", 1, 2, "end"]
 
 
+def test_ctrl_c_after_the_epoch_of_partial_fit_keeps_its_order() -> None:
+    presses = iter([True, False])
+
+    def press(estimator: Any, record: EpochRecord) -> None:
+        if next(presses):
+            raise KeyboardInterrupt
+
+    model = classifier(callbacks=[press])
+    with pytest.raises(KeyboardInterrupt):
+        model.partial_fit(X, NAMES, classes=np.unique(NAMES))
+    model.partial_fit(X, NAMES)
+    assert_same_weights(model, classifier(max_iter=2).fit(X, NAMES))
+
+
 @pytest.mark.parametrize(
     ("callbacks", "said"),
     [
@@ -204,6 +218,33 @@ def test_bad_number_of_a_callback_is_refused(make: Any, said: str) -> None:
 def test_lbfgs_refuses_callbacks() -> None:
     with pytest.raises(ValueError, match="callbacks=.* needs a solver of"):
         classifier(solver="lbfgs", callbacks=[History()]).fit(X, NAMES)
+
+
+@pytest.mark.parametrize("callbacks", [None, [], ()])
+def test_lbfgs_takes_no_callbacks(callbacks: Any) -> None:
+    model = classifier(solver="lbfgs", callbacks=callbacks).fit(X, NAMES)
+    assert_same_weights(model, classifier(solver="lbfgs").fit(X, NAMES))
+
+
+@pytest.mark.parametrize(
+    "callback",
+    [EarlyStopping(), Checkpoint("never", every=2), Checkpoint("never", "loss")],
+    ids=repr,
+)
+def test_partial_fit_refuses_callbacks_that_need_several_epochs(callback: Any) -> None:
+    model = classifier(callbacks=[History(), callback])
+    said = f"partial_fit does not support {type(callback).__name__}"
+    with pytest.raises(ValueError, match=said):
+        model.partial_fit(X, NAMES, classes=np.unique(NAMES), **VALIDATION)
+    assert set(vars(model)) == set(model.get_params())
+
+
+def test_partial_fit_takes_a_checkpoint_of_each_call(tmp_path: Path) -> None:
+    path = tmp_path / "model.pkl"
+    model = classifier(callbacks=[Checkpoint(path)])
+    for _ in range(2):
+        model.partial_fit(X, NAMES, classes=np.unique(NAMES))
+        assert_same_weights(pickle.loads(path.read_bytes()), model)
 
 
 def test_call_of_partial_fit_is_a_fit_of_one_epoch() -> None:
@@ -252,6 +293,8 @@ def records(**columns: list[float]) -> list[EpochRecord]:
             5,
         ),
         ({"patience": 1, "monitor": "loss"}, {"loss": [3.0, np.nan, 1.0]}, 2),
+        ({"patience": 3, "monitor": "loss"}, {"loss": [np.nan, 3.0, 2.0, 1.0]}, None),
+        ({"patience": 2, "monitor": "loss"}, {"loss": [np.nan, np.nan, 1.0]}, 2),
     ],
 )
 def test_early_stopping_waits_for_its_patience(
@@ -312,6 +355,7 @@ def test_checkpoint_keeps_the_best(tmp_path: Path) -> None:
     for monitor, column, best in (
         ("validation_score", {"validation_score": [0.1, 0.9, 0.5, 0.9]}, 2),
         ("loss", {"loss": [3.0, 2.0, 1.0, 1.5]}, 3),
+        ("loss", {"loss": [np.nan, 2.0, 1.0, np.nan]}, 3),
     ):
         callback = Checkpoint(tmp_path / monitor, monitor)
         callback.on_fit_begin(None)
@@ -329,6 +373,44 @@ def test_failed_checkpoint_leaves_the_one_before(tmp_path: Path) -> None:
     with pytest.raises((AttributeError, pickle.PicklingError)):
         callback.on_epoch_end(lambda: None, second)
     assert pickle.loads(path.read_bytes()) == "first"
+
+
+def test_checkpoint_leaves_alone_what_others_write(tmp_path: Path) -> None:
+    other = tmp_path / "model.pkl.part"
+    other.write_bytes(b"of another process")
+    classifier(callbacks=[Checkpoint(tmp_path / "model.pkl")]).fit(X, NAMES)
+    assert other.read_bytes() == b"of another process"
+    assert {p.name for p in tmp_path.iterdir()} == {"model.pkl", "model.pkl.part"}
+
+
+def test_checkpoint_that_cannot_be_put_in_place_leaves_no_rest(tmp_path: Path) -> None:
+    path = tmp_path / "model.pkl"
+    path.mkdir()
+    with pytest.raises(OSError, match=r"model\.pkl"):
+        classifier(callbacks=[Checkpoint(path)]).fit(X, NAMES)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_checkpoint_without_a_directory_fails_before_the_first_epoch(
+    tmp_path: Path,
+) -> None:
+    diary = Diary()
+    model = classifier(callbacks=[diary, Checkpoint(tmp_path / "no" / "model.pkl")])
+    with pytest.raises(FileNotFoundError, match="path of Checkpoint must be in a dir"):
+        model.fit(X, NAMES)
+    assert diary.notes == ["begin", "end"]
+
+
+def test_copy_for_a_callback_lacks_what_only_training_needs(tmp_path: Path) -> None:
+    path = tmp_path / "model.pkl"
+    model = classifier(callbacks=[Checkpoint(path)])
+    for _ in range(2):  # the second has them all
+        model.partial_fit(X, NAMES, classes=np.unique(NAMES))
+    loaded = pickle.loads(path.read_bytes())
+    training = {"_order", "_optimizer", "_random_state"}
+    assert set(vars(model)) - set(vars(loaded)) == training
+    loaded.set_params(callbacks=None).partial_fit(X, NAMES)
+    assert np.isfinite(loaded.coefs_[0]).all()
 
 
 def test_csv_logger_writes_a_line_an_epoch(tmp_path: Path) -> None:

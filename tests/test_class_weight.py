@@ -93,6 +93,17 @@ def test_partial_fit_takes_a_dict_whatever_the_chunk_holds() -> None:
     assert_same(model, plain)
 
 
+def test_partial_fit_takes_a_chunk_without_a_label() -> None:
+    weights = [{1: 3.0}, {0: 0.5, 1: 2.0}]
+    model, plain = classifier(class_weight=weights), classifier()
+    for rows in (slice(40, 60), slice(0, 40)):  # the first has no 1 in column 0
+        y = LABELS[rows]
+        of_rows = np.where(y[:, 0], 3.0, 1.0) * np.where(y[:, 1], 2.0, 0.5)
+        model.partial_fit(X[rows], y, classes=[0, 1])
+        plain.partial_fit(X[rows], y, sample_weight=of_rows, classes=[0, 1])
+    assert_same(model, plain)
+
+
 def test_partial_fit_refuses_balanced() -> None:
     model = classifier(class_weight="balanced")
     with pytest.raises(ValueError, match="'balanced' is not supported by partial_fit"):
@@ -108,6 +119,8 @@ def test_partial_fit_refuses_balanced() -> None:
         (NUMBERS, {0: 0, 1: 0, 2: 0}, "is zero for all samples"),
         (NUMBERS, [{0: 1}], "class_weight must be a dict or 'balanced'"),
         (LABELS, {0: 1}, "class_weight must be a list with a dict for each label"),
+        (LABELS, [{1: 2.0}, {2: 1.0}], "a dict for each label, of weights for 0 and 1"),
+        (LABELS, [{1: 2.0}, 1.0], "a dict for each label, of weights for 0 and 1"),
         (LABELS, [{0: 1, 1: 1}], "(?i)number of elements in class_weight"),
         (NUMBERS, "even", "class_weight.*'balanced'"),
         (NUMBERS, 2.0, "class_weight"),

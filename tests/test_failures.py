@@ -4,14 +4,17 @@ import contextlib
 import copy
 import io
 import pickle
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 
 from fastbp import MLPClassifier, MLPRegressor
+from fastbp.schedules import Schedule
 
 rng = np.random.RandomState(2)
 X = rng.standard_normal((80, 5))
@@ -92,6 +95,13 @@ FIT_FAILURES = FAILURES | {
     ),
     "validation set too small": Failure(
         ValueError, {"early_stopping": True, "validation_fraction": 0.01}
+    ),
+    # The class of the greatest NaN is right for a third of the rows.
+    "divergence in the first epoch of early stopping": Failure(
+        ValueError, {**DIVERGING, "early_stopping": True}
+    ),
+    "divergence in the first epoch of early stopping, dead units": Failure(
+        ValueError, {**DIVERGING, "early_stopping": True, "activation": "relu"}
     ),
     "lbfgs, NaN in X": Failure(
         ValueError, {"solver": "lbfgs"}, X=np.where(X > 1, np.nan, X)
@@ -245,6 +255,38 @@ def test_unseen_class_leaves_the_former_model() -> None:
     with pytest.raises(ValueError, match="has classes not in"):
         model.partial_fit(X, CLASSES + 1)
     assert content(vars(model)) == before
+
+
+@pytest.mark.parametrize("scoring", [None, "loss", "accuracy"])
+def test_diverged_weights_are_not_the_best_of_early_stopping(scoring: Any) -> None:
+    class Explosive(Schedule):
+        def __call__(self, epoch: Any, n_epochs: float) -> Any:
+            return np.where(epoch < 1, 1e-9, 1e300)
+
+    # The class of the greatest NaN is the first: all right after divergence.
+    model = MLPClassifier(6, **SGD, early_stopping=True, batch_size=20, random_state=0)
+    model.set_params(lr_schedule=Explosive(), scoring=scoring)
+    given = {"X_val": X, "y_val": np.zeros(80, dtype=int)}
+    with pytest.warns(ConvergenceWarning, match="diverged in epoch 2"):
+        model.fit(X, CLASSES, **given)
+    assert np.isfinite(model.predict_proba(X)).all()
+    assert np.isnan(model.validation_scores_[1])
+    assert model.best_validation_score_ == model.validation_scores_[0]
+
+
+def test_second_interrupt_cannot_empty_the_estimator() -> None:
+    class Fragile(MLPClassifier):
+        def __getattribute__(self, name: str) -> Any:
+            found = super().__getattribute__(name)
+            if name == "__dict__" and sys.exc_info()[0] is ValueError:
+                states.append(set(found))
+            return found
+
+    states: list[set[str]] = []
+    model = Fragile(max_iter=3)
+    with pytest.raises(ValueError, match="NaN"):
+        model.fit(X * np.nan, CLASSES)
+    assert all({"max_iter", "callbacks"} <= names for names in states)
 
 
 @pytest.mark.parametrize("rate", [1e2, 1e3, 1e5, 1e100])

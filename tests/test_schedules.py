@@ -209,7 +209,7 @@ def test_training_takes_the_rates_of_the_formula(
         lr_schedule=schedule,
         learning_rate_init=0.02,
         callbacks=[history],
-        n_iter_no_change=np.inf,
+        n_iter_no_change=6,
     )
     model.fit(X, TARGET)
     # 50 rows in batches of 20 are 3 steps; the last begins at two thirds of its epoch.
@@ -284,6 +284,17 @@ def test_partial_fit_goes_on_in_the_schedule(solver: str) -> None:
         if call == 2:
             parts = pickle.loads(pickle.dumps(parts))
     np.testing.assert_array_equal(whole.coefs_[0], parts.coefs_[0])
+
+
+def test_partial_fit_beyond_the_schedule_warns_once() -> None:
+    model = regressor(lr_schedule="cosine", max_iter=2)
+    for _ in range(2):
+        model.partial_fit(X, TARGET)
+    coef = model.coefs_[0]
+    with pytest.warns(UserWarning, match="rate of 0 for all of epoch 2: .*max_iter=2"):
+        model.partial_fit(X, TARGET)
+    model.partial_fit(X, TARGET)  # a second warning would be an error
+    np.testing.assert_array_equal(model.coefs_[0], coef)
 
 
 def test_warm_start_begins_the_schedule_again() -> None:
@@ -367,6 +378,14 @@ def test_schedule_is_stretched_to_max_time(monkeypatch: pytest.MonkeyPatch) -> N
         ({"warmup": 1, "lr_schedule": Warmup(1)}, "two warm-ups"),
         ({"warmup": 1, "lr_schedule": "warmup"}, "two warm-ups"),
         ({"lr_schedule": Plateau(patience=11)}, "patience <= n_iter_no_change=10"),
+        (
+            {"lr_schedule": "plateau", "n_iter_no_change": np.inf},
+            "lr_schedule='plateau' needs a patience, or a finite n_iter_no_change",
+        ),
+        (
+            {"lr_schedule": Plateau(), "warmup": 1, "n_iter_no_change": np.inf},
+            "needs a patience, or a finite n_iter_no_change",
+        ),
         ({"lr_schedule": "sine"}, "lr_schedule.*'one_cycle'"),
         ({"lr_schedule": np.cos}, "lr_schedule"),
         ({"warmup": -1}, "warmup"),
@@ -382,14 +401,18 @@ def test_contradiction_is_refused_by_name(settings: dict[str, Any], said: str) -
         assert set(vars(model)) == set(model.get_params())
 
 
-class Negative(Schedule):
+class Later(Schedule):
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+
     def __call__(self, epoch: Any, n_epochs: float) -> Any:
-        return np.where(epoch < 2, 1.0, -1.0)
+        return np.where(epoch < 2, 1.0, self.factor)
 
 
-def test_schedule_that_gives_negative_rates_is_refused() -> None:
-    model = regressor(lr_schedule=Negative())
-    with pytest.raises(ValueError, match=r"factor >= 0 .* epoch 2, got"):
+@pytest.mark.parametrize("factor", [-1.0, np.inf, np.nan])
+def test_schedule_that_gives_a_bad_factor_is_refused(factor: float) -> None:
+    model = regressor(lr_schedule=Later(factor))
+    with pytest.raises(ValueError, match=r"finite factor >= 0 .* epoch 2, got"):
         model.fit(X, TARGET)
     assert not hasattr(model, "coefs_")
 

@@ -216,6 +216,35 @@ def test_warm_start_goes_on_with_the_curves() -> None:
     assert model.validation_loss_curve_ is None
 
 
+def test_best_score_of_another_kind_does_not_outlive_it() -> None:
+    model = classifier(warm_start=True, max_iter=2, early_stopping=True)
+    model.fit(X, MULTICLASS, **given(MULTICLASS_VAL))
+    assert model.best_validation_score_ > 0
+    model.set_params(scoring="loss").fit(X, MULTICLASS, **given(MULTICLASS_VAL))
+    assert model.best_validation_score_ == max(model.validation_scores_[2:]) < 0
+    model.set_params(scoring=lambda *_: -9.0).fit(X, MULTICLASS)
+    assert model.best_validation_score_ == -9
+
+
+def test_best_score_on_another_set_does_not_outlive_it() -> None:
+    scores = iter([0.9, 0.8, 0.7, 0.6, 0.5])
+
+    def scoring(*_: Any) -> float:
+        return next(scores)
+
+    model = classifier(warm_start=True, max_iter=1, early_stopping=True)
+    model.set_params(scoring=scoring)
+    for arguments, best in (
+        (given(MULTICLASS_VAL), 0.9),
+        (given(MULTICLASS_VAL), 0.8),
+        ({}, 0.7),
+        ({}, 0.7),  # as with scikit-learn
+        (given(MULTICLASS_VAL), 0.5),
+    ):
+        model.fit(X, MULTICLASS, **arguments)
+        assert model.best_validation_score_ == best
+
+
 # ------------------------------------------------------------- pipelines, partial_fit
 
 
@@ -361,6 +390,10 @@ def test_scorer_sees_the_names_of_a_frame_without_complaint() -> None:
         (
             {"scoring": lambda m, X, y: "good", "early_stopping": True},
             "must return a number, got 'good'",
+        ),
+        (
+            {"scoring": lambda m, X, y: np.nan, "early_stopping": True},
+            "scoring=.* must return a number, got nan",
         ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, dict) else None,

@@ -163,6 +163,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
     _random_state: np.random.RandomState
     _no_improvement_count: int
     _order: NDArray[np.int64]
+    _scored: tuple[Any, bool]
     _is_resumable: bool
 
     @abstractmethod
@@ -238,8 +239,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
         try:
             yield
         except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(before)
+            self.__dict__ = before  # at once: another Ctrl-C may come
             if stream is not None:
                 generator.set_state(stream)
             raise

@@ -61,10 +61,25 @@ def _of_samples(
 
 
 def _of_indicators(y: NDArray[Any], class_weight: Any) -> NDArray[np.float64]:
-    if isinstance(class_weight, dict):
+    if isinstance(class_weight, str):
+        weights: NDArray[np.float64] = compute_sample_weight(class_weight, y)
+        return weights
+    if isinstance(class_weight, dict) or not all(map(_is_of_label, class_weight)):
         raise ValueError(
-            "class_weight must be a list with a dict for each label, or 'balanced', "
-            f"when there are several labels, got {class_weight!r}"
+            "class_weight must be a list with a dict for each label, of weights for 0 "
+            f"and 1, or 'balanced', when there are several labels, got {class_weight!r}"
         )
-    weights: NDArray[np.float64] = compute_sample_weight(class_weight, y)
-    return weights
+    if len(class_weight) != y.shape[1]:
+        raise ValueError(
+            "the number of elements in class_weight must be that of the labels, "
+            f"{y.shape[1]}, got {class_weight!r}"
+        )
+    # Unlike compute_sample_weight, this takes a chunk that lacks a class.
+    columns = zip(y.T, class_weight, strict=True)
+    factors = [np.where(column, of.get(1, 1), of.get(0, 1)) for column, of in columns]
+    product: NDArray[np.float64] = np.prod(factors, axis=0, dtype=np.float64)
+    return product
+
+
+def _is_of_label(weights: Any) -> bool:
+    return isinstance(weights, dict) and weights.keys() <= {0, 1}

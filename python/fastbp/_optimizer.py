@@ -38,6 +38,8 @@ class OptimizerState:
         Length of ``loss_curve_`` when it started: schedules count from there.
     plateau_factor : float
         What a Plateau schedule has made of the rate.
+    is_rate_zero : bool
+        Whether a schedule has come to an epoch without any learning, which was told.
     """
 
     solver: str
@@ -49,6 +51,7 @@ class OptimizerState:
     moments: list[list[Any]] = field(default_factory=list)
     first_epoch: int = 0
     plateau_factor: float = 1.0
+    is_rate_zero: bool = False
 
     def __post_init__(self) -> None:
         self.learning_rate = float(self.learning_rate_init)

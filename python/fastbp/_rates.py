@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -52,12 +53,27 @@ class ScheduledRates:
         factors = self.schedule(epoch + self.fractions, self.n_epochs(epoch))
         rates = float(optimizer.learning_rate_init) * optimizer.plateau_factor * factors
         rates = np.ascontiguousarray(rates, dtype=np.float64)
-        if rates.shape != self.fractions.shape or not (rates >= 0).all():
+        is_allowed = np.isfinite(rates) & (rates >= 0)
+        if rates.shape != self.fractions.shape or not is_allowed.all():
             raise ValueError(
-                f"{self.schedule!r} must give a factor >= 0 for each of "
+                f"{self.schedule!r} must give a finite factor >= 0 for each of "
                 f"{len(self.fractions)} steps of epoch {epoch}, got {factors!r}"
             )
+        self.warn_once_of_zeros(epoch, rates)
         return rates
+
+    def warn_once_of_zeros(self, epoch: int, rates: NDArray[np.float64]) -> None:
+        optimizer = self.est._optimizer
+        if rates.any() or optimizer.is_rate_zero:
+            return
+        optimizer.is_rate_zero = True
+        warnings.warn(
+            f"{self.schedule!r} gives a learning rate of 0 for all of epoch {epoch}: "
+            f"nothing is learned. Schedules are made for max_iter={self.est.max_iter} "
+            "epochs, calls of partial_fit included.",
+            UserWarning,
+            stacklevel=2,
+        )
 
     def n_epochs(self, epoch: int) -> float:
         """Return how many epochs there will be: ``max_time`` may allow fewer."""

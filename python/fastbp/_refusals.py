@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ._hooks import callbacks_of
 from ._optimizer import STOCHASTIC_SOLVERS
 from ._rates import plateau_of, schedule_of
+from .callbacks import Checkpoint, EarlyStopping
 from .schedules import Warmup
 
 if TYPE_CHECKING:
@@ -28,7 +31,7 @@ _OF_STOCHASTIC_SOLVERS: dict[str, tuple[Any, ...]] = {
     "restore_best": (None,),
     "validation_stratify": (False,),
     "max_time": (None,),
-    "callbacks": (None,),
+    "callbacks": (None, [], ()),
 }
 
 
@@ -90,7 +93,14 @@ def _of_the_rate(est: BaseMLP, incremental: bool) -> Iterator[str]:
                 f"{schedule.epochs}"
             )
     plateau = plateau_of(schedule)
-    if plateau is not None and (plateau.patience or 0) > est.n_iter_no_change:
+    if plateau is None:
+        return
+    if plateau.patience is None and est.n_iter_no_change == np.inf:
+        yield (
+            f"lr_schedule={est.lr_schedule!r} needs a patience, or a finite "
+            "n_iter_no_change, got inf: the rate would never fall"
+        )
+    if (plateau.patience or 0) > est.n_iter_no_change:
         yield (
             f"lr_schedule={est.lr_schedule!r} needs patience <= n_iter_no_change="
             f"{est.n_iter_no_change}: training would stop before the rate falls"
@@ -126,3 +136,15 @@ def _of_partial_fit(est: BaseMLP, is_validated: bool) -> Iterator[str]:
         yield (
             "partial_fit does not support verbose='progress': it must be a bool or int"
         )
+    for callback in est.callbacks or ():
+        if _counts_epochs(callback):
+            yield (
+                f"partial_fit does not support {callback!r} in callbacks: each call is "
+                "a fit of one epoch, and it compares or counts those of one fit"
+            )
+
+
+def _counts_epochs(callback: Any) -> bool:
+    if isinstance(callback, Checkpoint):
+        return callback.every > 1 or callback.monitor is not None
+    return isinstance(callback, EarlyStopping)

@@ -114,7 +114,7 @@ class _Fit:
         self.schedule = _scheduled_rates(est, -(-n_samples // self.batch_size))
         self.best_parameters: tuple[list[Any], list[Any]] | None = None
         if self.validation is not None:
-            begin_history(est)
+            begin_history(est, is_given=validation is not None, goes_on=incremental)
             self.scorer = scorer_of(est)
             if self.restores_best():
                 self.best_parameters = self.parameters()
@@ -123,6 +123,12 @@ class _Fit:
         est = self.est
         wanted = est.early_stopping if est.restore_best is None else est.restore_best
         return bool(wanted) and not self.incremental
+
+    def has_best(self) -> bool:
+        """Tell whether weights are kept that are worth going back to."""
+        if self.best_parameters is None:
+            return False
+        return bool(self.est.best_validation_score_ > -np.inf)
 
     def training_samples(self) -> Samples:
         """Return the samples without those that are set aside."""
@@ -134,6 +140,8 @@ class _Fit:
         est = self.est
         est.n_iter_ = 0
         order = _first_order(est, self.n_samples, self.incremental)
+        if self.incremental:
+            est._order = order  # shuffled in place: right whenever Ctrl-C comes
         generator = est._random_state
         complete = _Progress(self)
         try:
@@ -151,8 +159,6 @@ class _Fit:
                     break
                 if est.n_iter_ == est.max_iter:
                     _warn_not_converged(est.max_iter)
-            if self.incremental:
-                est._order = order
             self.save()
             self.keep()
         except KeyboardInterrupt as interrupt:
@@ -199,7 +205,7 @@ class _Fit:
         """Record an epoch; answers whether it was the last one."""
         est = self.est
         is_finite = self.network.is_finite()
-        if not is_finite and self.best_parameters is None:
+        if not is_finite and not self.has_best():
             raise ValueError(NON_FINITE)
         est.n_iter_ += 1
         est.loss_ = loss

@@ -96,13 +96,21 @@ def _strata(est: BaseMLP, samples: Samples) -> NDArray[Any] | None:
     return samples.y
 
 
-def begin_history(est: BaseMLP) -> None:
-    """Make the attributes that are written at each epoch, unless they are there."""
+def begin_history(est: BaseMLP, *, is_given: bool, goes_on: bool) -> None:
+    """Make the attributes that are written at each epoch, unless they are there.
+
+    A best score of another kind or set is no measure for a new fit; with a split,
+    scikit-learn keeps that of the last fit. Calls of partial_fit go on.
+    """
     if getattr(est, "validation_scores_", None) is None:
         est.validation_scores_ = []
         est.best_validation_score_ = -np.inf
     if getattr(est, "validation_loss_curve_", None) is None:
         est.validation_loss_curve_ = []
+    scored = (est.scoring, is_given)
+    if not goes_on and (is_given or getattr(est, "_scored", None) != scored):
+        est.best_validation_score_ = -np.inf
+    est._scored = scored
 
 
 def scorer_of(est: BaseMLP) -> Scorer | None:
@@ -116,13 +124,17 @@ def scorer_of(est: BaseMLP) -> Scorer | None:
 def measure(
     est: BaseMLP, network: _core.Network, validation: Samples, scorer: Scorer | None
 ) -> tuple[float, float]:
-    """Return score and mean loss (without penalty)."""
+    """Return score and mean loss (without penalty).
+
+    The score is NaN when training has diverged: the class with the greatest of some NaN
+    is still a class, and a dead unit hides the NaN in its weights.
+    """
     outputs = est._predict_rows(network, validation.X)
     losses = est._output_losses(outputs, validation.y)
     loss = weighted_mean(losses, validation.weights)
-    if scorer is not None:  # which would refuse outputs that are not finite
-        if not np.isfinite(outputs).all():
-            return np.nan, loss
+    if not (np.isfinite(outputs).all() and network.is_finite()):
+        return np.nan, loss
+    if scorer is not None:
         return _score(est, network, validation, scorer), loss
     score = -loss if est.scoring == "loss" else est._output_score(outputs, validation)
     return score, loss
@@ -137,7 +149,7 @@ def _score(
     if validation.weights is not None:
         weights["sample_weight"] = validation.weights
     score = scorer(model, validation.X, est._decode(validation.y), **weights)
-    if not isinstance(score, Real):
+    if not isinstance(score, Real) or np.isnan(float(score)):
         raise ValueError(
             f"scoring={est.scoring!r} must return a number, got {score!r:.60}"
         )
@@ -147,11 +159,13 @@ def _score(
 def snapshot(est: BaseMLP, network: _core.Network) -> BaseMLP:
     """Return a copy of the estimator with the network's weights, for prediction.
 
-    It has no callbacks: they belong to the fit, and pickle may not know them.
+    It has no callbacks: they belong to the fit, and pickle may not know them. Nor has
+    it what training on needs: that is of another epoch than the weights.
     """
     model = copy.copy(est)
     model.callbacks = None
-    for name in ("_skl_callbacks", "_callback_fit_ctx", "_skl_callbacks_to_teardown"):
+    of_callbacks = ("_skl_callbacks", "_callback_fit_ctx", "_skl_callbacks_to_teardown")
+    for name in (*of_callbacks, "_order", "_optimizer", "_random_state"):
         model.__dict__.pop(name, None)
     model.coefs_, model.intercepts_ = network.get_parameters()
     model._is_resumable = False

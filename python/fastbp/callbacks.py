@@ -9,8 +9,10 @@ as it was before. A call of ``partial_fit`` is a fit of one epoch.
 from __future__ import annotations
 
 import csv
+import math
 import os
 import pickle
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,6 +102,15 @@ def _monitored(callback: Any, record: EpochRecord) -> float:
     return value
 
 
+def _is_new_best(
+    callback: Any, value: float, best: float | None, delta: float = 0.0
+) -> bool:
+    """Tell whether a value is the best so far; NaN never is."""
+    if math.isnan(value):
+        return False
+    return best is None or _IS_BETTER[callback.monitor](value, best + delta)
+
+
 @dataclass
 class EarlyStopping(Callback):
     """End the training when a number has not improved for some epochs.
@@ -142,7 +153,7 @@ class EarlyStopping(Callback):
         delta = (
             self.min_delta if self.monitor == "validation_score" else -self.min_delta
         )
-        if self._best is None or _IS_BETTER[self.monitor](value, self._best + delta):
+        if _is_new_best(self, value, self._best, delta):
             self._best, self._n_bad = value, 0
         else:
             self._n_bad += 1
@@ -159,7 +170,7 @@ class Checkpoint(Callback):
     Parameters
     ----------
     path : str or path-like
-        The file.
+        The file, in a directory that is there.
     monitor : {'loss', 'validation_loss', 'validation_score'} or None, default=None
         Write only if this number is the best so far in this fit; None: always.
     every : int, default=1
@@ -180,20 +191,33 @@ class Checkpoint(Callback):
 
     def on_fit_begin(self, estimator: Any) -> None:
         self._best: float | None = None
+        if not Path(self.path).parent.is_dir():
+            raise FileNotFoundError(
+                f"path of Checkpoint must be in a directory that is there, got "
+                f"{os.fspath(self.path)!r}"
+            )
 
     def on_epoch_end(self, estimator: Any, record: EpochRecord) -> bool | None:
         if record.epoch % self.every == 0 and self._is_wanted(record):
-            path = Path(self.path)
-            part = path.with_name(path.name + ".part")
-            part.write_bytes(pickle.dumps(estimator, protocol=5))
-            part.replace(path)
+            self._replace(pickle.dumps(estimator, protocol=5))
         return None
+
+    def _replace(self, content: bytes) -> None:
+        path = Path(self.path)
+        # A name of its own, as other processes may write the same file; not by
+        # tempfile, which lets nobody else read it.
+        part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
+        try:
+            part.write_bytes(content)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
 
     def _is_wanted(self, record: EpochRecord) -> bool:
         if self.monitor is None:
             return True
         value = _monitored(self, record)
-        if self._best is not None and not _IS_BETTER[self.monitor](value, self._best):
+        if not _is_new_best(self, value, self._best):
             return False
         self._best = value
         return True
