@@ -308,3 +308,20 @@ def test_divergence_stops_training_at_once(
     assert len(losses) < 100
     # No line after the first that says nan or inf.
     assert np.isfinite([float(loss) for loss in losses[:-1]]).all()
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of the score
+def test_training_goes_on_after_the_best_epoch_before_a_divergence() -> None:
+    X = np.random.RandomState(0).standard_normal((60, 4))
+    settings = {"hidden_layer_sizes": (8,), "activation": "identity", "solver": "sgd"}
+    model = MLPRegressor(
+        **settings, learning_rate_init=0.5, early_stopping=True, random_state=0
+    )
+    with pytest.warns(ConvergenceWarning, match="diverged"):
+        model.fit(X, X[:, 0])
+    assert not np.isfinite(model.loss_curve_[-1])
+    assert all(np.isfinite(W).all() for W in model.coefs_)
+    # The moments of the divergence would make every step NaN.
+    model.set_params(early_stopping=False, learning_rate_init=1e-12)
+    model.partial_fit(X, X[:, 0])
+    assert all(np.isfinite(W).all() for W in model.coefs_)

@@ -269,6 +269,8 @@ class _Fit:
         est = self.est
         t, coefs, intercepts, moments = self.trainer.take_saved()
         est.coefs_, est.intercepts_ = self.best_parameters or (coefs, intercepts)
+        if self.best_parameters is not None and not self.network.is_finite():
+            t, moments = 0, []  # training diverged after the best epoch, and so did they
         est._optimizer.store(t, moments, est.beta_1, est.beta_2)
 
     def save(self) -> None:

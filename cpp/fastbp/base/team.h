@@ -165,7 +165,7 @@ class Member {
   // disbanded when these have lost so much time against doing all the work alone; what
   // they won before counts up to a limit.
   static constexpr int kMeasureEvery = 5;
-  static constexpr std::chrono::microseconds kMostLost{400}, kMostWon{4000};
+  static constexpr std::chrono::microseconds kMostLost{400}, kMostWon{20000};
 
   Team& team_;
   int rank_;
