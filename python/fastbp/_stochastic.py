@@ -270,7 +270,7 @@ class _Fit:
         t, coefs, intercepts, moments = self.trainer.take_saved()
         est.coefs_, est.intercepts_ = self.best_parameters or (coefs, intercepts)
         if self.best_parameters is not None and not self.network.is_finite():
-            t, moments = 0, []  # training diverged after the best epoch, and so did they
+            t, moments = 0, []  # they diverged with the weights
         est._optimizer.store(t, moments, est.beta_1, est.beta_2)
 
     def save(self) -> None:
