@@ -34,7 +34,9 @@ Activation activation_of(const std::string& name) {
                              {"gelu", Activation::kGelu},
                              {"silu", Activation::kSilu},
                              {"mish", Activation::kMish},
-                             {"softplus", Activation::kSoftplus}});
+                             {"softplus", Activation::kSoftplus},
+                             {"sign", Activation::kSign},
+                             {"step", Activation::kStep}});
 }
 
 using Names = std::variant<std::string, std::vector<std::string>>;
@@ -59,14 +61,17 @@ Loss loss_of(const std::string& name) {
                        {"poisson", Loss::kPoisson}});
 }
 
+void check_slope(double negative_slope) {
+  if (negative_slope >= 0 && negative_slope < 1) return;
+  throw py::value_error("negative_slope must be in [0, 1), got " +
+                        std::to_string(negative_slope));
+}
+
 std::unique_ptr<NetworkHandle> make_network(
     const std::vector<Index>& n_units, const Names& activation, const std::string& loss,
     const std::string& dtype, double negative_slope, const std::string& isa,
     const BlasHandle* blas) {
-  if (!(negative_slope >= 0 && negative_slope < 1)) {
-    throw py::value_error("negative_slope must be in [0, 1), got " +
-                          std::to_string(negative_slope));
-  }
+  check_slope(negative_slope);
   const auto activations =
       activations_of(activation, n_units.size() > 2 ? n_units.size() - 2 : 0);
   const KernelTable& table = kernel_table(isa);
@@ -83,6 +88,19 @@ std::unique_ptr<NetworkHandle> make_network(
         blas != nullptr ? blas->float64 : Blas<double>());
   }
   return handle;
+}
+
+// What distinguishes a layer from the others, to be set before the network is used.
+template <class T>
+void set_layer(Network<T>& network, Index i, Activation activation,
+               double negative_slope, bool trains_weights, bool trains_biases) {
+  if (i < 0 || i >= network.n_layers()) {
+    throw py::index_error("layer must be in [0, " + std::to_string(network.n_layers()) +
+                          "), got " + std::to_string(i));
+  }
+  check_slope(negative_slope);
+  network.layer(i).set_activation({activation, static_cast<T>(negative_slope)});
+  network.layer(i).set_trained({trains_weights, trains_biases});
 }
 
 template <class T>
@@ -229,6 +247,18 @@ void bind_network(py::module_& m) {
                                  return n;
                                });
                              })
+      .def(
+          "set_layer",
+          [](NetworkHandle& h, Index layer, const std::string& activation,
+             double negative_slope, bool trains_weights, bool trains_biases) {
+            h.visit([&](auto& network) {
+              set_layer(network, layer, activation_of(activation), negative_slope,
+                        trains_weights, trains_biases);
+            });
+          },
+          py::arg("layer"), py::arg("activation"), py::kw_only(),
+          py::arg("negative_slope") = 0.01, py::arg("trains_weights") = true,
+          py::arg("trains_biases") = true)
       .def(
           "set_parameters",
           [](NetworkHandle& h, const py::sequence& coefs,

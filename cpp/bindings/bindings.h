@@ -64,6 +64,7 @@ void check_positive(Index value, const char* name);
 void bind_blas(py::module_& m);
 void bind_rows(py::module_& m);
 void bind_network(py::module_& m);
+void bind_tape(py::module_& m);
 void bind_trainer(py::module_& m);
 void bind_info(py::module_& m);
 

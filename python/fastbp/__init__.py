@@ -8,18 +8,23 @@ except ImportError as error:  # a source tree without the compiled core, for ins
         "package first: python3 -m pip install ."
     ) from error
 
-from . import callbacks, schedules
+from . import activations, callbacks, layers, optimizers, schedules
 from ._classifier import MLPClassifier
 from ._config import config_context, get_config, set_config, show_config
 from ._regressor import MLPRegressor
+from .network import Network
 
 __all__ = [
     "MLPClassifier",
     "MLPRegressor",
+    "Network",
     "__version__",
+    "activations",
     "callbacks",
     "config_context",
     "get_config",
+    "layers",
+    "optimizers",
     "schedules",
     "set_config",
     "show_config",

@@ -20,6 +20,8 @@ Activation: TypeAlias = Literal[
     "silu",
     "mish",
     "softplus",
+    "sign",
+    "step",
 ]
 Loss: TypeAlias = Literal[
     "softmax_cross_entropy", "binary_cross_entropy", "squared_error", "poisson"
@@ -83,6 +85,21 @@ class Network:
     def uses_blas(self) -> bool: ...
     @property
     def n_units(self) -> list[int]: ...
+    def set_layer(
+        self,
+        layer: int,
+        activation: Activation,
+        *,
+        negative_slope: float = 0.01,
+        trains_weights: bool = True,
+        trains_biases: bool = True,
+    ) -> None:
+        """Set a layer's activation, also of the last, and what training changes.
+
+        To be called before the network is used. Behind an activation of the last layer
+        the loss is computed as if its outputs were pre-activations.
+        """
+
     def set_parameters(
         self,
         coefs: Sequence[Floats],
@@ -114,6 +131,35 @@ class Network:
 
         ``y`` is int64 class indices (n_rows,) for softmax_cross_entropy, else an array
         (n_rows, n_outputs) of the network's dtype, C-contiguous.
+        """
+
+@final
+class Tape:
+    """A forward pass of some rows that is kept, and backward passes through it."""
+
+    def __init__(self, network: Network, X: Rows, *, n_threads: int = 1) -> None:
+        """Run X forward. The network must keep its parameters."""
+
+    @property
+    def n_rows(self) -> int: ...
+    def output(self, layer: int) -> Any:
+        """Activations of a layer, (n_rows, n_out), a copy."""
+
+    def pre_activations(self, layer: int, *, n_threads: int = 1) -> Any:
+        """What its activation was applied to, computed again."""
+
+    def backward(
+        self,
+        dy: Floats,
+        *,
+        parameters: bool = True,
+        inputs: bool = True,
+        n_threads: int = 1,
+    ) -> tuple[list[Any], list[Any], Any]:
+        """Gradients (coef_grads, intercept_grads, dx) from that at the outputs, dy.
+
+        The lists are empty, or dx is None, unless wanted. Gradients of parameters are
+        sums over the rows.
         """
 
 @final

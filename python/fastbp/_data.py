@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from . import _core
@@ -20,6 +21,7 @@ __all__ = [
     "check_weights",
     "check_X",
     "check_Xy",
+    "check_inputs",
     "rows_of",
     "weighted_mean",
 ]
@@ -62,6 +64,19 @@ def check_X(estimator: Any, X: Any) -> Any:
         dtype=_wanted_dtype(X),
         reset=False,
     )
+    return _readable(X)
+
+
+def check_inputs(X: Any, n_in: int, name: str = "X") -> Any:
+    """Validate X for a network with ``n_in`` inputs, outside of an estimator."""
+    _check_structure(X)
+    X = check_array(
+        X, accept_sparse=["csr", "csc"], dtype=_wanted_dtype(X), input_name=name
+    )
+    if X.shape[1] != n_in:
+        raise ValueError(
+            f"{name} has {X.shape[1]} columns, the network has {n_in} inputs"
+        )
     return _readable(X)
 
 

@@ -47,6 +47,8 @@ enum class Activation {
   kSilu,
   kMish,
   kSoftplus,
+  kSign,  // forward only, like step: their derivative is 0 wherever there is one
+  kStep,
 };
 enum class Loss { kSoftmaxCrossEntropy, kBinaryCrossEntropy, kSquaredError, kPoisson };
 // By the number of their moments: none, one (from kMomentum), two (from kAdam).

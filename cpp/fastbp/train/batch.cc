@@ -59,7 +59,7 @@ void Batch<T>::gather_target(const Targets<T>& targets, const double* weights,
 }
 
 template <class T>
-Input<T> Batch<T>::rows_input(Index layer, Index first, Index n) const {
+Input<T> Batch<T>::input(Index layer, Index first, Index n) const {
   if (layer > 0) return {output(layer - 1, first, n)};
   if (is_sparse_)
     return {{},
@@ -70,7 +70,7 @@ Input<T> Batch<T>::rows_input(Index layer, Index first, Index n) const {
 template <class T>
 void Batch<T>::forward(const Network<T>& network, Index first, Index n) {
   for (Index l = 0; l < network.n_layers(); ++l) {
-    network.layer(l).forward(rows_input(l, first, n), output(l, first, n),
+    network.layer(l).forward(input(l, first, n), output(l, first, n),
                              derivative(l, first, n));
   }
 }
@@ -87,6 +87,20 @@ void Batch<T>::loss(const Network<T>& network, Index first, Index n, T* losses) 
        has_labels ? labels_.data() + first : nullptr,
        has_labels ? nullptr : values_.view.row(first), values_.view.stride,
        weights_.data() + first, dz.data, dz.stride, losses + first});
+  output_backward(network, first, n);
+}
+
+template <class T>
+void Batch<T>::output_backward(const Network<T>& network, Index first, Index n) {
+  const Index last = network.n_layers() - 1;
+  const OutputActivation<T> f = network.layer(last).output_activation();
+  if (f.kind == Activation::kIdentity) return;
+  const auto y =
+      f.stores_derivative() ? derivative(last, first, n) : output(last, first, n);
+  const auto dz = gradient(last, first, n);
+  network.kernels().chain({n, 0, ceil_div(network.n_out(), kPanel<T>), nullptr, 0,
+                           nullptr, 0, f.kind, f.slope, y.data, y.stride, dz.data,
+                           dz.stride});
 }
 
 template <class T>
