@@ -13,11 +13,13 @@ from ._classifier import MLPClassifier
 from ._config import config_context, get_config, set_config, show_config
 from ._regressor import MLPRegressor
 from .network import Network
+from .trainer import Trainer
 
 __all__ = [
     "MLPClassifier",
     "MLPRegressor",
     "Network",
+    "Trainer",
     "__version__",
     "activations",
     "callbacks",

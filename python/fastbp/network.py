@@ -15,7 +15,7 @@ from . import _core
 from ._blas import one_blas_thread
 from ._config import configured_blas
 from ._data import check_inputs, check_weights, mean_inputs, row_parts, rows_of
-from ._objective import Objective
+from ._objective import Objective, mean_loss
 from ._threads import effective_n_threads
 from .layers import Layer, check_trainable, checked_size
 
@@ -125,14 +125,31 @@ class Network:
         size = sum(int(np.prod(shape)) for shape in shapes.values())
         self._flat = np.zeros(size, self.dtype)
         self._flat_gradients = np.zeros(size, self.dtype)
-        self.parameters = _views(self._flat, shapes)
-        self.gradients = _views(self._flat_gradients, shapes)
+        self._shapes = shapes
+        self.parameters = self._views_of(self._flat)
+        self.gradients = self._views_of(self._flat_gradients)
         self._core: _core.Network | None = None
         self._copied: NDArray[Any] | None = None  # the parameters that the core has
         self._tape: _core.Tape | None = None
 
+    def _views_of(self, flat: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
+        """Return views of a vector like that of the parameters, by their names."""
+        views, first = {}, 0
+        for name, shape in self._shapes.items():
+            size = int(np.prod(shape))
+            views[name] = flat[first : first + size].reshape(shape)
+            first += size
+        return MappingProxyType(views)
+
     def _name(self, layer: int, part: str) -> str:
         return f"{self.layers[layer].name}_{layer}.{part}"
+
+    def _names_of(self, layer: int) -> list[str]:
+        """Return the names of a layer's parameters."""
+        return [
+            self._name(layer, part)
+            for part in self.layers[layer]._shapes(self._n_units[layer])
+        ]
 
     parameters: Mapping[str, NDArray[Any]]
     """Views of the parameters by name: 'dense_0.weights', 'dense_0.biases', ..."""
@@ -279,12 +296,21 @@ class Network:
         X = check_inputs(X, self.n_in)
         y = objective.encode(y, X.shape[0], self.n_out, self.dtype)
         weights = check_weights(sample_weight, X)
+        return self._loss_and_gradients(X, y, objective, weights), self.gradients
+
+    def _loss_and_gradients(
+        self,
+        X: Any,
+        y: NDArray[Any],
+        objective: Objective,
+        weights: NDArray[np.float64] | None,
+    ) -> float:
         self._tape = self._taped(X)
         outputs = self._outputs(self._tape)
-        mean, gradient = _mean_loss(objective, y, outputs, weights)
+        loss, gradient = mean_loss(objective, y, outputs, weights)
         coefs, intercepts, _ = self._backward(self._tape, gradient)
         self._store(coefs, intercepts, self.gradients)
-        return mean, self.gradients
+        return loss
 
     def input_gradient(
         self, X: Any, output: int | None = None, *, y: Any = None, loss: Any = None
@@ -457,7 +483,7 @@ class Network:
 
         def loss_at_parameters() -> float:
             outputs = twin._predict(twin._synchronized(), X)
-            return _mean_loss(objective, y, outputs, weights)[0]
+            return mean_loss(objective, y, outputs, weights)[0]
 
         return {
             name: _worst_error(
@@ -553,17 +579,6 @@ class Network:
                     views[name][...] = array
 
 
-def _views(
-    flat: NDArray[Any], shapes: dict[str, tuple[int, ...]]
-) -> Mapping[str, NDArray[Any]]:
-    views, first = {}, 0
-    for name, shape in shapes.items():
-        size = int(np.prod(shape))
-        views[name] = flat[first : first + size].reshape(shape)
-        first += size
-    return MappingProxyType(views)
-
-
 def _same_bits(a: NDArray[Any], b: NDArray[Any]) -> bool:
     return bool(np.array_equal(a.view(np.uint8), b.view(np.uint8)))
 
@@ -577,21 +592,6 @@ def _n_threads(core: _core.Network, X: Any, *, training: bool = True) -> int:
         n_inputs=n_inputs,
         training=training,
     )
-
-
-def _mean_loss(
-    objective: Objective,
-    y: NDArray[Any],
-    outputs: NDArray[Any],
-    weights: NDArray[np.float64] | None,
-) -> tuple[float, NDArray[Any]]:
-    """Return the weighted mean of the losses of the rows, and its gradient."""
-    losses, gradient = objective.per_row(y, outputs)
-    if weights is None:
-        weights = np.ones(len(losses))
-    total = weights.sum()
-    scale = (weights / total).astype(gradient.dtype)
-    return float(weights @ losses / total), gradient * scale[:, np.newaxis]
 
 
 def _worst_error(
