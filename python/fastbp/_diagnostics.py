@@ -1,4 +1,4 @@
-"""What goes on in each layer: sizes of gradients and updates, dead and saturated units."""
+"""What goes on in each layer: gradients, updates, dead and saturated units."""
 
 from __future__ import annotations
 

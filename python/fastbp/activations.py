@@ -68,7 +68,8 @@ class Activation(ABC):
         a : ndarray
             Of the shape of z.
         """
-        return self._both(z)[0]
+        value: NDArray[Any] = self._both(z)[0]
+        return value
 
     def derivative(self, z: ArrayLike) -> NDArray[Any]:
         """Return f'(z).
@@ -86,18 +87,16 @@ class Activation(ABC):
         derivative : ndarray
             Of the shape of z.
         """
-        return self._both(z)[1]
+        derivative: NDArray[Any] = self._both(z)[1]
+        return derivative
 
     def _both(self, z: ArrayLike) -> tuple[Any, Any]:
         z = np.asarray(z)
         if z.dtype.kind not in "fiub":
             raise ValueError(f"z must hold numbers, got dtype {z.dtype}")
         dtype = np.float32 if z.dtype == np.float32 else np.float64
-        return _core.activate(
-            self.name,
-            np.ascontiguousarray(z, dtype=dtype).reshape(z.shape),
-            negative_slope=self.negative_slope,
-        )
+        numbers: Any = np.ascontiguousarray(z, dtype=dtype).reshape(z.shape)
+        return _core.activate(self.name, numbers, negative_slope=self.negative_slope)
 
 
 @dataclass(frozen=True)

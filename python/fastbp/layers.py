@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .activations import Activation, get_activation
+from .activations import Activation, Identity, get_activation
 
 __all__ = ["Dense", "Layer"]
 
@@ -29,9 +29,15 @@ class Layer(ABC):
     ----------
     name : str
         What its parameters are called by in a network, before their number.
+    activation : Activation
+        What is applied last.
+    trainable : bool
+        Whether training changes its parameters.
     """
 
     name: ClassVar[str]
+    activation: Any = Identity()
+    trainable: bool = True
 
     @abstractmethod
     def _n_out(self, n_in: int) -> int:
@@ -93,7 +99,7 @@ class Dense(Layer):
     name = "dense"
 
     n_out: int
-    activation: Any = "identity"
+    activation: Any = "identity"  # after __post_init__ an Activation
     _: KW_ONLY
     bias: bool = True
     initializer: str | Callable[[int, int, Any], Any] = "glorot_uniform"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Integral
 from types import MappingProxyType
 from typing import Any
@@ -15,13 +15,12 @@ from . import _core
 from ._blas import one_blas_thread
 from ._config import configured_blas
 from ._data import check_inputs, check_weights, mean_inputs, row_parts, rows_of
+from ._gradient_check import worst_error
 from ._objective import Objective, mean_loss
 from ._threads import effective_n_threads
 from .layers import Layer, check_trainable, checked_size
 
 __all__ = ["Network"]
-
-_STEP = float(np.cbrt(np.finfo(np.float64).eps))
 
 
 class Network:
@@ -58,10 +57,10 @@ class Network:
     Notes
     -----
     The parameters are one flat, row-major vector that belongs to the network;
-    ``parameters`` are views of it by name, and so are ``gradients`` of another one. Write
-    into them as you like. The core computes with its own copy in another layout, which
-    is made anew whenever the vector has changed: a call with changed parameters copies
-    them once, training copies them back after each epoch.
+    ``parameters`` are views of it by name, and so are ``gradients`` of another one.
+    Write into them as you like. The core computes with its own copy in another layout,
+    which is made anew whenever the vector has changed: a call with changed parameters
+    copies them once, training copies them back after each epoch.
 
     Nothing here depends on the number of threads.
 
@@ -234,8 +233,8 @@ class Network:
         Returns
         -------
         grad_input : ndarray of shape (n_rows, n_in)
-            Its gradient with respect to the inputs. That with respect to the parameters,
-            summed over the rows, is in ``gradients``.
+            Its gradient with respect to the inputs. That with respect to the
+            parameters, summed over the rows, is in ``gradients``.
 
         Raises
         ------
@@ -244,13 +243,13 @@ class Network:
         ValueError
             If the shape is wrong, or a layer is a threshold.
         """
-        coefs, intercepts, grad_input = self._backward(self._last_tape(), grad_output)
-        self._store(coefs, intercepts, self.gradients)
+        weights, biases, grad_input = self._backward(self._last_tape(), grad_output)
+        self._store(weights, biases, self.gradients)
         return grad_input
 
     def _backward(
         self, tape: _core.Tape, grad_output: ArrayLike, *, parameters: bool = True
-    ) -> tuple[list[Any], list[Any], Any]:
+    ) -> tuple[list[Any], list[Any], NDArray[Any]]:
         check_trainable(self.layers)
         gradient = np.ascontiguousarray(grad_output, dtype=self.dtype)
         if gradient.shape != (tape.n_rows, self.n_out):
@@ -308,8 +307,8 @@ class Network:
         self._tape = self._taped(X)
         outputs = self._outputs(self._tape)
         loss, gradient = mean_loss(objective, y, outputs, weights)
-        coefs, intercepts, _ = self._backward(self._tape, gradient)
-        self._store(coefs, intercepts, self.gradients)
+        of_weights, of_biases, _ = self._backward(self._tape, gradient)
+        self._store(of_weights, of_biases, self.gradients)
         return loss
 
     def input_gradient(
@@ -474,25 +473,20 @@ class Network:
         ValueError
             If something has the wrong shape or values, or a layer is a threshold.
         """
-        twin = self._twin("float64")
-        objective = twin._objective(loss)
-        _, gradients = twin.loss_and_gradients(X, y, loss, sample_weight)
+        objective = self._objective(loss)
         X = check_inputs(X, self.n_in)
         y = objective.encode(y, X.shape[0], self.n_out, "float64")
         weights = check_weights(sample_weight, X)
+        twin = self._twin("float64")
+        twin._loss_and_gradients(X, y, objective, weights)
 
-        def loss_at_parameters() -> float:
+        def loss_now() -> float:
             outputs = twin._predict(twin._synchronized(), X)
             return mean_loss(objective, y, outputs, weights)[0]
 
         return {
-            name: _worst_error(
-                twin.parameters[name].reshape(-1),
-                gradient.reshape(-1).copy(),
-                loss_at_parameters,
-                n_checked,
-            )
-            for name, gradient in gradients.items()
+            name: worst_error(twin.parameters[name], gradient, loss_now, n_checked)
+            for name, gradient in twin.gradients.items()
         }
 
     def __repr__(self) -> str:
@@ -530,7 +524,8 @@ class Network:
         return objective
 
     def _outputs(self, tape: _core.Tape) -> NDArray[Any]:
-        return tape.output(len(self.layers) - 1)
+        outputs: NDArray[Any] = tape.output(len(self.layers) - 1)
+        return outputs
 
     def _synchronized(self) -> _core.Network:
         """Return the core's network with the parameters as they are now."""
@@ -545,8 +540,9 @@ class Network:
 
     def _core_network(self, loss: Any) -> _core.Network:
         """Return a new network of the core: the one place that knows how it is made."""
+        dtype: Any = self.dtype
         core = _core.Network(
-            self._n_units, "identity", loss, self.dtype, blas=configured_blas()
+            self._n_units, "identity", loss, dtype, blas=configured_blas()
         )
         for i, layer in enumerate(self.layers):
             core.set_layer(
@@ -554,13 +550,14 @@ class Network:
                 layer.activation.name,
                 negative_slope=layer.activation.negative_slope,
                 trains_weights=layer.trainable,
-                trains_biases=layer.trainable and layer.bias,
+                trains_biases=layer.trainable
+                and self._name(i, "biases") in self._shapes,
             )
         core.set_parameters(*self._arrays())
         return core
 
     def _arrays(self) -> tuple[list[Any], list[Any]]:
-        """Return the parameters as the core takes them: weights, and biases or zeros."""
+        """Return the parameters for the core: weights, and biases or zeros."""
         weights, biases = [], []
         for i, n_out in enumerate(self._n_units[1:]):
             weights.append(self.parameters[self._name(i, "weights")])
@@ -592,28 +589,3 @@ def _n_threads(core: _core.Network, X: Any, *, training: bool = True) -> int:
         n_inputs=n_inputs,
         training=training,
     )
-
-
-def _worst_error(
-    parameter: NDArray[Any],
-    gradient: NDArray[Any],
-    loss: Callable[[], float],
-    n_checked: int | None,
-) -> float:
-    """Compare a gradient with differences of the loss; the parameter is put back."""
-    n = gradient.size if n_checked is None else min(n_checked, gradient.size)
-    where = np.linspace(0, gradient.size - 1, n).round().astype(int)
-    differences = np.empty(n)
-    for k, i in enumerate(where):
-        value = parameter[i]
-        # Its error is about step^2 and eps / step: the least for the cube root of eps.
-        step = _STEP * max(1.0, abs(value))
-        parameter[i] = value + step
-        above = loss()
-        parameter[i] = value - step
-        below = loss()
-        parameter[i] = value
-        differences[k] = (above - below) / (2 * step)
-    g = gradient[where]
-    scale = max(np.abs(g).max(), np.abs(differences).max())
-    return float(np.abs(g - differences).max() / scale) if scale > 0 else 0.0

@@ -103,8 +103,8 @@ class Trainer:
     -----
     Ctrl-C raises KeyboardInterrupt, and everything is as after the last complete epoch:
     another ``fit`` goes on from there as if it had not been interrupted. A ``fit`` that
-    fails leaves everything as it was. Moments of the optimizer are kept from one call to
-    the next.
+    fails leaves everything as it was. Moments of the optimizer are kept from one call
+    to the next.
 
     Examples
     --------
@@ -478,15 +478,16 @@ class _Fit:
             alpha=owner.alpha,
             n_threads=self.n_threads,
         )
+        all_gradients = network._views_of(np.zeros_like(network.flat_parameters))
+        network._store(weights, biases, all_gradients)
         squares = 0.0
         for i, layer in enumerate(network.layers):
-            if not layer.trainable:
-                continue
-            w = network.parameters[network._name(i, "weights")]
-            gradient = weights[i] + owner.l1 / samples.weight * np.sign(w)
-            squares += np.square(gradient, dtype=np.float64).sum()
-            if layer.bias:
-                squares += np.square(biases[i], dtype=np.float64).sum()
+            for name in network._names_of(i) if layer.trainable else ():
+                gradient = all_gradients[name]
+                if gradient.ndim == 2:  # a weight matrix
+                    signs = np.sign(network.parameters[name])
+                    gradient = gradient + owner.l1 / samples.weight * signs
+                squares += np.square(gradient, dtype=np.float64).sum()
         return float(np.sqrt(squares))
 
     def is_last(self, record: dict[str, Any]) -> bool:
