@@ -39,18 +39,43 @@ Activation activation_of(const std::string& name) {
                              {"step", Activation::kStep}});
 }
 
-using Names = std::variant<std::string, std::vector<std::string>>;
+// An activation by its name, with a slope of its own if need be.
+using Name = std::variant<std::string, std::pair<std::string, double>>;
+using Names = std::variant<Name, std::vector<Name>>;
 
-// One name stands for all hidden layers.
-std::vector<Activation> activations_of(const Names& names, std::size_t n_hidden) {
-  if (const auto* name = std::get_if<std::string>(&names)) {
-    return std::vector<Activation>(n_hidden, activation_of(*name));
+void check_slope(double negative_slope) {
+  if (negative_slope >= 0 && negative_slope < 1) return;
+  throw py::value_error("negative_slope must be in [0, 1), got " +
+                        std::to_string(negative_slope));
+}
+
+OutputActivation<double> activation_of(const Name& name, double negative_slope) {
+  if (const auto* alone = std::get_if<std::string>(&name)) {
+    return {activation_of(*alone), negative_slope};
   }
-  std::vector<Activation> activations;
-  for (const auto& name : std::get<std::vector<std::string>>(names)) {
-    activations.push_back(activation_of(name));
+  const auto& [with_slope, slope] = std::get<std::pair<std::string, double>>(name);
+  check_slope(slope);
+  return {activation_of(with_slope), slope};
+}
+
+// One activation stands for all hidden layers.
+std::vector<OutputActivation<double>> activations_of(const Names& names,
+                                                     std::size_t n_hidden,
+                                                     double negative_slope) {
+  check_slope(negative_slope);
+  if (const auto* name = std::get_if<Name>(&names)) {
+    return std::vector(n_hidden, activation_of(*name, negative_slope));
+  }
+  std::vector<OutputActivation<double>> activations;
+  for (const Name& name : std::get<std::vector<Name>>(names)) {
+    activations.push_back(activation_of(name, negative_slope));
   }
   return activations;
+}
+
+template <class T>
+OutputActivation<T> as(const OutputActivation<double>& activation) {
+  return {activation.kind, static_cast<T>(activation.slope)};
 }
 
 Loss loss_of(const std::string& name) {
@@ -61,31 +86,38 @@ Loss loss_of(const std::string& name) {
                        {"poisson", Loss::kPoisson}});
 }
 
-void check_slope(double negative_slope) {
-  if (negative_slope >= 0 && negative_slope < 1) return;
-  throw py::value_error("negative_slope must be in [0, 1), got " +
-                        std::to_string(negative_slope));
+template <class T>
+std::unique_ptr<Network<T>> network_of(
+    const KernelTable& table, const std::vector<Index>& n_units,
+    const std::vector<OutputActivation<double>>& activations, Loss loss,
+    const Blas<T>& blas) {
+  std::vector<Activation> kinds;
+  for (const auto& activation : activations) kinds.push_back(activation.kind);
+  auto network = std::make_unique<Network<T>>(table, n_units, kinds, 0, loss, blas);
+  for (std::size_t i = 0; i < activations.size(); ++i) {
+    network->layer(static_cast<Index>(i)).set_activation(as<T>(activations[i]));
+  }
+  return network;
 }
 
 std::unique_ptr<NetworkHandle> make_network(
     const std::vector<Index>& n_units, const Names& activation, const std::string& loss,
     const std::string& dtype, double negative_slope, const std::string& isa,
     const BlasHandle* blas) {
-  check_slope(negative_slope);
-  const auto activations =
-      activations_of(activation, n_units.size() > 2 ? n_units.size() - 2 : 0);
+  const auto activations = activations_of(
+      activation, n_units.size() > 2 ? n_units.size() - 2 : 0, negative_slope);
   const KernelTable& table = kernel_table(isa);
   const bool is_float32 =
       choose<bool>(dtype, "dtype", {{"float32", true}, {"float64", false}});
   auto handle = std::make_unique<NetworkHandle>();
   if (is_float32) {
-    handle->network = std::make_unique<Network<float>>(
-        table, n_units, activations, negative_slope, loss_of(loss),
-        blas != nullptr ? blas->float32 : Blas<float>());
+    handle->network =
+        network_of<float>(table, n_units, activations, loss_of(loss),
+                          blas != nullptr ? blas->float32 : Blas<float>());
   } else {
-    handle->network = std::make_unique<Network<double>>(
-        table, n_units, activations, negative_slope, loss_of(loss),
-        blas != nullptr ? blas->float64 : Blas<double>());
+    handle->network =
+        network_of<double>(table, n_units, activations, loss_of(loss),
+                           blas != nullptr ? blas->float64 : Blas<double>());
   }
   return handle;
 }
@@ -123,8 +155,9 @@ py::array_t<T> predict_array(const Network<T>& network, const Rows& x, bool raw,
 
 template <class T>
 py::array predict_few_array(const py::sequence& coefs, const py::sequence& intercepts,
-                            const Rows& x, const std::vector<Activation>& hidden,
-                            T negative_slope, Loss loss, bool raw) {
+                            const Rows& x,
+                            const std::vector<OutputActivation<double>>& hidden,
+                            Loss loss, bool raw) {
   if (coefs.size() == 0 || coefs.size() != intercepts.size()) {
     throw py::value_error("expected as many coefs as intercepts, got " +
                           std::to_string(coefs.size()) + " and " +
@@ -146,7 +179,7 @@ py::array predict_few_array(const py::sequence& coefs, const py::sequence& inter
     const auto intercept =
         expect_array<T>(intercepts[l], "intercepts" + index, {n_out});
     OutputActivation<T> activation;
-    if (l < hidden.size()) activation = {hidden[l], negative_slope};
+    if (l < hidden.size()) activation = as<T>(hidden[l]);
     layers.push_back({n_in, n_out, coef.data(), intercept.data(), activation});
     arrays.insert(arrays.end(), {coef, intercept});
     n_in = n_out;
@@ -313,15 +346,14 @@ void bind_network(py::module_& m) {
          const Names& activation, const std::string& loss, double negative_slope,
          bool raw) -> py::array {
         if (x.rows.is_sparse()) throw py::value_error("X must be dense");
-        const auto hidden =
-            activations_of(activation, coefs.size() > 0 ? coefs.size() - 1 : 0);
+        const auto hidden = activations_of(
+            activation, coefs.size() > 0 ? coefs.size() - 1 : 0, negative_slope);
         if (coefs.size() > 0 && py::isinstance<py::array_t<float>>(coefs[0])) {
           return predict_few_array<float>(coefs, intercepts, x.rows, hidden,
-                                          static_cast<float>(negative_slope),
                                           loss_of(loss), raw);
         }
         return predict_few_array<double>(coefs, intercepts, x.rows, hidden,
-                                         negative_slope, loss_of(loss), raw);
+                                         loss_of(loss), raw);
       },
       py::arg("coefs"), py::arg("intercepts"), py::arg("X"), py::arg("activation"),
       py::arg("loss"), py::kw_only(), py::arg("negative_slope") = 0.01,

@@ -94,11 +94,11 @@ void bind_tape(py::module_& m) {
   py::class_<TapeHandle>(m, "Tape", py::is_final())
       .def(py::init(&make_tape), py::keep_alive<1, 2>(), py::arg("network"),
            py::arg("X"), py::kw_only(), py::arg("n_threads") = 1)
-      .def_property_readonly("n_rows",
-                             [](TapeHandle& h) {
-                               return h.visit(
-                                   [](auto& tape, auto&) { return tape.n_rows(); });
-                             })
+      .def_property_readonly(
+          "n_rows",
+          [](TapeHandle& h) {
+            return h.visit([](auto& tape, auto&) { return tape.n_rows(); });
+          })
       .def(
           "output",
           [](TapeHandle& h, Index layer) {

@@ -21,13 +21,14 @@ from . import _core
 from ._compat import CallbackSupportMixin, Interval, Options, StrOptions
 from ._data import Samples, check_weights
 from ._initial import initial_parameters
+from ._inspection import InputGradients
 from ._lbfgs import fit_lbfgs
-from ._network import NetworkOwner
 from ._optimizer import STOCHASTIC_SOLVERS, OptimizerState
 from ._refusals import refuse_contradictions
 from ._stochastic import fit_stochastic
 from ._tasks import FitTask, begin_context
 from ._validation import given_samples
+from .activations import Activation
 from .schedules import SCHEDULES, Schedule
 
 __all__ = ["BaseMLP"]
@@ -48,7 +49,7 @@ ACTIVATIONS = (
 )
 
 
-class BaseMLP(CallbackSupportMixin, NetworkOwner, BaseEstimator):
+class BaseMLP(CallbackSupportMixin, InputGradients, BaseEstimator):
     """Base of the estimators: a multilayer perceptron with one loss at its end."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -56,7 +57,7 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner, BaseEstimator):
             "array-like",
             Interval(Integral, 1, None, closed="left"),
         ],
-        "activation": [StrOptions(set(ACTIVATIONS)), list, tuple],
+        "activation": [StrOptions(set(ACTIVATIONS)), Activation, list, tuple],
         "solver": [StrOptions({"lbfgs", *STOCHASTIC_SOLVERS})],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [
@@ -102,7 +103,7 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner, BaseEstimator):
         "callbacks": [list, tuple, None],
     }
 
-    activation: str | Sequence[str]
+    activation: str | Activation | Sequence[str | Activation]
 
     # Parameters that the modules of the solvers read.
     solver: str
@@ -262,6 +263,7 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner, BaseEstimator):
         else:
             self._continue(n_units, dtype)
         self._is_resumable = bool(incremental or self.warm_start)
+        self._keep_rows(X)
         samples = Samples(X, y, weights)
         network = self._network(solver_dtype)
         if self.solver != "lbfgs":
@@ -288,22 +290,19 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner, BaseEstimator):
         return numbers
 
     def _hidden_activations(self, n_hidden: int) -> Any:
-        """Return ``activation`` as the core takes it: a name, or one for each layer."""
-        names = self.activation
-        if not isinstance(names, list | tuple):
-            return names
-        for i, name in enumerate(names):
-            if not isinstance(name, str) or name not in ACTIVATIONS:
-                raise ValueError(
-                    f"activation[{i}] must be one of {', '.join(ACTIVATIONS)}, got "
-                    f"{name!r}."
-                )
-        if len(names) != n_hidden:
+        """Return ``activation`` as the core takes it: one, or one for each layer."""
+        given = self.activation
+        if not isinstance(given, list | tuple):
+            return _core_activation(given, "activation")
+        activations = [
+            _core_activation(one, f"activation[{i}]") for i, one in enumerate(given)
+        ]
+        if len(given) != n_hidden:
             raise ValueError(
                 f"activation must be one name, or one for each of the {n_hidden} "
-                f"hidden layers, got {len(names)}: {names!r}."
+                f"hidden layers, got {len(given)}: {given!r}."
             )
-        return list(names)
+        return activations
 
     def _training_dtype(self, X: Any, first_pass: bool) -> np.dtype[Any]:
         if self.dtype != "auto":
@@ -386,7 +385,7 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner, BaseEstimator):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what prediction needs, and training if it is to go on."""
-        state = dict(super().__getstate__())
+        state = self._without_rows(dict(super().__getstate__()))
         if not state.get("_is_resumable"):
             for name in ("_optimizer", "_random_state"):
                 state.pop(name, None)
@@ -397,3 +396,15 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner, BaseEstimator):
         state = dict(state)
         state.pop("_fastbp_version", None)
         super().__setstate__(state)
+
+
+def _core_activation(activation: Any, name: str) -> str | tuple[str, float]:
+    """Return an activation as the core takes it: a name, maybe with a slope."""
+    if isinstance(activation, Activation) and activation.is_trainable:
+        return activation.name, activation.negative_slope
+    if not isinstance(activation, str) or activation not in ACTIVATIONS:
+        raise ValueError(
+            f"{name} must be one of {', '.join(ACTIVATIONS)}, or an object of "
+            f"fastbp.activations that can be trained, got {activation!r}."
+        )
+    return activation

@@ -215,7 +215,7 @@ default='adam'
     >>> X, y = make_classification(n_samples=100, random_state=1)
     >>> clf = MLPClassifier(max_iter=400, random_state=1).fit(X, y)
     >>> clf.predict(X[:5])
-    array([0, 0, 1, 0, 0])
+    array([1, 1, 1, 0, 0])
     """
 
     _parameter_constraints = {
@@ -486,6 +486,14 @@ default='adam'
 
     def _is_multiclass(self) -> bool:
         return bool(self._label_binarizer.y_type_ == "multiclass")
+
+    def _output_of(self, target: Any) -> tuple[int, int]:
+        found = np.flatnonzero(self.classes_ == target)
+        if len(found) != 1:
+            raise ValueError(f"target must be one of {self.classes_}, got {target!r}")
+        if self._is_multiclass() or self._is_multilabel():
+            return int(found[0]), 1
+        return 0, 1 if found[0] == len(self.classes_) - 1 else -1
 
     def _core_loss(self) -> str:
         if self.out_activation_ == "softmax":

@@ -23,6 +23,8 @@ Activation: TypeAlias = Literal[
     "sign",
     "step",
 ]
+# With a negative slope of its own, if need be.
+OneActivation: TypeAlias = Activation | tuple[Activation, float]
 Loss: TypeAlias = Literal[
     "softmax_cross_entropy", "binary_cross_entropy", "squared_error", "poisson"
 ]
@@ -69,7 +71,7 @@ class Network:
     def __init__(
         self,
         n_units: Sequence[int],
-        activation: Activation | Sequence[Activation],
+        activation: OneActivation | Sequence[OneActivation],
         loss: Loss,
         dtype: Literal["float32", "float64"],
         *,
@@ -241,7 +243,7 @@ def predict_few(
     coefs: Sequence[Floats],
     intercepts: Sequence[Floats],
     X: Rows,
-    activation: Activation | Sequence[Activation],
+    activation: OneActivation | Sequence[OneActivation],
     loss: Loss,
     *,
     negative_slope: float = 0.01,

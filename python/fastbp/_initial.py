@@ -35,10 +35,10 @@ def _activation_for(est: BaseMLP, layer: int) -> str | None:
     That is the one that follows the layer. The output layer takes that of the last
     hidden layer, so that a list of equal names is the same as the name.
     """
-    names = est.activation
-    if isinstance(names, str):
-        return names
-    return names[min(layer, len(names) - 1)] if names else None
+    given: Any = est.activation
+    if isinstance(given, list | tuple):
+        given = given[min(layer, len(given) - 1)] if given else None
+    return getattr(given, "name", given)
 
 
 def _draw(

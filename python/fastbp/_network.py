@@ -83,14 +83,18 @@ class NetworkOwner(ABC):
         dtypes = [np.asarray(a).dtype.newbyteorder("=") for a in arrays[:1]]
         return np.dtype(np.float32 if dtypes == [np.float32] else np.float64)
 
+    def _prediction_dtype(self, X: Any) -> np.dtype[Any]:
+        """Return the type to compute in for this X."""
+        if self.dtype == "auto" and X.dtype != np.float32:
+            return np.dtype(np.float64)
+        return self._parameter_dtype()
+
     def _outputs(self, X: Any, *, raw: bool = False) -> NDArray[Any]:
         """Return the network's outputs, or pre-activations, (n_samples, n_outputs_)."""
         if not hasattr(self, "coefs_"):
             check_is_fitted(self)
         X = check_X(self, X)
-        dtype = self._parameter_dtype()
-        if self.dtype == "auto" and X.dtype != np.float32:
-            dtype = np.dtype(np.float64)
+        dtype = self._prediction_dtype(X)
         coefs, intercepts = self._parameters(dtype)
         if self._is_few(X, coefs):
             outputs: NDArray[Any] = _core.predict_few(

@@ -49,9 +49,7 @@ class Batch {
   void backward(const Network<T>& network, Index first, Index n);
 
   // Whole-batch views for the parameter tasks of layer l.
-  Input<T> input(Index layer, Index n_rows) const {
-    return input(layer, 0, n_rows);
-  }
+  Input<T> input(Index layer, Index n_rows) const { return input(layer, 0, n_rows); }
   // Views of some rows.
   Input<T> input(Index layer, Index first, Index n) const;
   MatrixView<T> output(Index layer, Index first, Index n) const {

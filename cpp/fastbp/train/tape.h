@@ -1,7 +1,7 @@
-// Tape: all that a network makes of some rows, kept, so that it can be looked at and any
-// gradient at the outputs sent back through it: to the parameters (lecture 004, BP1 to
-// BP4) and to the inputs (lecture 001, error signal to the input layer). Training goes
-// by batches and keeps none (see Pass); this is for whoever wants to see.
+// Tape: all that a network makes of some rows, kept, so that it can be looked at and
+// any gradient at the outputs sent back through it: to the parameters (lecture 004, BP1
+// to BP4) and to the inputs (lecture 001, error signal to the input layer). Training
+// goes by batches and keeps none (see Pass); this is for whoever wants to see.
 #pragma once
 
 #include <utility>
