@@ -28,6 +28,7 @@ from ._refusals import refuse_contradictions
 from ._stochastic import fit_stochastic
 from ._tasks import FitTask, begin_context
 from ._validation import given_samples
+from .initializers import INITIALIZERS, Initializer
 from .schedules import SCHEDULES, Schedule
 
 __all__ = ["BaseMLP"]
@@ -100,6 +101,7 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner, BaseEstimator):
         "restore_best": ["boolean", None],
         "max_time": [Interval(Real, 0, None, closed="neither"), None],
         "callbacks": [list, tuple, None],
+        "weight_init": [StrOptions(set(INITIALIZERS)), Initializer, list, tuple, None],
     }
 
     activation: str | Sequence[str]
@@ -134,6 +136,7 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner, BaseEstimator):
     restore_best: bool | None
     max_time: float | None
     callbacks: list[Any] | tuple[Any, ...] | None
+    weight_init: Any
 
     # What fitting sets.
     coefs_: list[Any]
