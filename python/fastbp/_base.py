@@ -29,6 +29,7 @@ from ._stochastic import fit_stochastic
 from ._tasks import FitTask, begin_context
 from ._validation import given_samples
 from .activations import Activation
+from .initializers import INITIALIZERS, Initializer
 from .schedules import SCHEDULES, Schedule
 
 __all__ = ["BaseMLP"]
@@ -101,6 +102,7 @@ class BaseMLP(CallbackSupportMixin, InputGradients, BaseEstimator):
         "restore_best": ["boolean", None],
         "max_time": [Interval(Real, 0, None, closed="neither"), None],
         "callbacks": [list, tuple, None],
+        "weight_init": [StrOptions(set(INITIALIZERS)), Initializer, list, tuple, None],
     }
 
     activation: str | Activation | Sequence[str | Activation]
@@ -135,6 +137,7 @@ class BaseMLP(CallbackSupportMixin, InputGradients, BaseEstimator):
     restore_best: bool | None
     max_time: float | None
     callbacks: list[Any] | tuple[Any, ...] | None
+    weight_init: Any
 
     # What fitting sets.
     coefs_: list[Any]

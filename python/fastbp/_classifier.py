@@ -145,6 +145,12 @@ default='adam'
         Weights of the classes, by which those of the samples are multiplied (also of
         the samples that ``early_stopping`` sets aside). 'balanced' is ``n_samples /
         (n_classes * count)``. For several labels, 'balanced' or one dict for each.
+    weight_init : str, Initializer of :mod:`fastbp.initializers`, list or None, \
+default=None
+        Initial weights: 'glorot_uniform', 'glorot_normal', 'he_uniform', 'he_normal',
+        'lecun_uniform', 'lecun_normal', 'orthogonal', 'zeros', or an object, or a list
+        with one for each layer of weights; biases are then zero. None draws both as
+        scikit-learn does, with the same random numbers.
 
     Attributes
     ----------
@@ -269,6 +275,7 @@ default='adam'
         callbacks: Any = None,
         validation_stratify: bool = False,
         class_weight: Any = None,
+        weight_init: Any = None,
     ) -> None:
         super().__init__(
             hidden_layer_sizes=hidden_layer_sizes,
@@ -308,6 +315,7 @@ default='adam'
             callbacks=callbacks,
             validation_stratify=validation_stratify,
             class_weight=class_weight,
+            weight_init=weight_init,
         )
 
     @fit_context(prefer_skip_nested_validation=True)

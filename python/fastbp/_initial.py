@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .initializers import Initializer, get_initializer
+
 if TYPE_CHECKING:
     from ._base import BaseMLP
 
@@ -20,6 +22,8 @@ def initial_parameters(
     est: BaseMLP, n_units: list[int], dtype: np.dtype[Any]
 ) -> tuple[list[Any], list[Any]]:
     """Return initial ``coefs_`` and ``intercepts_``, drawn from ``_random_state``."""
+    if est.weight_init is not None:
+        return _initialized(est, n_units, dtype)
     coefs, intercepts = [], []
     for layer, (fan_in, fan_out) in enumerate(pairwise(n_units)):
         activation = _activation_for(est, layer)
@@ -27,6 +31,41 @@ def initial_parameters(
         coefs.append(coef)
         intercepts.append(intercept)
     return coefs, intercepts
+
+
+def _initialized(
+    est: BaseMLP, n_units: list[int], dtype: np.dtype[Any]
+) -> tuple[list[Any], list[Any]]:
+    """Return the weights of ``weight_init``, and biases of zero."""
+    coefs = []
+    sizes = list(pairwise(n_units))
+    for initializer, size in zip(_initializers(est, len(sizes)), sizes, strict=True):
+        coef = np.asarray(initializer(*size, est._random_state))
+        if coef.shape != size or coef.dtype.kind not in "fiu":
+            raise ValueError(
+                f"weight_init: {initializer!r} must return an array of numbers of "
+                f"shape {size}, got {coef.dtype} of shape {coef.shape}"
+            )
+        with np.errstate(over="ignore"):  # of float32
+            coefs.append(coef.astype(dtype, order="C"))
+        if not np.isfinite(coefs[-1]).all():
+            raise ValueError(
+                f"weight_init: {initializer!r} must return finite numbers of {dtype}"
+            )
+    return coefs, [np.zeros(n, dtype) for n in n_units[1:]]
+
+
+def _initializers(est: BaseMLP, n_layers: int) -> list[Initializer]:
+    """Return an initializer for each layer: one of them stands for all."""
+    given = est.weight_init
+    if not isinstance(given, list | tuple):
+        return [get_initializer(given)] * n_layers
+    if len(given) != n_layers:
+        raise ValueError(
+            f"weight_init must be one initializer, or one for each of the {n_layers} "
+            f"layers of weights, got {len(given)}: {given!r}"
+        )
+    return [get_initializer(initializer) for initializer in given]
 
 
 def _activation_for(est: BaseMLP, layer: int) -> str | None:

@@ -42,7 +42,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, \
 early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, \
 max_fun, n_jobs, dtype, weight_decay, l1, max_norm, clip_norm, lr_schedule, warmup, \
-scoring, restore_best, max_time, callbacks
+scoring, restore_best, max_time, callbacks, weight_init
         See :class:`MLPClassifier`. The score that ``early_stopping`` watches is R2.
 
     Attributes
@@ -120,6 +120,7 @@ n_iter_, n_layers_, n_outputs_
         restore_best: bool | None = None,
         max_time: float | None = None,
         callbacks: Any = None,
+        weight_init: Any = None,
     ) -> None:
         super().__init__(
             loss=loss,
@@ -158,6 +159,7 @@ n_iter_, n_layers_, n_outputs_
             restore_best=restore_best,
             max_time=max_time,
             callbacks=callbacks,
+            weight_init=weight_init,
         )
 
     @fit_context(prefer_skip_nested_validation=True)
