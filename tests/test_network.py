@@ -13,6 +13,7 @@ import fastbp
 from fastbp import Network, _core
 from fastbp.activations import LeakyReLU
 from fastbp.layers import Dense
+from fastbp.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES, LogLoss
 from reference import ACTIVATIONS, LOSSES
 from reference import Network as ReferenceNetwork
 from reference.compare import assert_close, bits, eps
@@ -21,12 +22,6 @@ from reference.layers import Stack
 
 DTYPES = ("float32", "float64")
 NAMES = tuple(ACTIVATIONS)
-CORE_LOSSES = {  # by the names of the layers API
-    "squared_error": "squared_error",
-    "cross_entropy": "softmax_cross_entropy",
-    "binary_cross_entropy": "binary_cross_entropy",
-    "poisson": "poisson",
-}
 
 
 def make_network(sizes, activations, dtype="float64", **options):
@@ -151,25 +146,35 @@ def test_sparse_rows_give_what_dense_ones_give(make):
     np.testing.assert_allclose(network.flat_gradients, of_dense, rtol=1e-11, atol=1e-13)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("loss", CORE_LOSSES)
-def test_loss_and_gradients_agree_with_the_reference(loss, dtype):
-    network = make_network((6, 8, 3), ["tanh", "identity"], dtype)
-    X = rows(50, 6, dtype)
+# The reference's loss, the loss and last activation here.
+LOSSES_AND_OUTPUTS = [
+    ("squared_error", "squared_error", "identity"),
+    ("softmax_cross_entropy", "log_loss", "identity"),
+    ("softmax_cross_entropy", "log_loss", "softmax"),
+    ("binary_cross_entropy", "log_loss", "logistic"),
+    ("poisson", "poisson", "identity"),
+]
+
+
+def targets(reference_loss, dtype="float64"):
     rng = np.random.default_rng(3)
-    y = {
-        "squared_error": rng.normal(size=(50, 3)),
-        "cross_entropy": rng.integers(0, 3, 50),
-        "binary_cross_entropy": rng.integers(0, 2, (50, 3)),
-        "poisson": rng.poisson(2.0, (50, 3)),
-    }[loss]
-    y = y if y.ndim == 1 else y.astype(dtype)
-    weights = rng.uniform(0.5, 2, 50)
+    return {
+        "squared_error": rng.normal(size=(50, 3)).astype(dtype),
+        "softmax_cross_entropy": rng.integers(0, 3, 50),
+        "binary_cross_entropy": rng.integers(0, 2, (50, 3)).astype(dtype),
+        "poisson": rng.poisson(2.0, (50, 3)).astype(dtype),
+    }[reference_loss]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("name", "loss", "last"), LOSSES_AND_OUTPUTS)
+def test_loss_and_gradients_agree_with_the_reference(name, loss, last, dtype):
+    network = make_network((6, 8, 3), ["tanh", last], dtype)
+    X, y = rows(50, 6, dtype), targets(name, dtype)
+    weights = np.random.default_rng(3).uniform(0.5, 2, 50)
     stack = reference_of(network)
-    reference = ReferenceNetwork(
-        stack.weights, stack.biases, "tanh", CORE_LOSSES[loss], clip=0
-    )
-    assert CORE_LOSSES[loss] in LOSSES
+    assert name in LOSSES
+    reference = ReferenceNetwork(stack.weights, stack.biases, "tanh", name, clip=0)
     data = (X.astype(np.float64), y if y.ndim == 1 else y.astype(np.float64), weights)
     value, gradients = network.loss_and_gradients(X, y, loss, weights)
     assert value == pytest.approx(reference.cost(*data), rel=1e3 * eps(dtype))
@@ -179,10 +184,68 @@ def test_loss_and_gradients_agree_with_the_reference(loss, dtype):
         assert_close(got, [of_weights[i], of_biases[i]], dtype, 50)
 
 
+ALL_LOSSES = [
+    *REGRESSION_LOSSES,
+    *CLASSIFICATION_LOSSES,
+    LogLoss(label_smoothing=0.1),
+    lambda y, p: (((y - p) ** 4).sum(axis=1), -4 * (y - p) ** 3),
+]
+
+
+@pytest.mark.parametrize("last", ["identity", "logistic", "softmax", "softplus", "elu"])
+@pytest.mark.parametrize("loss", ALL_LOSSES, ids=str)
+def test_gradients_of_all_losses_are_differences(loss, last):
+    # And of those behind all kinds of outputs; pairs without a meaning are refused.
+    network = make_network((4, 6, 3), ["tanh", last])
+    y = np.random.default_rng(4).uniform(0.2, 0.8, (20, 3))
+    y /= y.sum(axis=1, keepdims=True)  # probabilities are numbers for any loss
+    try:
+        errors = network.gradient_check(rows(20, 4), y, loss)
+    except ValueError as error:
+        assert "needs a last layer with the activation" in str(error)
+        assert (loss, last) in REFUSED
+    else:
+        assert max(errors.values()) < 1e-6
+        assert (loss, last) not in REFUSED
+
+
+REFUSED = {
+    *((loss, "softmax") for loss in REGRESSION_LOSSES if loss != "squared_error"),
+    *((loss, "logistic") for loss in ("poisson", "gamma")),
+    *((loss, "elu") for loss in ("poisson", "gamma")),
+    *((loss, last) for loss in ALL_LOSSES[7:13] for last in ("softplus", "elu")),
+} - {("squared_error", "softplus"), ("squared_error", "elu")}
+
+
+def test_softmax_layer_has_the_jacobian_of_lecture_001():
+    network = Network([Dense(3, "softmax")], n_in=4, random_state=0)
+    X = rows(5, 4)
+    W = network.parameters["dense_0.weights"]
+    z = X @ W + network.parameters["dense_0.biases"]
+    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(network.forward(X), p, rtol=1e-13)
+    np.testing.assert_allclose(network.predict(X), p, rtol=1e-13)
+    np.testing.assert_allclose(network.activations[0], p, rtol=1e-13)
+    np.testing.assert_allclose(network.pre_activations[0], z, rtol=1e-13)
+    for jacobian, row in zip(network.jacobian(X), p, strict=True):
+        expected = (np.diag(row) - np.outer(row, row)) @ W.T
+        np.testing.assert_allclose(jacobian, expected, rtol=1e-11, atol=1e-14)
+
+
+def test_labels_and_their_indicators_are_the_same_targets():
+    network = make_network((6, 8, 3), ["tanh", "softmax"])
+    X, y = rows(50, 6), targets("softmax_cross_entropy")
+    value, gradients = network.loss_and_gradients(X, y, "log_loss")
+    expected = network.flat_gradients.copy()
+    again, _ = network.loss_and_gradients(X, np.eye(3)[y], "log_loss")
+    assert again == pytest.approx(value, rel=1e-13)
+    np.testing.assert_allclose(network.flat_gradients, expected, rtol=1e-11, atol=1e-14)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_gradient_check_finds_the_gradients_right(dtype):
     network = make_network((4, 6, 3), ["gelu", "identity"], dtype)
-    errors = network.gradient_check(rows(20, 4), np.arange(20) % 3, "cross_entropy")
+    errors = network.gradient_check(rows(20, 4), np.arange(20) % 3, "log_loss")
     assert list(errors) == list(network.parameters)
     assert 0 < max(errors.values()) < 1e-7
 
@@ -360,7 +423,7 @@ def test_summary_counts_parameters():
 
 def tape_bits(network, n_threads):
     X, gradient = rows(900, 20), rows(900, 3)
-    core = network._core_network("squared_error")
+    core = network._core_network()
     tape = _core.Tape(core, _core.Rows.dense(X), n_threads=n_threads)
     z = tape.pre_activations(0, n_threads=n_threads)
     weights, biases, dx = tape.backward(gradient, n_threads=n_threads)
@@ -444,9 +507,9 @@ def test_bad_network_is_refused(arguments, message):
         (lambda n: n.input_gradient([[0.0, 0.0]]), r"output must be .* \[0, 2\)"),
         (lambda n: n.input_gradient([[0.0, 0.0]], 2), r"\[0, 2\), got 2"),
         (lambda n: n.input_gradient([[0.0, 0.0]], y=[1]), "both y and loss"),
-        (lambda n: n.loss_and_gradients([[0, 0]], [1], "mse"), "loss must be one of"),
+        (lambda n: n.loss_and_gradients([[0, 0]], [1], "mse"), "a loss must be one of"),
         (
-            lambda n: n.loss_and_gradients([[0, 0]], [2], "cross_entropy"),
+            lambda n: n.loss_and_gradients([[0, 0]], [2], "log_loss"),
             r"y must hold classes in \[0, 2\), one for each output, got y\[0\] = 2",
         ),
         (
@@ -454,7 +517,7 @@ def test_bad_network_is_refused(arguments, message):
             r"y must have shape \(1, 2\)",
         ),
         (
-            lambda n: n.loss_and_gradients([[0, 0]], [[0, 2]], "binary_cross_entropy"),
+            lambda n: n.loss_and_gradients([[0, 0]], [[0, 2]], "log_loss"),
             r"y must be in \[0, 1\]",
         ),
         (
@@ -470,7 +533,12 @@ def test_bad_arguments_are_refused(call, message):
         call(network)
 
 
-def test_loss_with_an_output_of_its_own_wants_pre_activations():
-    network = Network([Dense(1, "logistic")], n_in=2)
-    with pytest.raises(ValueError, match="last layer must have activation='identity'"):
-        network.loss_and_gradients([[0, 0]], [1], "binary_cross_entropy")
+def test_loss_of_probabilities_wants_probabilities():
+    network = Network([Dense(1, "tanh")], n_in=2)
+    with pytest.raises(ValueError, match="'identity', to which it applies 'logistic'"):
+        network.loss_and_gradients([[0, 0]], [1], "log_loss")
+
+
+def test_softmax_is_for_the_last_layer():
+    with pytest.raises(ValueError, match="layer 0 has activation='softmax'"):
+        Network([Dense(2, "softmax"), Dense(1)], n_in=2)

@@ -129,13 +129,14 @@ def test_optimizers_are_the_solvers_of_the_estimators(optimizer, settings):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy", "poisson"])
-def test_losses_are_those_of_the_estimators(loss, dtype):
-    make, y, settings = {
-        "cross_entropy": (MLPClassifier, LABELS, {}),
-        "binary_cross_entropy": (MLPClassifier, (LABELS > 0).astype(int), {}),
-        "poisson": (MLPRegressor, LABELS, {"loss": "poisson"}),
-    }[loss]
+@pytest.mark.parametrize("kind", ["classes", "two classes", "counts", "huber"])
+def test_losses_are_those_of_the_estimators(kind, dtype):
+    make, y, loss, settings = {
+        "classes": (MLPClassifier, LABELS, "log_loss", {}),
+        "two classes": (MLPClassifier, (LABELS > 0).astype(int), "log_loss", {}),
+        "counts": (MLPRegressor, LABELS, "poisson", {"loss": "poisson"}),
+        "huber": (MLPRegressor, Y.ravel(), "huber", {"loss": "huber"}),
+    }[kind]
     model, trainer = estimator_and_trainer(make, "adam", loss, y, dtype, settings)
     assert_same_model(model, trainer)
 
@@ -213,7 +214,7 @@ def test_history_has_losses_and_metrics():
         return np.mean(outputs.argmax(axis=1) == y)
 
     net = network("tanh", "identity", n_out=3)
-    trainer = Trainer(net, "cross_entropy", "adam", metrics={"accuracy": accuracy})
+    trainer = Trainer(net, "log_loss", "adam", metrics={"accuracy": accuracy})
     history = trainer.fit(X[:60], LABELS[:60], 4, X[60:], LABELS[60:]).history
     assert {name: len(values) for name, values in history.items()} == dict.fromkeys(
         "epoch loss learning_rate seconds accuracy val_loss val_accuracy".split(), 4
@@ -225,9 +226,30 @@ def test_history_has_losses_and_metrics():
     }
     z = net.predict(X[60:])
     p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(trainer.predict(X[60:]), p, rtol=1e-12)
     expected = -np.log(p[np.arange(30), LABELS[60:]]).mean()
     assert measured["loss"] == pytest.approx(expected, rel=1e-12)
     assert measured["accuracy"] == np.mean(z.argmax(axis=1) == LABELS[60:])
+
+
+def fourth_power(y, p):
+    return ((y - p) ** 4).sum(axis=1), -4 * (y - p) ** 3
+
+
+@pytest.mark.parametrize("last", ["identity", "tanh", "gelu"])
+def test_loss_of_the_user_is_minimised(last):
+    net = network("tanh", last)
+    stack = stack_of(net)
+    trainer = Trainer(net, fourth_power, SGD(0.1), batch_size=None, shuffle=False)
+    (loss,) = trainer.fit(X, Y, 1).history["loss"]
+    p = stack.forward(X)[1][-1]
+    assert loss == pytest.approx(((Y - p) ** 4).mean(), rel=1e-12)
+    of_weights, of_biases, _ = stack.backward(X, -4 * (Y - p) ** 3 / len(X))
+    stack.weights = [
+        w - 0.1 * g for w, g in zip(stack.weights, of_weights, strict=True)
+    ]
+    stack.biases = [b - 0.1 * g for b, g in zip(stack.biases, of_biases, strict=True)]
+    assert_parameters_close(net, stack)
 
 
 def test_evaluate_takes_weights():
@@ -465,7 +487,7 @@ def test_pickled_trainer_goes_on():
     ("arguments", "message"),
     [
         ({"network": 3}, "network must be a fastbp.Network, got 3"),
-        ({"loss": "mse"}, "loss must be one of .* got 'mse'"),
+        ({"loss": "mse"}, "a loss must be one of .* got 'mse'"),
         ({"optimizer": "lbfgs"}, "an optimizer must be one of .* got 'lbfgs'"),
         ({"schedule": "warm"}, "a schedule must be one of .* got 'warm'"),
         ({"batch_size": 0}, "batch_size must be an integer of at least 1, got 0"),

@@ -63,29 +63,61 @@ py::array_t<T> pre_activations(const Tape<T>& tape, const Network<T>& network,
   return z;
 }
 
-// (coef_grads, intercept_grads, dx), the first two empty, or the last None, unless
-// wanted.
-template <class T>
-py::tuple backward(Tape<T>& tape, const Network<T>& network, const py::array& dy,
-                   bool parameters, bool inputs, int n_threads) {
-  const auto gradient_at_outputs =
-      expect_array<T>(dy, "dy", {tape.n_rows(), network.n_out()});
-  Buffer<T> gradient(parameters ? network.parameters().size() : 0);
+// What a backward pass shall give.
+struct Wanted {
+  bool parameters, inputs;
+  int n_threads;
+};
+
+// work(gradient, dx, poll) makes those that are not null. Returns (coef_grads,
+// intercept_grads, dx): empty lists, or None for dx, if they are not wanted.
+template <class T, class Work>
+py::tuple gradients(const Tape<T>& tape, const Network<T>& network,
+                    const Wanted& wanted, const Work& work) {
+  Buffer<T> gradient(wanted.parameters ? network.parameters().size() : 0);
   py::object dx = py::none();
   T* dx_data = nullptr;
-  if (inputs) {
+  if (wanted.inputs) {
     py::array_t<T> array({tape.n_rows(), network.n_in()});
     dx_data = array.mutable_data();
     dx = array;
   }
-  const T* dy_data = gradient_at_outputs.data();
   unlocked_until_interrupt([&](const Poll& poll) {
-    return tape.backward(dy_data, parameters ? gradient.data() : nullptr, dx_data,
-                         n_threads, poll);
+    return work(wanted.parameters ? gradient.data() : nullptr, dx_data, poll);
   });
-  if (!parameters) return py::make_tuple(py::list(), py::list(), dx);
-  const auto arrays = to_arrays(network, gradient.data(), n_threads);
+  if (!wanted.parameters) return py::make_tuple(py::list(), py::list(), dx);
+  const auto arrays = to_arrays(network, gradient.data(), wanted.n_threads);
   return py::make_tuple(arrays.coefs, arrays.intercepts, dx);
+}
+
+template <class T>
+py::tuple backward(Tape<T>& tape, const Network<T>& network, const py::array& dy,
+                   const Wanted& wanted) {
+  const auto at_outputs = expect_array<T>(dy, "dy", {tape.n_rows(), network.n_out()});
+  const T* data = at_outputs.data();
+  return gradients(tape, network, wanted, [&](T* gradient, T* dx, const Poll& poll) {
+    return tape.backward(data, gradient, dx, wanted.n_threads, poll);
+  });
+}
+
+// (losses, coef_grads, intercept_grads, dx)
+template <class T>
+py::tuple loss_backward(Tape<T>& tape, const Network<T>& network, const RowsHandle& x,
+                        const py::object& y, const py::object& weights,
+                        const Wanted& wanted) {
+  const SamplesHandle<T> handle(network, x, y, weights, py::none(), py::none());
+  const Samples<T>& samples = handle.samples;
+  if (samples.x.n_rows() != tape.n_rows() || samples.targets.weighs_entries()) {
+    throw py::value_error("X must be that of the tape, sample_weight one for each row");
+  }
+  py::array_t<T> losses(tape.n_rows());
+  T* data = losses.mutable_data();
+  const py::tuple others =
+      gradients(tape, network, wanted, [&](T* gradient, T* dx, const Poll& poll) {
+        return tape.loss_backward(samples.targets, samples.weights, data, gradient, dx,
+                                  wanted.n_threads, poll);
+      });
+  return py::make_tuple(losses, others[0], others[1], others[2]);
 }
 
 }  // namespace
@@ -122,11 +154,25 @@ void bind_tape(py::module_& m) {
              int n_threads) {
             check_positive(n_threads, "n_threads");
             return h.visit([&](auto& tape, auto& network) {
-              return backward(tape, network, dy, parameters, inputs, n_threads);
+              return backward(tape, network, dy, {parameters, inputs, n_threads});
             });
           },
           py::arg("dy"), py::kw_only(), py::arg("parameters") = true,
-          py::arg("inputs") = true, py::arg("n_threads") = 1);
+          py::arg("inputs") = true, py::arg("n_threads") = 1)
+      .def(
+          "loss_backward",
+          [](TapeHandle& h, const RowsHandle& x, const py::object& y,
+             const py::object& sample_weight, bool parameters, bool inputs,
+             int n_threads) {
+            check_positive(n_threads, "n_threads");
+            return h.visit([&](auto& tape, auto& network) {
+              return loss_backward(tape, network, x, y, sample_weight,
+                                   {parameters, inputs, n_threads});
+            });
+          },
+          py::arg("X"), py::arg("y"), py::arg("sample_weight"), py::kw_only(),
+          py::arg("parameters") = true, py::arg("inputs") = true,
+          py::arg("n_threads") = 1);
 }
 
 }  // namespace fastbp::bindings

@@ -8,7 +8,15 @@ except ImportError as error:  # a source tree without the compiled core, for ins
         "package first: python3 -m pip install ."
     ) from error
 
-from . import activations, callbacks, initializers, layers, optimizers, schedules
+from . import (
+    activations,
+    callbacks,
+    initializers,
+    layers,
+    losses,
+    optimizers,
+    schedules,
+)
 from ._classifier import MLPClassifier
 from ._config import config_context, get_config, set_config, show_config
 from ._regressor import MLPRegressor
@@ -27,6 +35,7 @@ __all__ = [
     "get_config",
     "initializers",
     "layers",
+    "losses",
     "optimizers",
     "schedules",
     "set_config",

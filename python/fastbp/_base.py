@@ -186,16 +186,16 @@ class BaseMLP(CallbackSupportMixin, InputGradients, BaseEstimator):
         """Return the y that ``_encode`` has made this of."""
 
     @abstractmethod
-    def _output_activation(self) -> str:
-        """Return the name for ``out_activation_``."""
-
-    @abstractmethod
     def _output_score(self, outputs: NDArray[Any], validation: Samples) -> float:
         """Return the score that early stopping watches."""
 
     @abstractmethod
-    def _output_losses(self, outputs: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
-        """Return the loss of each row, (n_rows,); ``y`` is encoded."""
+    def _output_loss(self, outputs: NDArray[Any], samples: Samples) -> float:
+        """Return the mean loss of the samples, which is NaN or infinite if one is."""
+
+    def _check_weights(self, sample_weight: Any, X: Any, y: Any) -> Any:
+        """Return the weights of the samples, or of the entries of y, checked."""
+        return check_weights(sample_weight, X)
 
     def _class_weighted(self, weights: Any, y: Any, *, incremental: bool) -> Any:
         """Return the weights of the samples times those of their classes."""
@@ -253,7 +253,7 @@ class BaseMLP(CallbackSupportMixin, InputGradients, BaseEstimator):
             not self.warm_start and not incremental
         )
         X, y = self._validate(X, y, incremental=incremental, reset=first_pass)
-        weights = check_weights(sample_weight, X)
+        weights = self._check_weights(sample_weight, X, y)
         weights = self._class_weighted(weights, y, incremental=incremental)
         dtype = self._training_dtype(X, first_pass)
         solver_dtype = np.dtype(np.float64) if self.solver == "lbfgs" else dtype
@@ -268,7 +268,7 @@ class BaseMLP(CallbackSupportMixin, InputGradients, BaseEstimator):
         self._is_resumable = bool(incremental or self.warm_start)
         self._keep_rows(X)
         samples = Samples(X, y, weights)
-        network = self._network(solver_dtype)
+        network = self._network(solver_dtype, self._core_loss(self.n_outputs_))
         if self.solver != "lbfgs":
             return fit_stochastic(
                 self, network, samples, held_out, incremental=incremental
@@ -351,6 +351,7 @@ class BaseMLP(CallbackSupportMixin, InputGradients, BaseEstimator):
                 f"cannot continue training: coefs_ have shapes {shapes}, but X, y and "
                 f"hidden_layer_sizes ask for layers of {n_units} units"
             )
+        self.out_activation_ = self._output_activation()
         self.coefs_, self.intercepts_ = self._parameters(dtype)
         # They are about to be changed, and a failing call must find the old ones.
         curves = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
@@ -403,11 +404,11 @@ class BaseMLP(CallbackSupportMixin, InputGradients, BaseEstimator):
 
 def _core_activation(activation: Any, name: str) -> str | tuple[str, float]:
     """Return an activation as the core takes it: a name, maybe with a slope."""
-    if isinstance(activation, Activation) and activation.is_trainable:
+    if isinstance(activation, Activation) and activation.name in ACTIVATIONS:
         return activation.name, activation.negative_slope
     if not isinstance(activation, str) or activation not in ACTIVATIONS:
         raise ValueError(
             f"{name} must be one of {', '.join(ACTIVATIONS)}, or an object of "
-            f"fastbp.activations that can be trained, got {activation!r}."
+            f"fastbp.activations of the kind, got {activation!r}."
         )
     return activation

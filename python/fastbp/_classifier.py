@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -11,15 +12,24 @@ from scipy import sparse
 from scipy.special import log_softmax
 from sklearn.base import ClassifierMixin
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils import column_or_1d
+from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from . import _core
 from ._base import BaseMLP
 from ._class_weight import class_weighted
-from ._compat import StrOptions, check_partial_fit_first_call, fit_context
+from ._compat import Interval, StrOptions, check_partial_fit_first_call, fit_context
 from ._data import Samples, check_Xy, weighted_mean
+from .losses import (
+    CLASSIFICATION_LOSSES,
+    CustomLoss,
+    KLDivergence,
+    LogLoss,
+    Loss,
+    SquaredError,
+    loss_of,
+)
 
 __all__ = ["MLPClassifier"]
 
@@ -38,7 +48,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Number of units of each hidden layer; ``()`` is multinomial logistic regression
         (lectures 000, 001 and 002, networks without a hidden layer).
     activation : {'identity', 'logistic', 'tanh', 'relu', 'leaky_relu', 'elu', 'selu', \
-'hard_tanh', 'gelu', 'silu', 'mish', 'softplus'} or list of them, default='relu'
+'hard_tanh', 'gelu', 'silu', 'mish', 'softplus'}, Activation or list, default='relu'
         Activation of the hidden layers (lecture 000, activation functions), or a list
         or tuple with one for each of them. 'leaky_relu' has slope 0.01 for negative
         arguments, 'elu' has alpha 1, 'gelu' is the exact one. The page on estimators in
@@ -186,6 +196,9 @@ default=None
         Number of output units: 1 for two classes.
     out_activation_ : {'logistic', 'softmax'}
         Activation of the output layer.
+    feature_importances_ : ndarray of shape (n_features_in_,)
+        Mean absolute gradient times input, over outputs and at most 256 training
+        samples, computed when it is asked for: see ``input_gradient``.
 
     See Also
     --------
@@ -228,10 +241,14 @@ default=None
         **BaseMLP._parameter_constraints,
         "validation_stratify": ["boolean"],
         "class_weight": [StrOptions({"balanced"}), dict, list, None],
+        "loss": [StrOptions(set(CLASSIFICATION_LOSSES)), Loss, callable],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
     }
 
     validation_stratify: bool
     class_weight: Any
+    loss: Any
+    label_smoothing: float
     classes_: NDArray[Any]
     _label_binarizer: Any
 
@@ -276,6 +293,8 @@ default=None
         validation_stratify: bool = False,
         class_weight: Any = None,
         weight_init: Any = None,
+        loss: Any = "log_loss",
+        label_smoothing: float = 0.0,
     ) -> None:
         super().__init__(
             hidden_layer_sizes=hidden_layer_sizes,
@@ -316,6 +335,8 @@ default=None
             validation_stratify=validation_stratify,
             class_weight=class_weight,
             weight_init=weight_init,
+            loss=loss,
+            label_smoothing=label_smoothing,
         )
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -411,6 +432,7 @@ default=None
             if check_partial_fit_first_call(self, classes):
                 self._label_binarizer = LabelBinarizer()
                 several = type_of_target(y).startswith("multilabel")
+                several = several and not self._are_probabilities(y)
                 self._label_binarizer.fit(y if several else classes)
             validation = (X_val, y_val, sample_weight_val)
             interrupt = self._fit_checked(X, y, sample_weight, validation, True)
@@ -424,12 +446,29 @@ default=None
         X, y = check_Xy(self, X, y, reset=reset)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
+        are_probabilities = self._are_probabilities(y)
+        if are_probabilities:
+            y = _check_probabilities(y)
         if not hasattr(self, "classes_") or not (self.warm_start or incremental):
-            self._label_binarizer = LabelBinarizer().fit(y)
+            labels = np.arange(y.shape[1]) if are_probabilities else y
+            self._label_binarizer = LabelBinarizer().fit(labels)
             self.classes_ = self._label_binarizer.classes_
+        elif are_probabilities:
+            self._check_columns(y)
         else:
             self._check_classes(unique_labels(y))
         return X, y
+
+    def _are_probabilities(self, y: Any) -> bool:
+        """Tell whether y has a column of probabilities for each class."""
+        return isinstance(self._loss(), KLDivergence) and np.ndim(y) == 2
+
+    def _check_columns(self, y: NDArray[Any]) -> None:
+        if y.shape[1] != len(self.classes_):
+            raise ValueError(
+                f"y must have a column for each of the {len(self.classes_)} classes, "
+                f"got {y.shape[1]}"
+            )
 
     def _check_classes(self, classes: NDArray[Any]) -> None:
         if self.warm_start:
@@ -449,6 +488,10 @@ default=None
         X, y = check_Xy(self, X, y, reset=False)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
+        if self._are_probabilities(y):
+            y = _check_probabilities(y)
+            self._check_columns(y)
+            return X, y
         unknown = np.setdiff1d(unique_labels(y), self.classes_)
         if len(unknown):
             raise ValueError(
@@ -459,13 +502,21 @@ default=None
     def _class_weighted(self, weights: Any, y: Any, *, incremental: bool) -> Any:
         if self.class_weight is None:
             return weights
+        if self._are_probabilities(y):
+            raise ValueError(
+                "class_weight must be None when y holds probabilities of classes, got "
+                f"{self.class_weight!r}"
+            )
         return class_weighted(
             weights, y, self.class_weight, self.classes_, incremental=incremental
         )
 
     def _encode(self, y: Any, dtype: Any) -> NDArray[Any]:
-        """Return class indices (softmax), or zeros and ones (n_samples, n_outputs)."""
+        """Return class indices (softmax), or numbers (n_samples, n_outputs)."""
         kind = self._label_binarizer.y_type_
+        if self._are_probabilities(y):
+            self.n_outputs_ = len(self.classes_) if kind == "multiclass" else 1
+            return np.require(y[:, -self.n_outputs_ :], dtype, ["C", "A"])
         if kind.startswith("multilabel"):
             y = self._label_binarizer.transform(y)
             y = y.toarray() if sparse.issparse(y) else y
@@ -486,8 +537,17 @@ default=None
     def _decode(self, y: NDArray[Any]) -> NDArray[Any]:
         if self._is_multilabel():
             return y.astype(np.int64)
-        labels: NDArray[Any] = self.classes_[y.ravel().astype(np.int64)]
+        labels: NDArray[Any] = self.classes_[self._true_classes(y)]
         return labels
+
+    def _true_classes(self, y: NDArray[Any]) -> NDArray[Any]:
+        """Return indices of the classes, the most probable ones of probabilities."""
+        if y.ndim == 1:
+            return y
+        if y.shape[1] == 1:
+            return (y.ravel() > 0.5).astype(np.int64)
+        most_probable: NDArray[Any] = y.argmax(axis=1)
+        return most_probable
 
     def _output_activation(self) -> str:
         return "softmax" if self._is_multiclass() else "logistic"
@@ -503,20 +563,46 @@ default=None
             return int(found[0]), 1
         return 0, 1 if found[0] == len(self.classes_) - 1 else -1
 
-    def _core_loss(self) -> str:
-        if self.out_activation_ == "softmax":
-            return "softmax_cross_entropy"
-        return "binary_cross_entropy"
+    def _loss(self) -> Loss:
+        return loss_of(self.loss, CLASSIFICATION_LOSSES, estimator="MLPClassifier")
+
+    def _smoothing(self) -> float:
+        loss = self._loss()
+        if isinstance(loss, LogLoss) and loss.label_smoothing:
+            return loss.label_smoothing
+        return self.label_smoothing
 
     def _output_score(self, outputs: NDArray[Any], validation: Samples) -> float:
         """Return the accuracy, for several labels that of all of them at once."""
         if self._is_multiclass():
-            correct = outputs.argmax(axis=1) == validation.y
+            correct = outputs.argmax(axis=1) == self._true_classes(validation.y)
         else:
-            correct = ((outputs > 0.5) == validation.y).all(axis=1)
+            correct = ((outputs > 0.5) == (validation.y > 0.5)).all(axis=1)
         return weighted_mean(correct, validation.weights)
 
-    def _output_losses(self, outputs: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+    def _output_loss(self, outputs: NDArray[Any], samples: Samples) -> float:
+        loss = self._loss()
+        if isinstance(loss, LogLoss) and not self._smoothing():
+            losses = self._cross_entropies(outputs, samples.y)
+            return weighted_mean(losses, samples.weights)
+        y = self._smoothed(samples.y, outputs)
+        losses = loss.per_output(y, outputs)
+        if not self._is_multiclass() and not isinstance(
+            loss, SquaredError | CustomLoss
+        ):
+            losses = losses + loss.per_output(1 - y, 1 - outputs)  # of both classes
+        return weighted_mean(losses.sum(axis=1), samples.weights)
+
+    def _smoothed(self, y: NDArray[Any], outputs: NDArray[Any]) -> NDArray[Any]:
+        """Return the targets as numbers, in shape and type of the outputs."""
+        if y.ndim == 1:
+            y = np.eye(outputs.shape[1], dtype=outputs.dtype)[y]
+        n_classes = outputs.shape[1] if self._is_multiclass() else 2
+        smoothing = self._smoothing()
+        smoothed: NDArray[Any] = (1 - smoothing) * y + smoothing / n_classes
+        return smoothed.astype(outputs.dtype, copy=False)
+
+    def _cross_entropies(self, outputs: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
         """Return cross-entropies; probabilities are cut off at the type's epsilon."""
         if self._is_multiclass():
             p = outputs[np.arange(len(y)), y]
@@ -608,3 +694,17 @@ default=None
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _check_probabilities(y: Any) -> NDArray[np.float64]:
+    """Return y (n_samples, n_classes) as rows of numbers that are probabilities."""
+    checked: NDArray[np.float64] = check_array(y, dtype=np.float64, input_name="y")
+    excess = np.abs(checked.sum(axis=1) - 1)
+    excess[(checked < 0).any(axis=1)] = np.inf
+    if excess.max() > 1e-5:
+        at = int(excess.argmax())
+        raise ValueError(
+            "the rows of y must be probabilities of the classes, not negative and with "
+            f"the sum 1, for loss='kl_divergence', got y[{at}] = {checked[at]}"
+        )
+    return checked

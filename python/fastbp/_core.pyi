@@ -1,6 +1,6 @@
 """The compiled core: networks, training and prediction. Internal."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias, final
 
 import numpy as np
@@ -25,9 +25,23 @@ Activation: TypeAlias = Literal[
 ]
 # With a negative slope of its own, if need be.
 OneActivation: TypeAlias = Activation | tuple[Activation, float]
-Loss: TypeAlias = Literal[
-    "softmax_cross_entropy", "binary_cross_entropy", "squared_error", "poisson"
+LossName: TypeAlias = Literal[
+    "softmax_cross_entropy",
+    "binary_cross_entropy",
+    "squared_error",
+    "poisson",
+    "absolute_error",
+    "huber",
+    "log_cosh",
+    "quantile",
+    "gamma",
+    "cross_entropy",
+    "kl_divergence",
+    "focal",
+    "symmetric_cross_entropy",
+    "linear",
 ]
+OuterLoss: TypeAlias = Callable[[Any, Any], tuple[Any, Any]]
 __version__: str
 
 Isa: TypeAlias = Literal["", "baseline", "avx2", "avx512", "neon"]
@@ -65,6 +79,29 @@ class Blas:
         """Width of its integers: 32 or 64."""
 
 @final
+class Loss:
+    """A loss with its parameters, and the output activation in front of it."""
+
+    def __init__(
+        self,
+        name: str,
+        output: str,
+        *,
+        delta: float = 1.0,
+        gamma: float = 2.0,
+        alpha: float = 1.0,
+        beta: float = 1.0,
+        log_zero: float = -4.0,
+        label_smoothing: float = 0.0,
+        levels: Sequence[float] = ...,
+    ) -> None:
+        """Take a `LossName`, and an output activation or '' for the loss's own.
+
+        Outputs are identity, logistic, tanh, softplus, exp and softmax. ``levels`` has
+        one number for each output, with the loss 'quantile' only.
+        """
+
+@final
 class Network:
     """A stack of dense layers and the loss at its end, in one floating-point type."""
 
@@ -72,7 +109,7 @@ class Network:
         self,
         n_units: Sequence[int],
         activation: OneActivation | Sequence[OneActivation],
-        loss: Loss,
+        loss: Loss | LossName,
         dtype: Literal["float32", "float64"],
         *,
         negative_slope: float = 0.01,
@@ -128,11 +165,18 @@ class Network:
         *,
         alpha: float = 0.0,
         n_threads: int = 1,
+        outer_loss: OuterLoss | None = None,
     ) -> tuple[float, list[Any], list[Any]]:
         """Loss over all rows and its gradients (coef_grads, intercept_grads).
 
         ``y`` is int64 class indices (n_rows,) for softmax_cross_entropy, else an array
-        (n_rows, n_outputs) of the network's dtype, C-contiguous.
+        (n_rows, n_outputs) of the network's dtype, C-contiguous; other losses of a
+        softmax take either. ``sample_weight`` is (n_rows,) or, unless the output is a
+        softmax, (n_rows, n_outputs).
+
+        ``outer_loss``, for a network with the loss 'linear', is called for each batch
+        with targets and outputs and returns the losses (n_rows,) and their gradient
+        with respect to the outputs (n_rows, n_outputs), in the network's dtype.
         """
 
 @final
@@ -162,6 +206,21 @@ class Tape:
 
         The lists are empty, or dx is None, unless wanted. Gradients of parameters are
         sums over the rows.
+        """
+
+    def loss_backward(
+        self,
+        X: Rows,
+        y: NDArray[Any],
+        sample_weight: NDArray[np.float64] | None,
+        *,
+        parameters: bool = True,
+        inputs: bool = True,
+        n_threads: int = 1,
+    ) -> tuple[Any, list[Any], list[Any], Any]:
+        """Losses of the rows, with weights, and then gradients of their sum.
+
+        X is that of the tape, y and the loss as in `Network.loss_and_gradients`.
         """
 
 @final
@@ -220,6 +279,7 @@ class Trainer:
         learning_rate: float | NDArray[np.float64],
         alpha: float = 0.0,
         n_threads: int = 1,
+        outer_loss: OuterLoss | None = None,
     ) -> float:
         """One pass over the rows in ``order``; returns sum(batch loss * batch rows).
 
@@ -244,7 +304,7 @@ def predict_few(
     intercepts: Sequence[Floats],
     X: Rows,
     activation: OneActivation | Sequence[OneActivation],
-    loss: Loss,
+    loss: Loss | LossName,
     *,
     negative_slope: float = 0.01,
     raw: bool = False,

@@ -24,11 +24,12 @@ def run_epoch(
     rate: float | NDArray[np.float64],
     alpha: float,
     n_threads: int,
+    outer_loss: _core.OuterLoss | None = None,
 ) -> float:
     """Make the steps of an epoch; returns the sum of batch loss * batch rows.
 
     ``rows`` are to be taken in their order, None: all. ``rate`` is one for all steps,
-    or an array with one for each.
+    or an array with one for each. ``outer_loss`` is a loss that is not the core's.
     """
     total = 0.0
     first_step = 0
@@ -48,5 +49,6 @@ def run_epoch(
                 learning_rate=piece_rate,
                 alpha=alpha,
                 n_threads=n_threads,
+                outer_loss=outer_loss,
             )
     return total

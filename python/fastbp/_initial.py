@@ -77,7 +77,8 @@ def _activation_for(est: BaseMLP, layer: int) -> str | None:
     given: Any = est.activation
     if isinstance(given, list | tuple):
         given = given[min(layer, len(given) - 1)] if given else None
-    return getattr(given, "name", given)
+    name: str | None = getattr(given, "name", given)
+    return name
 
 
 def _draw(

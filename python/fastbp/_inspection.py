@@ -74,7 +74,7 @@ n_features)
 
     def _gradients(self, X: Any, outputs: Any) -> Iterator[NDArray[Any]]:
         """Yield the gradient (n_samples, n_features) of each of the outputs."""
-        network = self._network(self._prediction_dtype(X))
+        network = self._network(self._prediction_dtype(X), self._core_output())
         n_threads = _core.threads_for(
             network, X.shape[0], self._n_threads(), n_inputs=mean_inputs(X)
         )

@@ -16,8 +16,15 @@ from ._config import configured_blas
 from ._data import check_X, mean_inputs, row_parts, rows_of
 from ._lbfgs import Packing, pack
 from ._threads import effective_n_threads
+from .losses import CustomLoss, Loss
 
 __all__ = ["NetworkOwner"]
+
+# What the core needs to know for a prediction: the output activation, by its name.
+_OUTPUTS = {
+    name: _core.Loss("linear", name)
+    for name in ("identity", "logistic", "tanh", "softplus", "exp", "softmax")
+}
 
 # Few rows: less work than the packing of the weights, and within the milliseconds for
 # which Ctrl-C and other Python threads can wait.
@@ -33,19 +40,48 @@ class NetworkOwner(ABC):
     n_jobs: int | None
     coefs_: list[Any]
     intercepts_: list[Any]
+    out_activation_: str
 
     @abstractmethod
     def _hidden_activations(self, n_hidden: int) -> Any:
         """Return the activations as the core takes them."""
 
     @abstractmethod
-    def _core_loss(self) -> Any:
-        """Return the core's name of the loss."""
+    def _loss(self) -> Loss:
+        """Return the loss that the parameters ask for."""
+
+    @abstractmethod
+    def _output_activation(self) -> str:
+        """Return the name for ``out_activation_``."""
+
+    def _smoothing(self) -> float:
+        """Return the label smoothing."""
+        return 0.0
+
+    def _core_loss(self, n_outputs: int) -> _core.Loss:
+        """Return the loss as the core takes it."""
+        output = self._output_activation()
+        loss: _core.Loss = self._loss()._in_core(output, n_outputs, self._smoothing())
+        return loss
+
+    def _outer_loss(self) -> CustomLoss | None:
+        """Return the loss that the core must ask for, if the user wrote it."""
+        loss = self._loss()
+        return loss if isinstance(loss, CustomLoss) else None
+
+    def _core_output(self) -> _core.Loss:
+        """Return what the core needs to know of the loss for a prediction."""
+        name = self.out_activation_
+        if name not in _OUTPUTS:
+            raise ValueError(
+                f"out_activation_ must be one of {', '.join(_OUTPUTS)}, got {name!r}"
+            )
+        return _OUTPUTS[name]
 
     def _n_threads(self) -> int:
         return effective_n_threads(self.n_jobs)[0]
 
-    def _network(self, dtype: np.dtype[Any]) -> _core.Network:
+    def _network(self, dtype: np.dtype[Any], loss: _core.Loss) -> _core.Network:
         """Return the core's network with the estimator's weights."""
         coefs, intercepts = self._parameters(dtype)
         n_units = [len(coefs[0]), *(len(b) for b in intercepts)]
@@ -53,7 +89,7 @@ class NetworkOwner(ABC):
         network = _core.Network(
             n_units,
             self._hidden_activations(len(n_units) - 2),
-            self._core_loss(),
+            loss,
             name,
             blas=configured_blas(),
         )
@@ -102,11 +138,11 @@ class NetworkOwner(ABC):
                 intercepts,
                 _core.Rows.dense(X),
                 self._hidden_activations(len(coefs) - 1),
-                self._core_loss(),
+                self._core_output(),
                 raw=raw,
             )
             return outputs
-        return self._predict_rows(self._network(dtype), X, raw=raw)
+        return self._predict_rows(self._network(dtype, self._core_output()), X, raw=raw)
 
     def _is_few(self, X: Any, coefs: list[Any]) -> bool:
         """Tell whether a network would take longer to build than to predict X."""
@@ -148,23 +184,26 @@ class NetworkOwner(ABC):
         not needed.
         """
         n_units = [X.shape[1], *(len(b) for b in self.intercepts_)]
-        loss = self._core_loss()
         network = _core.Network(
             n_units,
             self._hidden_activations(len(n_units) - 2),
-            loss,
+            self._core_loss(n_units[-1]),
             "float64",
             blas=configured_blas(),
         )
         theta = np.ascontiguousarray(packed_coef_inter, dtype=np.float64)
         network.set_parameters(*Packing(n_units).unpack(theta))
-        if loss == "softmax_cross_entropy":
+        if self._output_activation() == "softmax":
             y = np.argmax(y, axis=1)
         else:
             y = np.require(y, np.float64, ["C", "A"]).reshape(len(y), -1)
         with one_blas_thread(network):
             value, coef_grads, intercept_grads = network.loss_and_gradients(
-                rows_of(X), y, sample_weight, alpha=self.alpha
+                rows_of(X),
+                y,
+                sample_weight,
+                alpha=self.alpha,
+                outer_loss=self._outer_loss(),
             )
         return value, pack(coef_grads + intercept_grads)
 

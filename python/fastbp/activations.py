@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import softmax
 
 from . import _core
 
@@ -31,6 +32,7 @@ __all__ = [
     "ReLU",
     "SiLU",
     "Sign",
+    "Softmax",
     "Softplus",
     "Step",
     "Tanh",
@@ -47,12 +49,16 @@ class Activation(ABC):
         What stands for the default object: 'relu', for instance.
     is_trainable : bool
         Whether gradients pass through it; not through a threshold.
+    is_elementwise : bool
+        Whether units do not depend on each other. Only the last layer may have one in
+        which they do: softmax.
     negative_slope : float
         Slope of :class:`LeakyReLU`; of no meaning for the others.
     """
 
     name: ClassVar[Any]
     is_trainable: ClassVar[bool] = True
+    is_elementwise: ClassVar[bool] = True
     negative_slope: float = 0.01
 
     def __call__(self, z: ArrayLike) -> NDArray[Any]:
@@ -89,6 +95,21 @@ class Activation(ABC):
         """
         derivative: NDArray[Any] = self._both(z)[1]
         return derivative
+
+    # What the core leaves to be done for an activation of the last layer.
+
+    @property
+    def _core_name(self) -> Any:
+        """The core's name of it."""
+        return self.name
+
+    def _finish(self, a: NDArray[Any]) -> NDArray[Any]:
+        """Return the activations, given what the core makes of a layer."""
+        return a
+
+    def _start_backward(self, a: NDArray[Any], gradient: NDArray[Any]) -> NDArray[Any]:
+        """Return the gradient that the core is to go on with; a is the core's."""
+        return gradient
 
     def _both(self, z: ArrayLike) -> tuple[Any, Any]:
         z = np.asarray(z)
@@ -238,6 +259,42 @@ class Softplus(Activation):
 
 
 @dataclass(frozen=True)
+class Softmax(Activation):
+    """f(z)_k = exp(z_k) / sum_i exp(z_i), over the last axis (lectures 000 and 001).
+
+    For the last layer only. Its Jacobian is diag(f) - f f^T; ``derivative`` returns the
+    diagonal, f (1 - f).
+
+    Examples
+    --------
+    >>> from fastbp.activations import Softmax
+    >>> Softmax()([[0.0, 0.0], [0.0, 1e4]])
+    array([[0.5, 0.5],
+           [0. , 1. ]])
+    """
+
+    name = "softmax"
+    is_elementwise = False
+
+    @property
+    def _core_name(self) -> Any:
+        return "identity"
+
+    def _finish(self, a: NDArray[Any]) -> NDArray[Any]:
+        p: NDArray[Any] = softmax(a, axis=-1)
+        return p
+
+    def _start_backward(self, a: NDArray[Any], gradient: NDArray[Any]) -> NDArray[Any]:
+        p = self._finish(a)
+        dz: NDArray[Any] = p * (gradient - (gradient * p).sum(axis=-1, keepdims=True))
+        return dz
+
+    def _both(self, z: ArrayLike) -> tuple[Any, Any]:
+        p = self._finish(np.asarray(z))
+        return p, p * (1 - p)
+
+
+@dataclass(frozen=True)
 class Sign(Activation):
     """f(z) = 1 for z >= 0, else -1: the linear threshold unit (lecture 000).
 
@@ -279,6 +336,7 @@ _CLASSES: tuple[type[Activation], ...] = (
     SiLU,
     Mish,
     Softplus,
+    Softmax,
     Sign,
     Step,
 )
@@ -292,7 +350,8 @@ def get_activation(activation: str | Activation) -> Activation:
     ----------
     activation : str or Activation
         'identity', 'logistic', 'tanh', 'relu', 'leaky_relu', 'elu', 'selu',
-        'hard_tanh', 'gelu', 'silu', 'mish', 'softplus', 'sign', 'step', or an object.
+        'hard_tanh', 'gelu', 'silu', 'mish', 'softplus', 'softmax', 'sign', 'step', or
+        an object.
 
     Returns
     -------

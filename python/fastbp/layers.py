@@ -11,13 +11,13 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, fields
-from math import sqrt
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .activations import Activation, Identity, get_activation
+from .initializers import get_initializer
 
 __all__ = ["Dense", "Layer"]
 
@@ -64,10 +64,10 @@ class Dense(Layer):
         f: a name or an object of :mod:`fastbp.activations`.
     bias : bool, default=True
         Whether there is a b.
-    initializer : str or callable, default='glorot_uniform'
-        How W begins: a name, or a function ``(fan_in, fan_out, rng)`` that returns an
-        array (fan_in, fan_out), where rng is a ``numpy.random.RandomState``. b begins
-        with zeros.
+    initializer : str, Initializer or callable, default='glorot_uniform'
+        How W begins: a name or an object of :mod:`fastbp.initializers`, or a function
+        ``(fan_in, fan_out, rng)`` that returns an array (fan_in, fan_out), where rng is
+        a ``numpy.random.RandomState``. b begins with zeros.
     weights : array-like of shape (n_in, n_out) or None, default=None
         W itself, in place of the initializer. It is copied.
     bias_values : array-like of shape (n_out,) or None, default=None
@@ -102,7 +102,7 @@ class Dense(Layer):
     activation: Any = "identity"  # after __post_init__ an Activation
     _: KW_ONLY
     bias: bool = True
-    initializer: str | Callable[[int, int, Any], Any] = "glorot_uniform"
+    initializer: Any = "glorot_uniform"
     weights: Any = None
     bias_values: Any = None
     trainable: bool = True
@@ -192,22 +192,10 @@ def _given(values: Any, name: str, ndim: int, n_out: int) -> NDArray[Any] | None
     return array
 
 
-def _glorot_uniform(fan_in: int, fan_out: int, rng: Any) -> NDArray[Any]:
-    """Draw within the bound of Glorot and Bengio (2010), section 4.2.1."""
-    bound = sqrt(6.0 / (fan_in + fan_out))
-    weights: NDArray[Any] = rng.uniform(-bound, bound, (fan_in, fan_out))
-    return weights
-
-
 def _initializer_of(initializer: Any) -> Callable[[int, int, Any], Any]:
-    if initializer == "glorot_uniform":
-        return _glorot_uniform
     if callable(initializer) and not isinstance(initializer, type):
         return initializer  # type: ignore[no-any-return]
-    raise ValueError(
-        "initializer of Dense must be 'glorot_uniform' or a function "
-        f"(fan_in, fan_out, rng), got {initializer!r}"
-    )
+    return get_initializer(initializer)
 
 
 def check_trainable(layers: Any) -> None:

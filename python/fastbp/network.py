@@ -16,8 +16,9 @@ from ._blas import one_blas_thread
 from ._config import configured_blas
 from ._data import check_inputs, check_weights, mean_inputs, row_parts, rows_of
 from ._gradient_check import worst_error
-from ._objective import Objective, mean_loss
+from ._objective import Objective
 from ._threads import effective_n_threads
+from .activations import Activation
 from .layers import Layer, check_trainable, checked_size
 
 __all__ = ["Network"]
@@ -102,8 +103,13 @@ class Network:
         self.n_in = checked_size(n_in, "n_in")
         self.dtype = dtype
         self._n_units = [self.n_in]
-        for layer in self.layers:
+        for i, layer in enumerate(self.layers):
             self._n_units.append(layer._n_out(self._n_units[-1]))
+            if not layer.activation.is_elementwise and i + 1 < len(self.layers):
+                raise ValueError(
+                    f"layer {i} has activation={layer.activation.name!r}, which only "
+                    "the last layer may have"
+                )
         generator = check_random_state(random_state)
         drawn = [
             layer._draw(n, generator)
@@ -191,11 +197,10 @@ class Network:
         ValueError
             If X is not finite numbers of that shape.
         """
-        self._tape = self._taped(X)
-        return self.activations[-1]
+        self._tape = self._taped(check_inputs(X, self.n_in))
+        return self._outputs(self._tape)
 
     def _taped(self, X: Any) -> _core.Tape:
-        X = check_inputs(X, self.n_in)
         core = self._synchronized()
         with one_blas_thread(core):
             return _core.Tape(core, rows_of(X), n_threads=_n_threads(core, X))
@@ -204,7 +209,8 @@ class Network:
     def activations(self) -> list[NDArray[Any]]:
         """Outputs of every layer in the last forward pass, each (n_rows, n_out)."""
         tape = self._last_tape()
-        return [tape.output(i) for i in range(len(self.layers))]
+        hidden = [tape.output(i) for i in range(len(self.layers) - 1)]
+        return [*hidden, self._outputs(tape)]
 
     @property
     def pre_activations(self) -> list[NDArray[Any]]:
@@ -259,6 +265,11 @@ class Network:
             )
         core = self._core
         assert core is not None  # there is a tape
+        last = len(self.layers) - 1
+        activation = self.layers[last].activation
+        gradient = np.ascontiguousarray(
+            activation._start_backward(tape.output(last), gradient)
+        )
         n_threads = _core.threads_for(core, tape.n_rows, effective_n_threads()[0])
         with one_blas_thread(core):
             return tape.backward(gradient, parameters=parameters, n_threads=n_threads)
@@ -273,8 +284,8 @@ class Network:
         X : {array-like, sparse matrix} of shape (n_rows, n_in)
             Inputs.
         y : array-like of shape (n_rows, n_out) or (n_rows,)
-            Targets; class labels 0 .. n_out - 1 for a cross-entropy.
-        loss : str
+            Targets; class labels 0 .. n_out - 1 behind a softmax.
+        loss : str, Loss or callable
             As for :class:`Trainer`.
         sample_weight : array-like of shape (n_rows,) or None, default=None
             Weights of the rows; None: all 1.
@@ -293,7 +304,7 @@ class Network:
         """
         objective = self._objective(loss)
         X = check_inputs(X, self.n_in)
-        y = objective.encode(y, X.shape[0], self.n_out, self.dtype)
+        y = objective.encode(y, X.shape[0], self.dtype)
         weights = check_weights(sample_weight, X)
         return self._loss_and_gradients(X, y, objective, weights), self.gradients
 
@@ -305,11 +316,41 @@ class Network:
         weights: NDArray[np.float64] | None,
     ) -> float:
         self._tape = self._taped(X)
-        outputs = self._outputs(self._tape)
-        loss, gradient = mean_loss(objective, y, outputs, weights)
-        of_weights, of_biases, _ = self._backward(self._tape, gradient)
+        total = X.shape[0] if weights is None else weights.sum()
+        shares = np.full(X.shape[0], 1.0) if weights is None else weights
+        losses, of_weights, of_biases, _ = self._loss_backward(
+            X, y, objective, shares / total
+        )
         self._store(of_weights, of_biases, self.gradients)
-        return loss
+        return float(losses.sum(dtype=np.float64))
+
+    def _loss_backward(
+        self,
+        X: Any,
+        y: NDArray[Any],
+        objective: Objective,
+        weights: NDArray[np.float64],
+        *,
+        parameters: bool = True,
+    ) -> tuple[NDArray[Any], list[Any], list[Any], NDArray[Any]]:
+        """Return losses of the rows, times their weights, and gradients of the sum."""
+        check_trainable(self.layers)
+        if objective.outer_loss is not None:
+            tape = self._taped(X)
+            y = objective.numbers(y, self.dtype)
+            losses, gradient = objective.outer_loss(y, self._outputs(tape))
+            scale = weights.astype(self.dtype)
+            gradients = self._backward(
+                tape, gradient * scale[:, np.newaxis], parameters=parameters
+            )
+            return losses * scale, *gradients
+        core = self._core_network(objective, y)
+        n_threads = _n_threads(core, X)
+        rows = rows_of(X)
+        with one_blas_thread(core):
+            return _core.Tape(core, rows, n_threads=n_threads).loss_backward(
+                rows, y, weights, parameters=parameters, n_threads=n_threads
+            )
 
     def input_gradient(
         self, X: Any, output: int | None = None, *, y: Any = None, loss: Any = None
@@ -324,7 +365,7 @@ class Network:
             Of which output; None is right for the only one.
         y : array-like or None, default=None
             Targets. With them the gradient is that of each row's loss.
-        loss : str or None, default=None
+        loss : str, Loss, callable or None, default=None
             The loss, if there are targets.
 
         Returns
@@ -336,20 +377,21 @@ class Network:
         ValueError
             If something has the wrong shape or values, or a layer is a threshold.
         """
-        tape = self._taped(X)
-        if y is not None or loss is not None:
-            if y is None or loss is None or output is not None:
-                raise ValueError(
-                    "input_gradient needs an output, or both y and loss, got "
-                    f"output={output!r}, y {'None' if y is None else 'given'} and "
-                    f"loss={loss!r}"
-                )
-            objective = self._objective(loss)
-            y = objective.encode(y, tape.n_rows, self.n_out, self.dtype)
-            _, gradient = objective.per_row(y, self._outputs(tape))
-        else:
+        X = check_inputs(X, self.n_in)
+        if y is None and loss is None:
+            tape = self._taped(X)
             gradient = self._unit_gradient(tape, self._checked_output(output))
-        return self._backward(tape, gradient, parameters=False)[2]
+            return self._backward(tape, gradient, parameters=False)[2]
+        if y is None or loss is None or output is not None:
+            raise ValueError(
+                "input_gradient needs an output, or both y and loss, got "
+                f"output={output!r}, y {'None' if y is None else 'given'} and "
+                f"loss={loss!r}"
+            )
+        objective = self._objective(loss)
+        y = objective.encode(y, X.shape[0], self.dtype)
+        ones = np.ones(X.shape[0])
+        return self._loss_backward(X, y, objective, ones, parameters=False)[3]
 
     def _checked_output(self, output: int | None) -> int:
         if output is None and self.n_out == 1:
@@ -383,7 +425,7 @@ class Network:
         ValueError
             If X has the wrong shape or values, or a layer is a threshold.
         """
-        tape = self._taped(X)
+        tape = self._taped(check_inputs(X, self.n_in))
         return np.stack(
             [
                 self._backward(tape, self._unit_gradient(tape, k), parameters=False)[2]
@@ -409,13 +451,16 @@ class Network:
         ValueError
             If X has the wrong shape or values.
         """
-        return self._predict(self._synchronized(), check_inputs(X, self.n_in))
+        raw = self._predict(self._synchronized(), check_inputs(X, self.n_in))
+        return self._finished(raw)
 
-    def _predict(self, core: _core.Network, X: Any) -> NDArray[Any]:
+    def _predict(
+        self, core: _core.Network, X: Any, *, raw: bool = True
+    ) -> NDArray[Any]:
         n_threads = _n_threads(core, X, training=False)
         with one_blas_thread(core):
             parts = [
-                core.predict(rows, raw=True, n_threads=n_threads)
+                core.predict(rows, raw=raw, n_threads=n_threads)
                 for rows in row_parts(X)
             ]
         return np.concatenate(parts)
@@ -475,14 +520,16 @@ class Network:
         """
         objective = self._objective(loss)
         X = check_inputs(X, self.n_in)
-        y = objective.encode(y, X.shape[0], self.n_out, "float64")
+        y = objective.encode(y, X.shape[0], "float64")
         weights = check_weights(sample_weight, X)
         twin = self._twin("float64")
         twin._loss_and_gradients(X, y, objective, weights)
+        core = twin._core_network(objective, y)
 
         def loss_now() -> float:
-            outputs = twin._predict(twin._synchronized(), X)
-            return mean_loss(objective, y, outputs, weights)[0]
+            core.set_parameters(*twin._arrays())
+            outputs = twin._predict(core, X, raw=False)
+            return objective.mean(y, outputs, weights)
 
         return {
             name: worst_error(twin.parameters[name], gradient, loss_now, n_checked)
@@ -519,18 +566,19 @@ class Network:
     # The core.
 
     def _objective(self, loss: Any) -> Objective:
-        objective = Objective(loss)
-        objective.check(self.layers[-1].activation.name)
-        return objective
+        return Objective(loss, self.layers[-1].activation, self.n_out)
 
     def _outputs(self, tape: _core.Tape) -> NDArray[Any]:
-        outputs: NDArray[Any] = tape.output(len(self.layers) - 1)
-        return outputs
+        return self._finished(tape.output(len(self.layers) - 1))
+
+    def _finished(self, outputs: NDArray[Any]) -> NDArray[Any]:
+        activation: Activation = self.layers[-1].activation
+        return activation._finish(outputs)
 
     def _synchronized(self) -> _core.Network:
         """Return the core's network with the parameters as they are now."""
         if self._core is None:
-            self._core = self._core_network("squared_error")
+            self._core = self._core_network()
         elif self._copied is None or not _same_bits(self._flat, self._copied):
             self._tape = None  # was made with others
             self._copied = None
@@ -538,16 +586,25 @@ class Network:
         self._copied = self._flat.copy()
         return self._core
 
-    def _core_network(self, loss: Any) -> _core.Network:
-        """Return a new network of the core: the one place that knows how it is made."""
+    def _core_network(
+        self, objective: Objective | None = None, y: Any = None
+    ) -> _core.Network:
+        """Return a new network of the core: the one place that knows how it is made.
+
+        With the loss for targets like y, or for the outputs only.
+        """
         dtype: Any = self.dtype
+        loss: Any = "squared_error" if objective is None else objective.in_core(y)
         core = _core.Network(
             self._n_units, "identity", loss, dtype, blas=configured_blas()
         )
+        last = len(self.layers) - 1
         for i, layer in enumerate(self.layers):
+            is_in_loss = objective is not None and objective.takes_activation
+            name = layer.activation._core_name
             core.set_layer(
                 i,
-                layer.activation.name,
+                "identity" if i == last and is_in_loss else name,
                 negative_slope=layer.activation.negative_slope,
                 trains_weights=layer.trainable,
                 trains_biases=layer.trainable

@@ -17,7 +17,6 @@ from . import _core
 from ._data import Samples, check_inputs, check_weights, mean_inputs, rows_of
 from ._diagnostics import diagnose, sampled_rows
 from ._epochs import run_epoch
-from ._objective import mean_loss
 from ._rates import plateau_of, rates_of_epoch
 from ._stochastic import NON_FINITE
 from ._threads import effective_n_threads
@@ -43,12 +42,17 @@ class Trainer:
     ----------
     network : Network
         What is trained. Its parameters are written after each epoch.
-    loss : {'squared_error', 'cross_entropy', 'binary_cross_entropy', 'poisson'}
-        Half the squared error, summed over the outputs (lectures 000, 002, 004);
-        softmax and cross-entropy, for class labels; logistic function and binary
-        cross-entropy, summed over the outputs, for targets in [0, 1]; exponential and
-        half the Poisson deviance. Of all but the first the outputs of the network are
-        the pre-activations.
+    loss : str, Loss or callable
+        A name or an object of :mod:`fastbp.losses`, or a function ``(y_true, y_pred) ->
+        (value per row, gradient)``, of the outputs of the network. 'squared_error' is
+        half the squared error, summed over the outputs (lectures 000, 002, 004).
+
+        A loss of probabilities ('log_loss' and its kind) takes them from a last layer
+        with the activation 'softmax' or 'logistic'. Behind 'identity' it applies a
+        softmax of its own, or with a single output the logistic function; 'poisson' and
+        'gamma' apply the exponential function there. Then the outputs of the network
+        are logits, or logarithms. Both are computed from pre-activations: no
+        probability is too small for its logarithm.
     optimizer : str or Optimizer, default='sgd'
         A name or an object of :mod:`fastbp.optimizers`.
     schedule : str, Schedule or None, default=None
@@ -77,7 +81,8 @@ class Trainer:
         the samples.
     metrics : mapping of str to function or None, default=None
         Functions ``(y, outputs)`` that return a number, measured after each epoch on
-        training and validation data.
+        training and validation data; outputs are those that the loss sees, as
+        :meth:`predict` returns them.
     diagnostics : bool, default=False
         Whether ``history['diagnostics']`` gets what :meth:`diagnose` returns, after
         each epoch.
@@ -194,7 +199,8 @@ class Trainer:
         X : {array-like, sparse matrix} of shape (n_rows, n_in)
             Inputs; never copied as a whole.
         y : array-like of shape (n_rows, n_out) or (n_rows,)
-            Targets; class labels 0 .. n_out - 1 for the cross-entropy.
+            Targets; class labels 0 .. n_out - 1 behind a softmax, or probabilities of
+            the classes.
         n_epochs : int
             How many at most, at least 1.
         X_val, y_val : like X and y, or None, default=None
@@ -221,9 +227,7 @@ class Trainer:
 
     def _samples(self, X: Any, y: Any, sample_weight: Any, suffix: str = "") -> Samples:
         X = check_inputs(X, self.network.n_in, f"X{suffix}")
-        y = self._objective.encode(
-            y, X.shape[0], self.network.n_out, self.network.dtype, f"y{suffix}"
-        )
+        y = self._objective.encode(y, X.shape[0], self.network.dtype, f"y{suffix}")
         return Samples(X, y, check_weights(sample_weight, X))
 
     def evaluate(
@@ -249,13 +253,35 @@ class Trainer:
         return self._measure(self._samples(X, y, sample_weight))
 
     def _measure(self, samples: Samples) -> dict[str, float]:
-        network = self.network
-        outputs = network._predict(network._synchronized(), samples.X)
-        loss, _ = mean_loss(self._objective, samples.y, outputs, samples.weights)
-        measured = {"loss": loss}
+        objective, network = self._objective, self.network
+        core = network._core_network(objective, samples.y)
+        outputs = network._predict(core, samples.X, raw=False)
+        measured = {"loss": objective.mean(samples.y, outputs, samples.weights)}
         for name, metric in self.metrics.items():
             measured[name] = float(metric(samples.y, outputs))
         return measured
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return outputs as the loss sees them: of a classifier, probabilities.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_rows, n_in)
+            Inputs.
+
+        Returns
+        -------
+        outputs : ndarray of shape (n_rows, n_out)
+
+        Raises
+        ------
+        ValueError
+            If X has the wrong shape or values.
+        """
+        X = check_inputs(X, self.network.n_in)
+        no_targets = np.empty(0)
+        core = self.network._core_network(self._objective, no_targets)
+        return self.network._predict(core, X, raw=False)
 
     def diagnose(
         self, X: Any, y: Any, sample_weight: ArrayLike | None = None
@@ -335,7 +361,7 @@ class _Fit:
         n_steps = -(-self.n_rows // self.batch_size)
         self.fractions = np.arange(n_steps) / n_steps
         self.falls = _Falls(owner.schedule)
-        self.core = owner.network._core_network(owner._objective.core_loss)
+        self.core = owner.network._core_network(owner._objective, samples.y)
         self.n_threads = _core.threads_for(
             self.core,
             self.batch_size,
@@ -418,6 +444,7 @@ class _Fit:
             rate=rate,
             alpha=owner.alpha,
             n_threads=self.n_threads,
+            outer_loss=owner._objective.outer_loss,
         )
         if not self.core.is_finite():
             raise ValueError(NON_FINITE)
@@ -477,6 +504,7 @@ class _Fit:
             samples.weights,
             alpha=owner.alpha,
             n_threads=self.n_threads,
+            outer_loss=owner._objective.outer_loss,
         )
         all_gradients = network._views_of(np.zeros_like(network.flat_parameters))
         network._store(weights, biases, all_gradients)

@@ -76,6 +76,33 @@ bool Tape<T>::forward(const Rows& x, int n_threads, const Poll& poll) {
 template <class T>
 bool Tape<T>::backward(const T* dy, T* gradient, T* dx, int n_threads,
                        const Poll& poll) {
+  const auto start = [&](Index first, Index n) {
+    const Index n_out = network_.n_out();
+    const auto dz = batch_.gradient(network_.n_layers() - 1, first, n);
+    for (Index i = 0; i < n; ++i) {
+      std::copy_n(dy + (first + i) * n_out, n_out, dz.row(i));
+    }
+    batch_.output_backward(network_, first, n);
+  };
+  return backward_from(start, gradient, dx, n_threads, poll);
+}
+
+template <class T>
+bool Tape<T>::loss_backward(const Targets<T>& targets, const double* weights, T* losses,
+                            T* gradient, T* dx, int n_threads, const Poll& poll) {
+  const auto start = [&](Index first, Index n) {
+    for (Index i = first; i < first + n; ++i) {
+      batch_.gather_target(network_.loss(), targets, weights, i, i);
+    }
+    batch_.loss(network_, first, n, losses + first);
+  };
+  return backward_from(start, gradient, dx, n_threads, poll);
+}
+
+template <class T>
+template <class Start>
+bool Tape<T>::backward_from(const Start& start, T* gradient, T* dx, int n_threads,
+                            const Poll& poll) {
   Matrix<T> padded;  // the kernels write whole panels
   if (dx != nullptr) {
     padded = Matrix<T>(n_rows_, network_.n_in());
@@ -86,9 +113,13 @@ bool Tape<T>::backward(const T* dy, T* gradient, T* dx, int n_threads,
   return run_team(n_threads, poll, [&](Member& member) {
     const bool go_on = member.for_each(n_blocks(), [&](Index block) {
       in_block(block, [&](Index first, Index n) {
-        rows_backward(dy, dx != nullptr ? &padded : nullptr, first, n);
+        start(first, n);
+        batch_.backward(network_, first, n);
         if (dx == nullptr) return;
-        copy_rows<T>(padded.view.block(first, n), dx + first * network_.n_in());
+        // Below the first layer is no activation: of the inputs nothing is read.
+        const auto rows = padded.view.block(first, n);
+        network_.layer(0).backward(batch_.gradient(0, first, n), rows, {}, rows);
+        copy_rows<T>(rows, dx + first * network_.n_in());
       });
     });
     if (!go_on) return;
@@ -98,21 +129,6 @@ bool Tape<T>::backward(const T* dy, T* gradient, T* dx, int n_threads,
                                  batch_.gradient(l, 0, n_rows_), gradient, false);
     });
   });
-}
-
-template <class T>
-void Tape<T>::rows_backward(const T* dy, Matrix<T>* dx, Index first, Index n) {
-  const Index n_out = network_.n_out();
-  const auto dz = batch_.gradient(network_.n_layers() - 1, first, n);
-  for (Index i = 0; i < n; ++i) {
-    std::copy_n(dy + (first + i) * n_out, n_out, dz.row(i));
-  }
-  batch_.output_backward(network_, first, n);
-  batch_.backward(network_, first, n);
-  if (dx == nullptr) return;
-  // Below the first layer there is no activation: of the inputs nothing is read.
-  const auto block = dx->view.block(first, n);
-  network_.layer(0).backward(batch_.gradient(0, first, n), block, {}, block);
 }
 
 template <class T>

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "fastbp/train/batch.h"
+#include "fastbp/train/pass.h"
 
 namespace fastbp {
 
@@ -27,6 +27,11 @@ class Tape {
   // parameters must be those of forward().
   bool backward(const T* dy, T* gradient, T* dx, int n_threads, const Poll& poll);
 
+  // The same from the network's loss: that of each row, (n_rows), with weights, and the
+  // gradients of their sum.
+  bool loss_backward(const Targets<T>& targets, const double* weights, T* losses,
+                     T* gradient, T* dx, int n_threads, const Poll& poll);
+
   // z (n_rows, n_out of the layer), what its activation was applied to.
   bool pre_activations(Index layer, T* z, int n_threads, const Poll& poll) const;
 
@@ -41,7 +46,11 @@ class Tape {
   template <class Use>
   void in_block(Index block, const Use& use) const;
   Index n_blocks() const;
-  void rows_backward(const T* dy, Matrix<T>* dx, Index first, Index n);
+  // Backward, when start(first, n) has put the gradient at the outputs or, behind them,
+  // at the last pre-activations of a block of rows in its place.
+  template <class Start>
+  bool backward_from(const Start& start, T* gradient, T* dx, int n_threads,
+                     const Poll& poll);
 
   Network<T>& network_;
   Index n_rows_;
