@@ -93,9 +93,7 @@ else:
     figure.colorbar(image, ax=panels[0])
     panels[1].loglog(steps, np.maximum(errors, 1e-16), ".-")
     panels[1].axvline(np.finfo(float).eps ** (1 / 3), color="grey", linestyle=":")
-    panels[1].annotate(
-        "third root of\nthe rounding error", (1e-5, 1e-2), (1.5e-5, 1e-2), color="grey"
-    )
+    panels[1].text(4e-6, 0.1, "third root of the\nrounding error", ha="right")
     panels[1].set(
         title="error of a central difference",
         xlabel="step: too small, it is rounded off; too large, the loss bends",

@@ -79,10 +79,15 @@ inside, outside = tower.predict([[0.5, 0.5], [0.5, 0.9]]).ravel()
 print(f"tower: {inside:.3f} in the square, {outside:.3f} outside")
 
 # %%
-# Training finds a better use of as many units: smooth ones.
-learner = Network(
-    [Dense(50, "tanh"), Dense(50, "tanh"), Dense(1)], n_in=1, random_state=0
+# Training finds a better use of as many units: smooth ones. They begin as steps with
+# random places and slopes; from small weights, which make all of them flat, a network
+# learns only the slow part of the curve in this time.
+rng = np.random.default_rng(0)
+slopes = rng.uniform(-60, 60, (1, 50))
+hidden = Dense(
+    50, "tanh", weights=slopes, bias_values=-slopes[0] * rng.uniform(size=50)
 )
+learner = Network([hidden, Dense(1)], n_in=1, random_state=0)
 trainer = Trainer(
     learner, "squared_error", Adam(0.01), "one_cycle", batch_size=50, random_state=0
 )
@@ -111,9 +116,9 @@ else:
         axes.legend()
     for axes in panels:
         axes.set_xlabel("$x$")
-    ticks = np.linspace(0, 1, 61)
+    ticks = np.linspace(0, 1, 62)
     plane = np.stack(np.meshgrid(ticks, ticks), axis=-1)
-    heights = tower.predict(plane.reshape(-1, 2)).reshape(61, 61)
+    heights = tower.predict(plane.reshape(-1, 2)).reshape(62, 62)
     tower_axes.plot_surface(plane[..., 0], plane[..., 1], heights, cmap="viridis")
     tower_axes.set(title="a tower: four steps", xlabel="$x_1$", ylabel="$x_2$")
     figure.savefig("plot_universal_approximation.png", dpi=120)

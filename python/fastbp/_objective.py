@@ -40,7 +40,7 @@ class Objective:
             self.output = name
         elif name == "identity":
             self.output = self._own_output()
-        elif "identity" in self.loss._outputs:
+        elif "identity" in self.loss._outputs and activation.is_elementwise:
             self.output = "identity"  # behind the layer's activation
         else:
             raise ValueError(
