@@ -184,6 +184,38 @@ def test_loss_and_gradients_agree_with_the_reference(name, loss, last, dtype):
         assert_close(got, [of_weights[i], of_biases[i]], dtype, 50)
 
 
+@pytest.mark.parametrize("n_rows", [1, 111, 112, 113, 600])  # the core's blocks: 112
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_loss_of_any_number_of_rows_agrees_with_formulas(n_rows, n_threads):
+    network = make_network((3, 2), ["identity"])
+    X, y = rows(n_rows, 3), rows(n_rows, 2)
+    error = network.predict(X) - y
+    core = network._core_network(network._objective("squared_error"), y)
+    tape = _core.Tape(core, _core.Rows.dense(X), n_threads=n_threads)
+    losses, (of_weights,), (of_biases,), dx = tape.loss_backward(
+        _core.Rows.dense(X), y, None, n_threads=n_threads
+    )
+    np.testing.assert_allclose(losses, (error**2).sum(axis=1) / 2, rtol=1e-13)
+    np.testing.assert_allclose(of_weights, X.T @ error, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(of_biases, error.sum(axis=0), rtol=1e-10, atol=1e-12)
+    W = network.parameters["dense_0.weights"]
+    np.testing.assert_allclose(dx, error @ W.T, rtol=1e-10, atol=1e-12)
+
+
+def test_tape_refuses_targets_of_other_rows():
+    network = make_network((3, 2), ["identity"])
+    core = network._core_network(network._objective("squared_error"), None)
+    tape = _core.Tape(core, _core.Rows.dense(rows(4, 3)))
+    with pytest.raises(ValueError, match="X must be that of the tape"):
+        tape.loss_backward(_core.Rows.dense(rows(5, 3)), rows(5, 2), None)
+    with pytest.raises(ValueError, match=r"y must have shape \(4, 2\)"):
+        tape.loss_backward(_core.Rows.dense(rows(4, 3)), rows(5, 2), None)
+    with pytest.raises(IndexError, match=r"layer must be in \[0, 1\), got 1"):
+        tape.output(1)
+    with pytest.raises(IndexError, match=r"layer must be in \[0, 1\), got 1"):
+        core.set_layer(1, "tanh")
+
+
 ALL_LOSSES = [
     *REGRESSION_LOSSES,
     *CLASSIFICATION_LOSSES,

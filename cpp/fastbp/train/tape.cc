@@ -94,7 +94,7 @@ bool Tape<T>::loss_backward(const Targets<T>& targets, const double* weights, T*
     for (Index i = first; i < first + n; ++i) {
       batch_.gather_target(network_.loss(), targets, weights, i, i);
     }
-    batch_.loss(network_, first, n, losses + first);
+    batch_.loss(network_, first, n, losses);
   };
   return backward_from(start, gradient, dx, n_threads, poll);
 }
