@@ -59,30 +59,62 @@ Loss loss_of(const std::string& name) {
                        {"poisson", Loss::kPoisson}});
 }
 
-std::unique_ptr<NetworkHandle> make_network(
-    const std::vector<Index>& n_units, const Names& activation, const std::string& loss,
-    const std::string& dtype, double negative_slope, const std::string& isa,
-    const BlasHandle* blas) {
-  if (!(negative_slope >= 0 && negative_slope < 1)) {
-    throw py::value_error("negative_slope must be in [0, 1), got " +
-                          std::to_string(negative_slope));
-  }
-  const auto activations =
-      activations_of(activation, n_units.size() > 2 ? n_units.size() - 2 : 0);
+void check_slope(double negative_slope) {
+  if (negative_slope >= 0 && negative_slope < 1) return;
+  throw py::value_error("negative_slope must be in [0, 1), got " +
+                        std::to_string(negative_slope));
+}
+
+LayerSpec dense_spec(Index n_out, const std::string& activation,
+                     double negative_slope) {
+  check_slope(negative_slope);
+  return {LayerSpec::Kind::kDense, n_out, activation_of(activation), negative_slope};
+}
+
+std::unique_ptr<NetworkHandle> make_network(const std::vector<LayerSpec>& layers,
+                                            const std::string& loss,
+                                            const std::string& dtype, Index n_in,
+                                            const std::string& isa,
+                                            const BlasHandle* blas) {
   const KernelTable& table = kernel_table(isa);
   const bool is_float32 =
       choose<bool>(dtype, "dtype", {{"float32", true}, {"float64", false}});
   auto handle = std::make_unique<NetworkHandle>();
   if (is_float32) {
     handle->network = std::make_unique<Network<float>>(
-        table, n_units, activations, negative_slope, loss_of(loss),
+        table, n_in, layers, loss_of(loss),
         blas != nullptr ? blas->float32 : Blas<float>());
   } else {
     handle->network = std::make_unique<Network<double>>(
-        table, n_units, activations, negative_slope, loss_of(loss),
+        table, n_in, layers, loss_of(loss),
         blas != nullptr ? blas->float64 : Blas<double>());
   }
   return handle;
+}
+
+// Short for dense layers only: n_units are the inputs, then the units of each layer.
+std::unique_ptr<NetworkHandle> make_dense_network(
+    const std::vector<Index>& n_units, const Names& activation, const std::string& loss,
+    const std::string& dtype, double negative_slope, const std::string& isa,
+    const BlasHandle* blas) {
+  check_slope(negative_slope);
+  if (n_units.size() < 2) {
+    throw py::value_error("n_units needs the inputs and at least one layer, got " +
+                          std::to_string(n_units.size()) + " numbers");
+  }
+  auto activations = activations_of(activation, n_units.size() - 2);
+  if (activations.size() + 2 != n_units.size()) {
+    throw py::value_error("expected " + std::to_string(n_units.size() - 2) +
+                          " activations (one for each hidden layer), got " +
+                          std::to_string(activations.size()));
+  }
+  activations.push_back(Activation::kIdentity);
+  std::vector<LayerSpec> layers;
+  for (std::size_t i = 1; i < n_units.size(); ++i) {
+    layers.push_back(
+        {LayerSpec::Kind::kDense, n_units[i], activations[i - 1], negative_slope});
+  }
+  return make_network(layers, loss, dtype, n_units[0], isa, blas);
 }
 
 template <class T>
@@ -200,10 +232,17 @@ py::tuple loss_and_gradients(Network<T>& network, const RowsHandle& x,
 }  // namespace
 
 void bind_network(py::module_& m) {
+  py::class_<LayerSpec>(m, "Layer", py::is_final())
+      .def_static("dense", &dense_spec, py::arg("n_out"),
+                  py::arg("activation") = "identity", py::kw_only(),
+                  py::arg("negative_slope") = 0.01);
   py::class_<NetworkHandle>(m, "Network", py::is_final())
-      .def(py::init(&make_network), py::arg("n_units"), py::arg("activation"),
+      .def(py::init(&make_dense_network), py::arg("n_units"), py::arg("activation"),
            py::arg("loss"), py::arg("dtype"), py::kw_only(),
            py::arg("negative_slope") = 0.01, py::arg("isa") = "",
+           py::arg("blas") = py::none())
+      .def(py::init(&make_network), py::arg("layers"), py::arg("loss"),
+           py::arg("dtype"), py::kw_only(), py::arg("n_in"), py::arg("isa") = "",
            py::arg("blas") = py::none())
       .def_property_readonly("dtype",
                              [](NetworkHandle& h) {
@@ -223,8 +262,8 @@ void bind_network(py::module_& m) {
                              [](NetworkHandle& h) {
                                return h.visit([](auto& network) {
                                  std::vector<Index> n{network.n_in()};
-                                 for (Index l = 0; l < network.n_layers(); ++l) {
-                                   n.push_back(network.layer(l).n_out());
+                                 for (Index l = 0; l < network.n_dense(); ++l) {
+                                   n.push_back(network.dense(l).n_out());
                                  }
                                  return n;
                                });

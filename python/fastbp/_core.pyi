@@ -1,7 +1,7 @@
 """The compiled core: networks, training and prediction. Internal."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias, final
+from typing import Any, Literal, TypeAlias, final, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,9 +61,38 @@ class Blas:
         """Width of its integers: 32 or 64."""
 
 @final
-class Network:
-    """A stack of dense layers and the loss at its end, in one floating-point type."""
+class Layer:
+    """What a layer of a network shall be."""
 
+    @staticmethod
+    def dense(
+        n_out: int,
+        activation: Activation = "identity",
+        *,
+        negative_slope: float = 0.01,
+    ) -> Layer:
+        """Return activation(x W + b), fully connected."""
+
+@final
+class Network:
+    """A stack of layers and the loss at its end, in one floating-point type.
+
+    The last layer is dense and without activation: the loss has its own.
+    ``Network(n_units, activation, ...)`` is short for dense layers only.
+    """
+
+    @overload
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        loss: Loss,
+        dtype: Literal["float32", "float64"],
+        *,
+        n_in: int,
+        isa: Isa = "",
+        blas: Blas | None = None,
+    ) -> None: ...
+    @overload
     def __init__(
         self,
         n_units: Sequence[int],

@@ -18,13 +18,13 @@ class BlasDense final : public Dense<T> {
             Index offset);
 
   void forward(const Input<T>& x, MatrixView<T> y,
-               MatrixView<T> derivative) const override;
-  void backward(MatrixView<const T> dz, MatrixView<const T> x,
-                OutputActivation<T> below, MatrixView<T> dx) const override;
+               const Memory<T>& memory) const override;
+  void backward(const Trace<T>& trace, const Below<T>& below,
+                MatrixView<T> dx) const override;
   Index n_tiles(bool sparse_input) const override;
-  PenaltySums update(Index tile, const Input<T>& x, MatrixView<const T> dz,
-                     const Update<T>& rule, const FlatState<T>& state) override;
-  void gradient(Index tile, const Input<T>& x, MatrixView<const T> dz, T* gradient,
+  PenaltySums update(Index tile, const Trace<T>& batch, const Update<T>& rule,
+                     const FlatState<T>& state) override;
+  void gradient(Index tile, const Trace<T>& batch, T* gradient,
                 bool add) const override;
 
  private:

@@ -70,7 +70,7 @@ Dense<T>::Dense(const Kernels<T>& kernels, Index n_in, Index n_out,
 
 template <class T>
 Forward<T> Dense<T>::forward_block(const Input<T>& x, MatrixView<T> y,
-                                   MatrixView<T> derivative) const {
+                                   const Memory<T>& memory) const {
   return {y.rows,
           n_in_,
           n_panels_,
@@ -85,13 +85,12 @@ Forward<T> Dense<T>::forward_block(const Input<T>& x, MatrixView<T> y,
           has_half_panel<T>(n_out_),
           layout_.panel_size,
           layout_.row_stride,
-          derivative.data,
-          derivative.stride};
+          memory.rows.data,
+          memory.rows.stride};
 }
 
 template <class T>
-Backward<T> Dense<T>::backward_block(MatrixView<const T> dz, MatrixView<const T> x,
-                                     OutputActivation<T> below,
+Backward<T> Dense<T>::backward_block(MatrixView<const T> dz, const Below<T>& below,
                                      MatrixView<T> dx) const {
   return {dz.rows,
           n_out_,
@@ -100,10 +99,10 @@ Backward<T> Dense<T>::backward_block(MatrixView<const T> dz, MatrixView<const T>
           dz.stride,
           mirror_.data(),
           mirror_rows_,
-          below.kind,
-          below.slope,
-          x.data,
-          x.stride,
+          below.activation.kind,
+          below.activation.slope,
+          below.x.data,
+          below.x.stride,
           dx.data,
           dx.stride,
           has_half_panel<T>(n_in_)};
@@ -111,8 +110,8 @@ Backward<T> Dense<T>::backward_block(MatrixView<const T> dz, MatrixView<const T>
 
 template <class T>
 void Dense<T>::forward(const Input<T>& x, MatrixView<T> y,
-                       MatrixView<T> derivative) const {
-  const Forward<T> f = forward_block(x, y, derivative);
+                       const Memory<T>& memory) const {
+  const Forward<T> f = forward_block(x, y, memory);
   if (x.is_sparse()) {
     kernels_.sparse_forward(f, x.sparse);
   } else {
@@ -121,9 +120,9 @@ void Dense<T>::forward(const Input<T>& x, MatrixView<T> y,
 }
 
 template <class T>
-void Dense<T>::backward(MatrixView<const T> dz, MatrixView<const T> x,
-                        OutputActivation<T> below, MatrixView<T> dx) const {
-  kernels_.backward(backward_block(dz, x, below, dx));
+void Dense<T>::backward(const Trace<T>& trace, const Below<T>& below,
+                        MatrixView<T> dx) const {
+  kernels_.backward(backward_block(trace.dz, below, dx));
 }
 
 template <class T>
@@ -185,8 +184,10 @@ GradientTile<T> Dense<T>::bias_tile(const Tile& t, MatrixView<const T> dz) const
 }
 
 template <class T>
-PenaltySums Dense<T>::update(Index i, const Input<T>& x, MatrixView<const T> dz,
-                             const Update<T>& rule, const FlatState<T>& state) {
+PenaltySums Dense<T>::update(Index i, const Trace<T>& batch, const Update<T>& rule,
+                             const FlatState<T>& state) {
+  const Input<T>& x = batch.x;
+  const MatrixView<const T> dz = batch.dz;
   const Tile t = tile(i, x.is_sparse());
   const Parameters<T> weights = parameters_of(t, state);
   const PenaltySums sums =
@@ -207,8 +208,9 @@ void Dense<T>::update_bias(const Tile& t, MatrixView<const T> dz, const Update<T
 }
 
 template <class T>
-void Dense<T>::gradient(Index i, const Input<T>& x, MatrixView<const T> dz, T* gradient,
-                        bool add) const {
+void Dense<T>::gradient(Index i, const Trace<T>& batch, T* gradient, bool add) const {
+  const Input<T>& x = batch.x;
+  const MatrixView<const T> dz = batch.dz;
   const Tile t = tile(i, x.is_sparse());
   T* weights = gradient + weights_offset() + place_of(t);
   if (x.is_sparse()) {

@@ -22,13 +22,13 @@ class Dense : public Layer<T> {
   OutputActivation<T> output_activation() const override { return activation_; }
 
   void forward(const Input<T>& x, MatrixView<T> y,
-               MatrixView<T> derivative) const override;
-  void backward(MatrixView<const T> dz, MatrixView<const T> x,
-                OutputActivation<T> below, MatrixView<T> dx) const override;
+               const Memory<T>& memory) const override;
+  void backward(const Trace<T>& trace, const Below<T>& below,
+                MatrixView<T> dx) const override;
   Index n_tiles(bool sparse_input) const override;
-  PenaltySums update(Index tile, const Input<T>& x, MatrixView<const T> dz,
-                     const Update<T>& rule, const FlatState<T>& state) override;
-  void gradient(Index tile, const Input<T>& x, MatrixView<const T> dz, T* gradient,
+  PenaltySums update(Index tile, const Trace<T>& batch, const Update<T>& rule,
+                     const FlatState<T>& state) override;
+  void gradient(Index tile, const Trace<T>& batch, T* gradient,
                 bool add) const override;
   Index n_panels() const override { return n_panels_; }
   double gradient_squares(Index panel, const T* gradient,
@@ -66,9 +66,9 @@ class Dense : public Layer<T> {
         Index offset);
 
   Forward<T> forward_block(const Input<T>& x, MatrixView<T> y,
-                           MatrixView<T> derivative) const;
-  Backward<T> backward_block(MatrixView<const T> dz, MatrixView<const T> x,
-                             OutputActivation<T> below, MatrixView<T> dx) const;
+                           const Memory<T>& memory) const;
+  Backward<T> backward_block(MatrixView<const T> dz, const Below<T>& below,
+                             MatrixView<T> dx) const;
 
   // W cut into tiles of at most height rows and n_panels panels.
   Index count_tiles(Index height, Index n_panels) const;

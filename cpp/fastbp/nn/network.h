@@ -13,23 +13,37 @@
 
 namespace fastbp {
 
+// What a layer shall be.
+struct LayerSpec {
+  enum class Kind { kDense, kLayerNorm, kBatchNorm, kDropout };
+
+  Kind kind = Kind::kDense;
+  Index n_out = 0;  // of a dense layer; the others give as many numbers as they take
+  Activation activation = Activation::kIdentity;  // not of dropout
+  double negative_slope = 0.01;                   // of leaky relu
+  double rate = 0;                                // of dropout
+};
+
 template <class T>
 class Network {
  public:
-  // n_units: inputs, then units of each layer. activations: one for each hidden layer;
-  // the output layer gives pre-activations, to which the loss has its own output
-  // activation. Without a BLAS the built-in kernels make the products.
-  Network(const KernelTable& table, const std::vector<Index>& n_units,
-          const std::vector<Activation>& activations, double negative_slope, Loss loss,
-          const Blas<T>& blas = {});
+  // The first layer and the last are dense; the last gives pre-activations, to which
+  // the loss has its own output activation. Without a BLAS the built-in kernels make
+  // the products.
+  Network(const KernelTable& table, Index n_in, const std::vector<LayerSpec>& layers,
+          Loss loss, const Blas<T>& blas = {});
   Network(const Network&) = delete;
   Network& operator=(const Network&) = delete;
 
   Index n_in() const { return layers_.front()->n_in(); }
   Index n_out() const { return layers_.back()->n_out(); }
   Index n_layers() const { return static_cast<Index>(layers_.size()); }
-  Dense<T>& layer(Index i) { return *layers_[static_cast<std::size_t>(i)]; }
-  const Dense<T>& layer(Index i) const { return *layers_[static_cast<std::size_t>(i)]; }
+  Layer<T>& layer(Index i) { return *layers_[static_cast<std::size_t>(i)]; }
+  const Layer<T>& layer(Index i) const { return *layers_[static_cast<std::size_t>(i)]; }
+  // The dense ones among them.
+  Index n_dense() const { return static_cast<Index>(dense_.size()); }
+  Dense<T>& dense(Index i) { return *dense_[static_cast<std::size_t>(i)]; }
+  const Dense<T>& dense(Index i) const { return *dense_[static_cast<std::size_t>(i)]; }
   Loss loss() const { return loss_; }
   const char* isa() const { return table_.isa; }
   bool uses_blas() const { return static_cast<bool>(blas_); }
@@ -57,7 +71,10 @@ class Network {
   Blas<T> blas_;
   Buffer<T> parameters_;
   bool is_stale_ = false;
-  std::vector<std::unique_ptr<Dense<T>>> layers_;
+  std::vector<std::unique_ptr<Layer<T>>> layers_;
+  std::vector<Dense<T>*> dense_;
+
+  void add_dense(const LayerSpec& spec, Index n_in, Index offset);
 };
 
 extern template class Network<float>;

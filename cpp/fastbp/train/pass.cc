@@ -56,10 +56,12 @@ int threads_for_step(const Network<T>& network, Index batch_size, double inputs,
 }
 
 template <class T>
-Pass<T>::Pass(Network<T>& network, const Samples<T>& samples, Index batch_size)
+Pass<T>::Pass(Network<T>& network, const Samples<T>& samples, Index batch_size,
+              const Noise& noise)
     : network_(network),
       samples_(checked(network, samples)),
       batch_size_(std::min(batch_size, samples.n_rows)),
+      noise_(noise),
       n_batches_(batch_size_ > 0 ? ceil_div(samples.n_rows, batch_size_) : 0),
       weights_(n_batches_),
       n_entries_(samples.x.is_sparse() ? plan_entries() : Batch<T>::kDense),
@@ -98,8 +100,37 @@ Index Pass<T>::plan_entries() {
   return most;
 }
 
+// Blocks: a few for each thread, of at least a micro-kernel's height, at most what fits
+// in the second-level cache with its activations.
 template <class T>
-void Pass<T>::row_task(Index batch, Index first, Index n, T* losses) {
+Index Pass<T>::n_blocks(const Step& step, Index n_members) const {
+  constexpr Index kMinBlock = 14, kMaxBlock = 128, kBlocksPerThread = 4;
+  const Index wanted = n_members == 1 ? 1
+                                      : std::clamp(step.n_rows / kMinBlock, n_members,
+                                                   kBlocksPerThread * n_members);
+  // A BLAS wants high blocks, and may round differently in blocks of other heights:
+  // they must not depend on the number of threads.
+  const Index few = ceil_div(step.n_rows, kMaxBlock);
+  return network_.uses_blas() ? few : std::min(step.n_rows, std::max(wanted, few));
+}
+
+template <class T>
+bool Pass<T>::run_rows(Member& member, const Step& step, T* losses) {
+  const TrainingStep facts = step.facts();
+  const Index last = network_.n_layers() - 1;
+  const Index n = n_blocks(step, member.size());
+  return member.for_each(n, [&](Index i) {
+    const Index first = step.n_rows * i / n;
+    const Index n_rows = step.n_rows * (i + 1) / n - first;
+    gather(step.batch, first, n_rows);
+    batch_.forward(network_, facts, 0, last + 1, first, n_rows);
+    batch_.loss(network_, first, n_rows, losses);
+    batch_.backward(network_, facts, 0, last, first, n_rows);
+  });
+}
+
+template <class T>
+void Pass<T>::gather(Index batch, Index first, Index n) {
   for (Index i = first; i < first + n; ++i) {
     const Index taken = first_row(batch) + i;
     const Index row = samples_.row(taken);
@@ -107,9 +138,6 @@ void Pass<T>::row_task(Index batch, Index first, Index n, T* losses) {
                   n_entries_ != Batch<T>::kDense ? first_entry_[taken] : 0);
     batch_.gather_target(samples_.targets, samples_.weights, row, i);
   }
-  batch_.forward(network_, first, n);
-  batch_.loss(network_, first, n, losses);
-  batch_.backward(network_, first, n);
 }
 
 template <class T>

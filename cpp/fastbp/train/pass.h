@@ -50,8 +50,12 @@ class Pass {
           pass_(pass),
           member_(member) {}
 
-    // One phase: task(i, layer, tile, x, dz) for the tiles of all layers, i counting
-    // them. False when the team stops.
+    TrainingStep facts() const {
+      return {pass_.noise_.seed, pass_.noise_.first_step + number, weight};
+    }
+
+    // One phase: task(i, layer, tile, trace of the batch) for the tiles of all layers,
+    // i counting them. False when the team stops.
     template <class Task>
     bool for_each_tile(const Task& task) const;
     // Likewise task(i, layer, panel).
@@ -67,7 +71,12 @@ class Pass {
   using OnBatch = std::function<void(const Step&, double loss_sum)>;
 
   // Checks the targets and reserves all memory.
-  Pass(Network<T>& network, const Samples<T>& samples, Index batch_size);
+  struct Noise {
+    std::uint64_t seed = 0;
+    Index first_step = 0;
+  };
+  Pass(Network<T>& network, const Samples<T>& samples, Index batch_size,
+       const Noise& noise = {});
 
   // update(step) goes through the parameter phases of a batch; it is called by each
   // member of the team, and returns what the last phase did. Batches whose weights are
@@ -84,13 +93,17 @@ class Pass {
   Index n_rows(Index batch) const {
     return std::min(batch_size_, samples_.n_rows - first_row(batch));
   }
-  void row_task(Index batch, Index first, Index n, T* losses);
+  // The row phase of a step: rows forward, through the loss, and backward.
+  bool run_rows(Member& member, const Step& step, T* losses);
+  Index n_blocks(const Step& step, Index n_members) const;
+  void gather(Index batch, Index first, Index n);
   // Part i of n of the rows of a batch, while there is other work to do.
   void prefetch_rows(Index batch, Index i, Index n) const;
 
   Network<T>& network_;
   Samples<T> samples_;
   Index batch_size_;
+  Noise noise_;
   Index n_batches_;
   Buffer<double> weights_;  // of each batch
   Buffer<Index>
@@ -119,8 +132,7 @@ bool Pass<T>::Step::for_each_tile(const Task& task) const {
   return member_.for_each(n_tiles, [&](Index i) {
     pass_.prefetch_rows(batch + 1, i, n_tiles);
     locate(pass_.first_tile_, i, [&](Index l, Index tile) {
-      task(i, pass_.network_.layer(l), tile, pass_.batch_.input(l, n_rows),
-           pass_.batch_.gradient(l, 0, n_rows));
+      task(i, pass_.network_.layer(l), tile, pass_.batch_.trace(facts(), l, 0, n_rows));
     });
   });
 }
@@ -147,24 +159,7 @@ bool Pass<T>::run(int n_threads, const Poll& poll, const UpdateAll& update,
       T* losses = losses_[number % 2].data();
       ++number;
 
-      // Blocks: a few for each thread, of at least a micro-kernel's height, at most
-      // what fits in the second-level cache with its activations.
-      constexpr Index kMinBlock = 14, kMaxBlock = 128, kBlocksPerThread = 4;
-      const Index size = member.size();
-      const Index wanted = size == 1 ? 1
-                                     : std::clamp(step.n_rows / kMinBlock, size,
-                                                  kBlocksPerThread * size);
-      // A BLAS wants high blocks, and may round differently in blocks of other heights:
-      // they must not depend on the number of threads.
-      const Index few = ceil_div(step.n_rows, kMaxBlock);
-      const Index n_blocks =
-          network_.uses_blas() ? few : std::min(step.n_rows, std::max(wanted, few));
-      const bool go_on = member.for_each(n_blocks, [&](Index i) {
-        const Index first = step.n_rows * i / n_blocks;
-        row_task(b, first, step.n_rows * (i + 1) / n_blocks - first, losses);
-      });
-      if (!go_on) return;
-
+      if (!run_rows(member, step, losses)) return;
       if (!update(step)) return;
 
       if (member.rank() != 0) continue;
