@@ -102,6 +102,8 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner, BaseEstimator):
         "max_time": [Interval(Real, 0, None, closed="neither"), None],
         "callbacks": [list, tuple, None],
         "weight_init": [StrOptions(set(INITIALIZERS)), Initializer, list, tuple, None],
+        "ema": [Interval(Real, 0, 1, closed="neither"), None],
+        "grad_tol": [Interval(Real, 0, None, closed="neither"), None],
     }
 
     activation: str | Sequence[str]
@@ -137,6 +139,8 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner, BaseEstimator):
     max_time: float | None
     callbacks: list[Any] | tuple[Any, ...] | None
     weight_init: Any
+    ema: float | None
+    grad_tol: float | None
 
     # What fitting sets.
     coefs_: list[Any]
@@ -352,12 +356,16 @@ class BaseMLP(CallbackSupportMixin, NetworkOwner, BaseEstimator):
                 f"cannot continue training: coefs_ have shapes {shapes}, but X, y and "
                 f"hidden_layer_sizes ask for layers of {n_units} units"
             )
+        arrays = [*self.coefs_, *self.intercepts_]
         self.coefs_, self.intercepts_ = self._parameters(dtype)
         # They are about to be changed, and a failing call must find the old ones.
         curves = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
         for name in (*curves, "_optimizer"):
             if hasattr(self, name):
                 setattr(self, name, copy.copy(getattr(self, name)))
+        if hasattr(self, "_optimizer"):
+            if self.ema is None or not self._optimizer.has_average(arrays):
+                self._optimizer.forget_average()
         if self.solver in STOCHASTIC_SOLVERS:
             self._complete_history()
 
