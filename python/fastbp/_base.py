@@ -22,11 +22,11 @@ from ._compat import CallbackSupportMixin, Interval, Options, StrOptions
 from ._data import Samples, check_weights
 from ._initial import initial_parameters
 from ._lbfgs import fit_lbfgs
-from ._network import NetworkOwner
 from ._optimizer import STOCHASTIC_SOLVERS, OptimizerState
 from ._refusals import refuse_contradictions
 from ._stochastic import fit_stochastic
 from ._tasks import FitTask, begin_context
+from ._transform import HiddenFeatures
 from ._validation import given_samples
 from .initializers import INITIALIZERS, Initializer
 from .schedules import SCHEDULES, Schedule
@@ -49,7 +49,7 @@ ACTIVATIONS = (
 )
 
 
-class BaseMLP(CallbackSupportMixin, NetworkOwner, BaseEstimator):
+class BaseMLP(CallbackSupportMixin, HiddenFeatures, BaseEstimator):
     """Base of the estimators: a multilayer perceptron with one loss at its end."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {

@@ -579,6 +579,26 @@ default=None
             return np.ones_like(p)
         return np.hstack([1 - p, p])
 
+    def decision_function(self, X: Any) -> NDArray[Any]:
+        """Return the pre-activations of the output layer, the logits.
+
+        The probabilities are their softmax, or logistic function; unlike these, they
+        never saturate (lecture 000, softmax). scikit-learn's class has no such method,
+        and meta-estimators prefer it to ``predict_proba`` where there are both.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        z : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            For two classes the logit of ``classes_[1]``, else of each class or label.
+        """
+        z = self._outputs(X, raw=True)
+        return z if self.n_outputs_ > 1 or self._is_multilabel() else z.ravel()
+
     def predict_log_proba(self, X: Any) -> NDArray[Any]:
         """Predict logarithms of the probabilities of the classes.
 
