@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 import sklearn.neural_network
+from sklearn.calibration import CalibratedClassifierCV
 
 import fastbp
 
@@ -178,6 +179,20 @@ def test_log_probabilities_of_sure_predictions_are_finite(y: np.ndarray) -> None
     np.testing.assert_allclose(np.exp(logs), model.predict_proba(far), atol=1e-12)
 
 
+class WithoutLogits(fastbp.MLPClassifier):
+    decision_function = property()
+
+
+def test_meta_estimators_prefer_the_decision_function() -> None:
+    def calibrated(estimator: type[Any]) -> np.ndarray:
+        model = CalibratedClassifierCV(estimator(**SMALL, solver="lbfgs"), cv=2)
+        return model.fit(X, BINARY).predict_proba(X)
+
+    theirs = calibrated(sklearn.neural_network.MLPClassifier)
+    assert not np.allclose(calibrated(fastbp.MLPClassifier), theirs, rtol=1e-3)
+    np.testing.assert_allclose(calibrated(WithoutLogits), theirs, rtol=1e-3)
+
+
 # ------------------------------------------------------------------------ warnings
 
 
@@ -283,7 +298,7 @@ def test_what_is_new_is_keyword_only() -> None:
         new = [ours[key] for key in ours.keys() - theirs.keys()]
         regularisers = {"weight_decay", "l1", "max_norm", "clip_norm"}
         policy = {"lr_schedule", "warmup", "scoring", "restore_best", "max_time"}
-        policy |= {"callbacks", "weight_init"}
+        policy |= {"callbacks", "weight_init", "ema", "grad_tol"}
         classes = {"validation_stratify", "class_weight"}
         expected = {"n_jobs", "dtype"} | regularisers | policy
         expected |= classes if name == "MLPClassifier" else set()

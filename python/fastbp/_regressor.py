@@ -58,7 +58,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, \
 early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, \
 max_fun, n_jobs, dtype, weight_decay, l1, max_norm, clip_norm, lr_schedule, warmup, \
-scoring, restore_best, max_time, callbacks, weight_init
+scoring, restore_best, max_time, callbacks, weight_init, \
+ema, grad_tol
         See :class:`MLPClassifier`. The score that ``early_stopping`` watches is R2.
 
     Attributes
@@ -150,6 +151,8 @@ n_iter_, n_layers_, n_outputs_, feature_importances_
         output_activation: str | None = None,
         quantile: Any = None,
         missing_targets: str = "error",
+        ema: float | None = None,
+        grad_tol: float | None = None,
     ) -> None:
         super().__init__(
             loss=loss,
@@ -192,6 +195,8 @@ n_iter_, n_layers_, n_outputs_, feature_importances_
             output_activation=output_activation,
             quantile=quantile,
             missing_targets=missing_targets,
+            ema=ema,
+            grad_tol=grad_tol,
         )
 
     @fit_context(prefer_skip_nested_validation=True)
