@@ -233,12 +233,14 @@ default='adam'
         "validation_stratify": ["boolean"],
         "class_weight": [StrOptions({"balanced"}), dict, list, None],
         "loss": [StrOptions(set(CLASSIFICATION_LOSSES)), Loss, callable],
+        "output_activation": [StrOptions({"logistic"}), None],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
     }
 
     validation_stratify: bool
     class_weight: Any
     loss: Any
+    output_activation: str | None
     label_smoothing: float
     classes_: NDArray[Any]
     _label_binarizer: Any
@@ -284,6 +286,7 @@ default='adam'
         validation_stratify: bool = False,
         class_weight: Any = None,
         loss: Any = "log_loss",
+        output_activation: str | None = None,
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__(
@@ -325,6 +328,7 @@ default='adam'
             validation_stratify=validation_stratify,
             class_weight=class_weight,
             loss=loss,
+            output_activation=output_activation,
             label_smoothing=label_smoothing,
         )
 
@@ -519,6 +523,9 @@ default='adam'
         index = np.searchsorted(self.classes_, y)
         if kind == "multiclass":
             self.n_outputs_ = len(self.classes_)
+            if self._output_activation() == "logistic":
+                one_hot: NDArray[Any] = np.eye(self.n_outputs_, dtype=dtype)[index]
+                return one_hot
             return np.require(index, np.int64, ["C", "A"])
         self.n_outputs_ = 1
         return np.require(index.reshape(-1, 1), dtype, ["C", "A"])
@@ -539,6 +546,8 @@ default='adam'
         return most_probable
 
     def _output_activation(self) -> str:
+        if self.output_activation is not None:
+            return self.output_activation
         return "softmax" if self._is_multiclass() else "logistic"
 
     def _is_multiclass(self) -> bool:
@@ -568,9 +577,8 @@ default='adam'
             return weighted_mean(losses, samples.weights)
         y = self._smoothed(samples.y, outputs)
         losses = loss.per_output(y, outputs)
-        if not self._is_multiclass() and not isinstance(
-            loss, SquaredError | CustomLoss
-        ):
+        is_of_outputs = isinstance(loss, SquaredError | CustomLoss)
+        if self._output_activation() == "logistic" and not is_of_outputs:
             losses = losses + loss.per_output(1 - y, 1 - outputs)  # of both classes
         return weighted_mean(losses.sum(axis=1), samples.weights)
 
@@ -578,14 +586,14 @@ default='adam'
         """Return the targets as numbers, in shape and type of the outputs."""
         if y.ndim == 1:
             y = np.eye(outputs.shape[1], dtype=outputs.dtype)[y]
-        n_classes = outputs.shape[1] if self._is_multiclass() else 2
+        n_classes = outputs.shape[1] if self._output_activation() == "softmax" else 2
         smoothing = self._smoothing()
         smoothed: NDArray[Any] = (1 - smoothing) * y + smoothing / n_classes
         return smoothed.astype(outputs.dtype, copy=False)
 
     def _cross_entropies(self, outputs: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
         """Return cross-entropies; probabilities are cut off at the type's epsilon."""
-        if self._is_multiclass():
+        if y.ndim == 1:
             p = outputs[np.arange(len(y)), y]
         else:
             p = np.where(y > 0.5, outputs, 1 - outputs)
@@ -630,6 +638,9 @@ default='adam'
             Probabilities, in the order of ``classes_``; of each of several labels.
         """
         p = self._outputs(X)
+        if self._is_one_of_several():
+            p /= np.maximum(p.sum(axis=1, keepdims=True), np.finfo(p.dtype).tiny)
+            return p
         if self.n_outputs_ > 1 or self._is_multilabel():
             return p
         if len(self.classes_) == 1:
@@ -655,7 +666,9 @@ default='adam'
         """
         z = self._outputs(X, raw=True)
         log_p: NDArray[Any]
-        if self._is_multiclass():
+        if self._is_one_of_several():
+            log_p = log_softmax(-np.logaddexp(0, -z), axis=1)
+        elif self._is_multiclass():
             log_p = log_softmax(z, axis=1)
         elif self._is_multilabel():
             # Above one half from the probability itself, so that both rank alike where
@@ -667,6 +680,10 @@ default='adam'
         else:
             log_p = -np.logaddexp(0, np.hstack([z, -z]))
         return log_p
+
+    def _is_one_of_several(self) -> bool:
+        """Tell whether the classes exclude each other, but the outputs do not."""
+        return self._is_multiclass() and self.out_activation_ == "logistic"
 
     def _is_multilabel(self) -> bool:
         return bool(self._label_binarizer.y_type_.startswith("multilabel"))
