@@ -39,8 +39,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     A drop-in replacement of :class:`sklearn.neural_network.MLPClassifier`: the same
     parameters, attributes and messages, and for the same ``random_state`` the same
-    model. It minimises the log-loss by stochastic gradient descent, one of its adaptive
-    variants, or L-BFGS.
+    model. It minimises the log-loss, or another ``loss``, by stochastic gradient
+    descent, one of its adaptive variants, or L-BFGS.
 
     Parameters
     ----------
@@ -155,6 +155,21 @@ default='adam'
         Weights of the classes, by which those of the samples are multiplied (also of
         the samples that ``early_stopping`` sets aside). 'balanced' is ``n_samples /
         (n_classes * count)``. For several labels, 'balanced' or one dict for each.
+    loss : {'log_loss', 'squared_error', 'focal', 'symmetric_cross_entropy', \
+'kl_divergence'}, Loss of :mod:`fastbp.losses` or callable, default='log_loss'
+        What is minimised (lecture 000, training error): a name stands for the default
+        object. With 'kl_divergence' y may be probabilities of the classes. A function
+        ``(y_true, y_pred) -> (value per row, gradient)`` gets two arrays of shape
+        (n_rows, n_outputs_), targets (1 for the class, or 0) and probabilities, for
+        each batch; it returns arrays of shape (n_rows,) and (n_rows, n_outputs_), the
+        derivative with respect to ``y_pred``, both without the weights of the samples.
+    output_activation : {'logistic'} or None, default=None
+        None is 'softmax' for one of several classes, else 'logistic'. With 'logistic'
+        each class has an output of its own, and ``predict_proba`` divides them by their
+        sum (lecture 004: with ``loss='squared_error'``).
+    label_smoothing : float, default=0.0
+        In [0, 1): targets are mixed with so much of the uniform distribution over the
+        classes, of which a logistic output has two.
 
     Attributes
     ----------
@@ -351,7 +366,8 @@ default='adam'
             Samples; any integer, bool or floating-point type, dense with any strides,
             CSR or CSC.
         y : array-like of shape (n_samples,) or (n_samples, n_classes)
-            Class labels, or an indicator matrix of several labels.
+            Class labels, or an indicator matrix of several labels; with
+            ``loss='kl_divergence'`` also probabilities of the classes 0, 1 ...
         sample_weight : array-like of shape (n_samples,), default=None
             Weights, not negative and not all zero. A mini-batch whose weights are all
             zero is skipped.
