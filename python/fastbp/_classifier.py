@@ -39,8 +39,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     A drop-in replacement of :class:`sklearn.neural_network.MLPClassifier`: the same
     parameters, attributes and messages, and for the same ``random_state`` the same
-    model. It minimises the log-loss by stochastic gradient descent, one of its adaptive
-    variants, or L-BFGS.
+    model. It minimises the log-loss, or another ``loss``, by stochastic gradient
+    descent, one of its adaptive variants, or L-BFGS.
 
     Parameters
     ----------
@@ -171,6 +171,21 @@ default=None
         and biases, penalties included), on average over the batches, was less than this
         (lectures 000 and 003, algorithm 1); above 0. Not for 'lbfgs', which has
         ``tol``.
+    loss : {'log_loss', 'squared_error', 'focal', 'symmetric_cross_entropy', \
+'kl_divergence'}, Loss of :mod:`fastbp.losses` or callable, default='log_loss'
+        What is minimised (lecture 000, training error): a name stands for the default
+        object. With 'kl_divergence' y may be probabilities of the classes. A function
+        ``(y_true, y_pred) -> (value per row, gradient)`` gets two arrays of shape
+        (n_rows, n_outputs_), targets (1 for the class, or 0) and probabilities, for
+        each batch; it returns arrays of shape (n_rows,) and (n_rows, n_outputs_), the
+        derivative with respect to ``y_pred``, both without the weights of the samples.
+    output_activation : {'logistic'} or None, default=None
+        None is 'softmax' for one of several classes, else 'logistic'. With 'logistic'
+        each class has an output of its own, and ``predict_proba`` divides them by their
+        sum (lecture 004: with ``loss='squared_error'``).
+    label_smoothing : float, default=0.0
+        In [0, 1): targets are mixed with so much of the uniform distribution over the
+        classes, of which a logistic output has two.
 
     Attributes
     ----------
@@ -256,12 +271,14 @@ default=None
         "validation_stratify": ["boolean"],
         "class_weight": [StrOptions({"balanced"}), dict, list, None],
         "loss": [StrOptions(set(CLASSIFICATION_LOSSES)), Loss, callable],
+        "output_activation": [StrOptions({"logistic"}), None],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
     }
 
     validation_stratify: bool
     class_weight: Any
     loss: Any
+    output_activation: str | None
     label_smoothing: float
     classes_: NDArray[Any]
     _label_binarizer: Any
@@ -308,6 +325,7 @@ default=None
         class_weight: Any = None,
         weight_init: Any = None,
         loss: Any = "log_loss",
+        output_activation: str | None = None,
         label_smoothing: float = 0.0,
         ema: float | None = None,
         grad_tol: float | None = None,
@@ -352,6 +370,7 @@ default=None
             class_weight=class_weight,
             weight_init=weight_init,
             loss=loss,
+            output_activation=output_activation,
             label_smoothing=label_smoothing,
             ema=ema,
             grad_tol=grad_tol,
@@ -376,7 +395,8 @@ default=None
             Samples; any integer, bool or floating-point type, dense with any strides,
             CSR or CSC.
         y : array-like of shape (n_samples,) or (n_samples, n_classes)
-            Class labels, or an indicator matrix of several labels.
+            Class labels, or an indicator matrix of several labels; with
+            ``loss='kl_divergence'`` also probabilities of the classes 0, 1 ...
         sample_weight : array-like of shape (n_samples,), default=None
             Weights, not negative and not all zero. A mini-batch whose weights are all
             zero is skipped.
@@ -548,6 +568,9 @@ default=None
         index = np.searchsorted(self.classes_, y)
         if kind == "multiclass":
             self.n_outputs_ = len(self.classes_)
+            if self._output_activation() == "logistic":
+                one_hot: NDArray[Any] = np.eye(self.n_outputs_, dtype=dtype)[index]
+                return one_hot
             return np.require(index, np.int64, ["C", "A"])
         self.n_outputs_ = 1
         return np.require(index.reshape(-1, 1), dtype, ["C", "A"])
@@ -568,6 +591,8 @@ default=None
         return most_probable
 
     def _output_activation(self) -> str:
+        if self.output_activation is not None:
+            return self.output_activation
         return "softmax" if self._is_multiclass() else "logistic"
 
     def _is_multiclass(self) -> bool:
@@ -605,9 +630,8 @@ default=None
             return weighted_mean(losses, samples.weights)
         y = self._smoothed(samples.y, outputs)
         losses = loss.per_output(y, outputs)
-        if not self._is_multiclass() and not isinstance(
-            loss, SquaredError | CustomLoss
-        ):
+        is_of_outputs = isinstance(loss, SquaredError | CustomLoss)
+        if self._output_activation() == "logistic" and not is_of_outputs:
             losses = losses + loss.per_output(1 - y, 1 - outputs)  # of both classes
         return weighted_mean(losses.sum(axis=1), samples.weights)
 
@@ -615,14 +639,14 @@ default=None
         """Return the targets as numbers, in shape and type of the outputs."""
         if y.ndim == 1:
             y = np.eye(outputs.shape[1], dtype=outputs.dtype)[y]
-        n_classes = outputs.shape[1] if self._is_multiclass() else 2
+        n_classes = outputs.shape[1] if self._output_activation() == "softmax" else 2
         smoothing = self._smoothing()
         smoothed: NDArray[Any] = (1 - smoothing) * y + smoothing / n_classes
         return smoothed.astype(outputs.dtype, copy=False)
 
     def _cross_entropies(self, outputs: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
         """Return cross-entropies; probabilities are cut off at the type's epsilon."""
-        if self._is_multiclass():
+        if y.ndim == 1:
             p = outputs[np.arange(len(y)), y]
         else:
             p = np.where(y > 0.5, outputs, 1 - outputs)
@@ -667,6 +691,9 @@ default=None
             Probabilities, in the order of ``classes_``; of each of several labels.
         """
         p = self._outputs(X)
+        if self._is_one_of_several():
+            p /= np.maximum(p.sum(axis=1, keepdims=True), np.finfo(p.dtype).tiny)
+            return p
         if self.n_outputs_ > 1 or self._is_multilabel():
             return p
         if len(self.classes_) == 1:
@@ -712,7 +739,9 @@ default=None
         """
         z = self._outputs(X, raw=True)
         log_p: NDArray[Any]
-        if self._is_multiclass():
+        if self._is_one_of_several():
+            log_p = log_softmax(-np.logaddexp(0, -z), axis=1)
+        elif self._is_multiclass():
             log_p = log_softmax(z, axis=1)
         elif self._is_multilabel():
             # Above one half from the probability itself, so that both rank alike where
@@ -724,6 +753,10 @@ default=None
         else:
             log_p = -np.logaddexp(0, np.hstack([z, -z]))
         return log_p
+
+    def _is_one_of_several(self) -> bool:
+        """Tell whether the classes exclude each other, but the outputs do not."""
+        return self._is_multiclass() and self.out_activation_ == "logistic"
 
     def _is_multilabel(self) -> bool:
         return bool(self._label_binarizer.y_type_.startswith("multilabel"))

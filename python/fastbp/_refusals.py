@@ -80,7 +80,7 @@ def _of_the_loss(est: BaseMLP) -> Iterator[str]:
     if output is not None and output not in loss._outputs:
         yield (
             f"output_activation={output!r} does not go with loss={est.loss!r}: it must "
-            f"be None, {', '.join(map(repr, loss._outputs))}"
+            f"be {' or '.join(map(repr, (None, *loss._outputs)))}"
         )
     quantile = getattr(est, "quantile", None)
     if quantile is not None and est.loss != "quantile":

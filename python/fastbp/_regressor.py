@@ -45,10 +45,15 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     Parameters
     ----------
-    loss : {'squared_error', 'poisson'}, default='squared_error'
-        Half the squared error, summed over outputs (lectures 002 and 004, loss
-        functions), or half the Poisson deviance, for ``y >= 0``, with an exponential
-        output activation.
+    loss : {'squared_error', 'absolute_error', 'huber', 'log_cosh', 'quantile', \
+'poisson', 'gamma'}, Loss of :mod:`fastbp.losses` or callable, default='squared_error'
+        What is minimised, summed over outputs: half the squared error (lectures 002 and
+        004, loss functions); a relative of it that large errors count less in; half the
+        Poisson or gamma deviance, for ``y >= 0`` or ``y > 0``. A name stands for the
+        default object. A function ``(y_true, y_pred) -> (value per row, gradient)``
+        gets two arrays of shape (n_rows, n_outputs_) for each batch; it returns arrays
+        of shape (n_rows,) and (n_rows, n_outputs_), the derivative with respect to
+        ``y_pred``, both without the weights of the samples.
     hidden_layer_sizes : array-like of int, default=(100,)
         Number of units of each hidden layer; ``()`` is linear regression.
     activation : {'identity', 'logistic', 'tanh', 'relu', 'leaky_relu', 'elu', 'selu', \
@@ -60,7 +65,17 @@ early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, 
 max_fun, n_jobs, dtype, weight_decay, l1, max_norm, clip_norm, lr_schedule, warmup, \
 scoring, restore_best, max_time, callbacks, weight_init, \
 ema, grad_tol
-        See :class:`MLPClassifier`. The score that ``early_stopping`` watches is R2.
+        See :class:`MLPClassifier`. The score that ``early_stopping`` watches is R2, or
+        the negative loss if that is a quantile loss or a function.
+    output_activation : {'identity', 'logistic', 'tanh', 'softplus', 'exp'} or None, \
+default=None
+        Activation of the output layer. None is 'exp' for 'poisson' and 'gamma', which
+        need it or 'softplus', and 'identity' for other losses.
+    quantile : float, list of float or None, default=None
+        With ``loss='quantile'``: which to estimate, in (0, 1); None is the median.
+        Several must increase, and are so many outputs of one network for each target.
+    missing_targets : {'error', 'mask'}, default='error'
+        What NaN in y means: with 'mask' an entry that has no weight.
 
     Attributes
     ----------
@@ -68,8 +83,10 @@ ema, grad_tol
 validation_loss_curve_, t_, coefs_, intercepts_, n_features_in_, feature_names_in_, \
 n_iter_, n_layers_, n_outputs_, feature_importances_
         See :class:`MLPClassifier`.
-    out_activation_ : {'identity', 'exp'}
+    out_activation_ : {'identity', 'logistic', 'tanh', 'softplus', 'exp'}
         Activation of the output layer.
+    quantiles_ : tuple of float
+        The quantiles that are predicted; only with a quantile loss.
 
     See Also
     --------
@@ -219,9 +236,10 @@ n_iter_, n_layers_, n_outputs_, feature_importances_
             CSR or CSC.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Target values.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights, not negative and not all zero. A mini-batch whose weights are all
-            zero is skipped.
+        sample_weight : array-like of shape (n_samples,) or (n_samples, n_outputs), \
+default=None
+            Weights of the samples or of the entries of y, not negative and not all
+            zero. A mini-batch whose weights are all zero is skipped.
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
             Samples of a validation set. ``early_stopping`` uses it and splits nothing
             off; without, loss and score on it are only recorded. In a

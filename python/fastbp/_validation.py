@@ -82,18 +82,19 @@ def split(est: BaseMLP, samples: Samples) -> tuple[NDArray[np.int64], Samples]:
     return train, samples.subset(validation)
 
 
-def _strata(est: BaseMLP, samples: Samples) -> NDArray[Any] | None:
+def _strata(est: Any, samples: Samples) -> NDArray[Any] | None:
     """Return the classes to stratify by: of binary targets always, as scikit-learn."""
-    if is_classifier(est) and est.n_outputs_ == 1:
-        return samples.y > 0.5
-    if not getattr(est, "validation_stratify", False):
+    if not is_classifier(est):
         return None
-    if samples.y.ndim == 2:
+    if est.n_outputs_ > 1 and not est.validation_stratify:
+        return None
+    if est._is_multilabel():
         raise ValueError(
             "validation_stratify=True needs one class for each sample; with several "
             "labels it must be False"
         )
-    return samples.y
+    classes: NDArray[Any] = est._true_classes(samples.y)
+    return classes
 
 
 def begin_history(est: BaseMLP, *, is_given: bool, goes_on: bool) -> None:

@@ -390,8 +390,9 @@ inline Point of_class(const LossSpec& s, Wide p, Wide log_p, Wide y) {
     case Loss::kKlDivergence:
       return {y > 0 ? y * (std::log(y) - log_p) : 0, -y / p};
     case Loss::kFocal: {
-      const Wide q = 1 - p, power = std::pow(q, s.gamma);
-      return {-y * power * log_p, y * (s.gamma * power / q * log_p - power / p)};
+      const Wide q = 1 - p, power = std::pow(q, Wide{s.gamma});
+      const Wide slope = s.gamma * std::pow(q, Wide{s.gamma} - 1);
+      return {-y * power * log_p, y * (slope * log_p - power / p)};
     }
     case Loss::kSymmetricCrossEntropy: {
       const Wide log_y = std::max(std::log(y), Wide{s.log_zero});

@@ -14,9 +14,9 @@ namespace fastbp {
 template <class T>
 struct Targets {
   const Index* labels = nullptr;  // (n_rows)
-  MatrixView<const T> values;     // (n_rows, n_outputs)
+  MatrixView<const T> values{};   // (n_rows, n_outputs)
   // Like values, or a view of nothing: all 1. Not for softmax outputs.
-  MatrixView<const double> entry_weights = {};
+  MatrixView<const double> entry_weights{};
 
   bool weighs_entries() const { return entry_weights.data != nullptr; }
 };
