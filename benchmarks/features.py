@@ -131,8 +131,8 @@ def markdown(document: dict[str, Any]) -> list[str]:
     ]
     header = ["option", "settings", "epoch", "spread", "of plain", "at most"]
     return [
-        f"Job {document['job']}. The time of an epoch, and its ratio to the plain fit of",
-        f"the same round, medians of {document['repeats']} rounds.",
+        f"Job {document['job']}. The time of an epoch, and its ratio to the plain fit",
+        f"of the same round, medians of {document['repeats']} rounds.",
         "",
         *table(header, cells),
     ]
