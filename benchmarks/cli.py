@@ -7,7 +7,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from . import data, fit, load, memory, peers, predict, report, scaling, training
+from . import (
+    data,
+    features,
+    fit,
+    load,
+    memory,
+    peers,
+    predict,
+    recipe,
+    report,
+    scaling,
+    training,
+)
 from .cases import JOBS
 from .options import Options
 
@@ -21,6 +33,8 @@ PARTS = {
     "scaling": scaling,
     "load": load,
     "memory": memory,
+    "features": features,
+    "recipe": recipe,
 }
 
 _RESULTS = Path(__file__).parent / "results"

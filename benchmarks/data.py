@@ -3,7 +3,8 @@
 MNIST and the California house values are too large for the repository; they are read
 from the folder given as ``--data DIR`` or in the environment variable ``FASTBP_DATA``:
 
-- ``mnist.npz`` with ``x_train`` (60000, 784) uint8 and ``y_train`` (60000,);
+- ``mnist.npz`` with ``x_train`` (60000, 784) uint8 and ``y_train`` (60000,), and
+  likewise ``x_test`` and ``y_test`` for the recipe;
 - ``california_housing.csv.gz`` with a header, 8 numeric features and the target
   ``median_house_value``.
 """
@@ -23,7 +24,7 @@ from sklearn.datasets import load_digits
 
 from .cases import Job
 
-__all__ = ["DataMissing", "data_folder", "load", "require"]
+__all__ = ["DataMissing", "data_folder", "load", "mnist", "require"]
 
 _HOUSING_FEATURES = (
     "longitude",
@@ -86,9 +87,16 @@ def _digits(job: Job, folder: Path | None) -> tuple[Any, NDArray[Any]]:
 
 def _mnist(job: Job, folder: Path | None) -> tuple[Any, NDArray[Any]]:
     assert folder is not None
+    return mnist(folder, "train", job.n_samples)
+
+
+def mnist(
+    folder: Path, part: str, n_samples: int | None = None
+) -> tuple[NDArray[np.float32], NDArray[Any]]:
+    """Return pixels from 0 to 1 and digits of 'train' or 'test', or the first few."""
     with np.load(folder / _FILES["mnist"]) as arrays:
-        X, y = arrays["x_train"], arrays["y_train"]
-    return X[: job.n_samples] / np.float32(255), y
+        X, y = arrays[f"x_{part}"][:n_samples], arrays[f"y_{part}"][:n_samples]
+    return X.reshape(len(X), -1) / np.float32(255), y
 
 
 def _housing(job: Job, folder: Path | None) -> tuple[Any, NDArray[Any]]:

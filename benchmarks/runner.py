@@ -19,8 +19,9 @@ __all__ = ["TOLERANCE", "JobResult", "Row", "run_job"]
 # round differently, and stochastic training lets such differences grow. In float32 they
 # start at 1e-7 and reach, where the loss has fallen to a fortieth of what it was within
 # two epochs (the job `wide`), 3 % of what is left. A learning rate that is wrong by a
-# fifth shows as more than 5 %.
-TOLERANCE = {"float32": 0.05, "float64": 0.005}
+# fifth shows as more than 5 %. In float64 what is left is Adam's epsilon, which PyTorch
+# adds elsewhere: half a percent.
+TOLERANCE = {"float32": 0.05, "float64": 0.01}
 # Losses below this are taken for equal: the network has learned all there is.
 LOSS_FLOOR = 1e-3
 

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from sklearn.datasets import load_digits
 from sklearn.metrics import log_loss, mean_squared_error
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from benchmarks import data, memory, peers, plots, report, scaling, training
+from benchmarks import data, features, memory, peers, plots, report, scaling, training
 from benchmarks.blas import Blas
 from benchmarks.cases import JOBS, Job
 from benchmarks.cli import main
@@ -523,6 +524,33 @@ def test_memory_is_measured_for_each_kind_of_data(tmp_path: Path) -> None:
         assert row["size"] == pytest.approx(10e6, rel=0.02)
         assert row["peak"] >= row["baseline"] > row["size"]
     assert "| float32, CSR | fastbp |" in text
+
+
+@pytest.mark.slow
+def test_options_are_compared_with_a_plain_fit(tmp_path: Path) -> None:
+    document, text = quick("features", tmp_path)
+    rows = {row["name"]: row for row in document["rows"]}
+    assert rows.keys() == features.VARIANTS.keys()
+    assert rows["plain"]["ratio"] == 1
+    (gelu,), (plain,) = rows["gelu"]["seconds"], rows["plain"]["seconds"]
+    assert rows["gelu"]["ratio"] == pytest.approx(gelu / plain)
+    assert "| gelu | activation='gelu' |" in text
+
+
+@pytest.mark.slow
+def test_recipe_is_compared_with_the_defaults_of_scikit_learn(tmp_path: Path) -> None:
+    X, y = load_digits(return_X_y=True)
+    pixels = np.pad((15 * X).astype(np.uint8), ((0, 0), (0, 784 - 64)))
+    half = {"x_train": pixels[::2], "y_train": y[::2]}
+    other_half = {"x_test": pixels[1::2], "y_test": y[1::2]}
+    np.savez(tmp_path / "mnist.npz", **half, **other_half)
+    document, text = quick("recipe", tmp_path, "--data", str(tmp_path))
+    fits = {row["name"]: row["fits"] for row in document["rows"]}
+    assert fits.keys() == {"fastbp", "sklearn", "sklearn-1"}
+    assert {fit["epochs"] for fit in fits["fastbp"]} == {6}
+    assert min(fit["accuracy"] for fit in fits["fastbp"]) > 0.8
+    assert fits["sklearn"][0]["accuracy"] > 0.9
+    assert "lr_schedule='one_cycle'" in text
 
 
 @pytest.mark.parametrize("kind", memory.KINDS)

@@ -21,6 +21,7 @@ from ..losses import Parameters
 from .base import SEED, WARMUP_EPOCHS, Peer
 
 __all__ = [
+    "EpochClock",
     "FastbpBlasPeer",
     "FastbpPeer",
     "SklearnPeer",
@@ -57,7 +58,7 @@ def fit_quietly(estimator: Any, X: Any, y: Any) -> None:
         estimator.fit(X, y)
 
 
-class _EpochClock(io.StringIO):
+class EpochClock(io.StringIO):
     """A stream that notes when the line of each epoch is printed to it."""
 
     def __init__(self) -> None:
@@ -83,7 +84,7 @@ class _EstimatorPeer(Peer):
             **settings(self.job, WARMUP_EPOCHS + n_epochs),
             verbose=True,
         )
-        clock = _EpochClock()
+        clock = EpochClock()
         with contextlib.redirect_stdout(clock):
             fit_quietly(self.fitted, self.X, self.y)
         return np.diff(clock.times).tolist()
