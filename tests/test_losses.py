@@ -323,6 +323,14 @@ def test_quantiles_of_several_targets() -> None:
     assert single.predict(X, quantile=0.9).shape == (120,)
 
 
+def test_quantiles_that_cross_are_sorted() -> None:
+    model = regressor("quantile", quantile=[0.1, 0.5, 0.9]).fit(X, SINGLE)
+    model.coefs_[-1][:] = 0
+    model.intercepts_[-1][:] = [3, 1, 2]
+    np.testing.assert_array_equal(model.predict(X[:2]), [[1, 2, 3]] * 2)
+    np.testing.assert_array_equal(model.predict(X[:2], quantile=0.9), [3, 3])
+
+
 def test_one_quantile_predicts_like_any_loss() -> None:
     model = regressor("quantile", quantile=0.9, max_iter=20).fit(X, SEVERAL)
     assert model.predict(X).shape == SEVERAL.shape
