@@ -104,6 +104,9 @@ def test_constructor_is_scikit_learns_plus_keywords() -> None:
         ("callbacks", inspect.Parameter.KEYWORD_ONLY, None),
         ("validation_stratify", inspect.Parameter.KEYWORD_ONLY, False),
         ("class_weight", inspect.Parameter.KEYWORD_ONLY, None),
+        ("loss", inspect.Parameter.KEYWORD_ONLY, "log_loss"),
+        ("output_activation", inspect.Parameter.KEYWORD_ONLY, None),
+        ("label_smoothing", inspect.Parameter.KEYWORD_ONLY, 0.0),
     ]
 
 
@@ -168,9 +171,9 @@ def test_n_jobs_of_zero_is_refused() -> None:
         MLPClassifier(n_jobs=0).fit(X, BINARY)
 
 
-def test_loss_is_no_setting_of_the_classifier() -> None:
-    with pytest.raises(TypeError, match="loss"):
-        MLPClassifier(loss="log_loss")
+def test_loss_of_a_regressor_is_refused() -> None:
+    with pytest.raises(InvalidParameterError, match="The 'loss' parameter of MLPClass"):
+        MLPClassifier(loss="poisson").fit(X, BINARY)
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,9 @@ def test_constructor_is_scikit_learns_plus_keywords() -> None:
         ("restore_best", inspect.Parameter.KEYWORD_ONLY, None),
         ("max_time", inspect.Parameter.KEYWORD_ONLY, None),
         ("callbacks", inspect.Parameter.KEYWORD_ONLY, None),
+        ("output_activation", inspect.Parameter.KEYWORD_ONLY, None),
+        ("quantile", inspect.Parameter.KEYWORD_ONLY, None),
+        ("missing_targets", inspect.Parameter.KEYWORD_ONLY, "error"),
     ]
 
 
@@ -83,9 +86,9 @@ def test_method_has_scikit_learns_arguments(method: str) -> None:
         for estimator in (MLPRegressor, sklearn.neural_network.MLPRegressor)
     ]
     ours, theirs = ([(p.name, p.kind, p.default) for p in s] for s in signatures)
-    of_validation = {"X_val", "y_val", "sample_weight_val"}
-    new = [(name, kind) for name, kind, _ in ours if name in of_validation]
-    assert [p for p in ours if p[0] not in of_validation] == theirs
+    of_us = {"X_val", "y_val", "sample_weight_val", "quantile"}
+    new = [(name, kind) for name, kind, _ in ours if name in of_us]
+    assert [p for p in ours if p[0] not in of_us] == theirs
     if method in ("fit", "partial_fit"):
         assert [name for name, _ in new] == ["X_val", "y_val", "sample_weight_val"]
     assert {kind for _, kind in new} <= {inspect.Parameter.KEYWORD_ONLY}

@@ -116,6 +116,10 @@ constexpr LossCase kLosses[] = {
     {"squared_error", Loss::kSquaredError, 1},
     {"squared_error", Loss::kSquaredError, 10},
     {"poisson", Loss::kPoisson, 1},
+    {"huber", Loss::kHuber, 1},
+    {"log_cosh", Loss::kLogCosh, 1},
+    {"cross_entropy", Loss::kCrossEntropy, 10},
+    {"focal", Loss::kFocal, 10},
 };
 
 template <class T>
@@ -131,7 +135,7 @@ void loss(benchmark::State& state, const Kernels<T>& kernels, const LossCase& l)
                            labels.data(), y.data(),    stride,       weights.data(),
                            dz.data(),     stride,      losses.data()};
   for (auto _ : state) {
-    kernels.loss(l.kind, block);
+    kernels.loss(LossSettings(l.kind), block);
     benchmark::ClobberMemory();
   }
   state.SetItemsProcessed(state.iterations() * kRows * l.n_outputs);
@@ -145,7 +149,7 @@ void output(benchmark::State& state, const Kernels<T>& kernels, const LossCase& 
   auto z = random_buffer<T>(kRows * stride, -3, 3);
   Buffer<T> p(kRows * l.n_outputs);
   for (auto _ : state) {
-    kernels.output(l.kind,
+    kernels.output(natural_output(l.kind),
                    {kRows, l.n_outputs, z.data(), stride, p.data(), l.n_outputs});
     benchmark::ClobberMemory();
   }

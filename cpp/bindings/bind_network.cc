@@ -8,19 +8,6 @@
 namespace fastbp::bindings {
 namespace {
 
-template <class Choice>
-Choice choose(const std::string& name, const char* argument,
-              std::initializer_list<std::pair<const char*, Choice>> choices) {
-  std::string known;
-  for (const auto& [choice_name, choice] : choices) {
-    if (name == choice_name) return choice;
-    if (!known.empty()) known += ", ";
-    known += choice_name;
-  }
-  throw py::value_error(std::string(argument) + " must be one of " + known + ", got '" +
-                        name + "'");
-}
-
 Activation activation_of(const std::string& name) {
   return choose<Activation>(name, "activation",
                             {{"identity", Activation::kIdentity},
@@ -51,16 +38,8 @@ std::vector<Activation> activations_of(const Names& names, std::size_t n_hidden)
   return activations;
 }
 
-Loss loss_of(const std::string& name) {
-  return choose<Loss>(name, "loss",
-                      {{"softmax_cross_entropy", Loss::kSoftmaxCrossEntropy},
-                       {"binary_cross_entropy", Loss::kBinaryCrossEntropy},
-                       {"squared_error", Loss::kSquaredError},
-                       {"poisson", Loss::kPoisson}});
-}
-
 std::unique_ptr<NetworkHandle> make_network(
-    const std::vector<Index>& n_units, const Names& activation, const std::string& loss,
+    const std::vector<Index>& n_units, const Names& activation, const LossOrName& loss,
     const std::string& dtype, double negative_slope, const std::string& isa,
     const BlasHandle* blas) {
   if (!(negative_slope >= 0 && negative_slope < 1)) {
@@ -75,11 +54,11 @@ std::unique_ptr<NetworkHandle> make_network(
   auto handle = std::make_unique<NetworkHandle>();
   if (is_float32) {
     handle->network = std::make_unique<Network<float>>(
-        table, n_units, activations, negative_slope, loss_of(loss),
+        table, n_units, activations, negative_slope, loss_settings(loss),
         blas != nullptr ? blas->float32 : Blas<float>());
   } else {
     handle->network = std::make_unique<Network<double>>(
-        table, n_units, activations, negative_slope, loss_of(loss),
+        table, n_units, activations, negative_slope, loss_settings(loss),
         blas != nullptr ? blas->float64 : Blas<double>());
   }
   return handle;
@@ -106,7 +85,7 @@ py::array_t<T> predict_array(const Network<T>& network, const Rows& x, bool raw,
 template <class T>
 py::array predict_few_array(const py::sequence& coefs, const py::sequence& intercepts,
                             const Rows& x, const std::vector<Activation>& hidden,
-                            T negative_slope, Loss loss, bool raw) {
+                            T negative_slope, Output output) {
   if (coefs.size() == 0 || coefs.size() != intercepts.size()) {
     throw py::value_error("expected as many coefs as intercepts, got " +
                           std::to_string(coefs.size()) + " and " +
@@ -134,7 +113,7 @@ py::array predict_few_array(const py::sequence& coefs, const py::sequence& inter
     n_in = n_out;
   }
   py::array_t<T> out({x.n_rows(), n_in});
-  predict_few(kernels<T>(kernel_table()), layers, loss, x, raw, out.mutable_data());
+  predict_few(kernels<T>(kernel_table()), layers, output, x, out.mutable_data());
   return out;
 }
 
@@ -183,8 +162,9 @@ py::tuple activate_array(const std::string& activation, const py::array& x,
 template <class T>
 py::tuple loss_and_gradients(Network<T>& network, const RowsHandle& x,
                              const py::handle& y, const py::object& weights,
-                             double alpha, int n_threads) {
-  const SamplesHandle<T> handle(network, x, y, weights, py::none());
+                             double alpha, int n_threads,
+                             const py::object& outer_loss) {
+  const SamplesHandle<T> handle(network, x, y, weights, py::none(), outer_loss);
   Buffer<T> gradient(network.parameters().size());
   double loss = 0;
   unlocked_until_interrupt([&](const Poll& poll) {
@@ -267,31 +247,34 @@ void bind_network(py::module_& m) {
       .def(
           "loss_and_gradients",
           [](NetworkHandle& h, const RowsHandle& x, const py::object& y,
-             const py::object& sample_weight, double alpha, int n_threads) {
+             const py::object& sample_weight, double alpha, int n_threads,
+             const py::object& outer_loss) {
             check_positive(n_threads, "n_threads");
             return h.visit([&](auto& network) {
-              return loss_and_gradients(network, x, y, sample_weight, alpha, n_threads);
+              return loss_and_gradients(network, x, y, sample_weight, alpha, n_threads,
+                                        outer_loss);
             });
           },
           py::arg("X"), py::arg("y"), py::arg("sample_weight") = py::none(),
-          py::kw_only(), py::arg("alpha") = 0.0, py::arg("n_threads") = 1);
+          py::kw_only(), py::arg("alpha") = 0.0, py::arg("n_threads") = 1,
+          py::arg("outer_loss") = py::none());
   m.def("activate", &activate_array, py::arg("activation"), py::arg("x").noconvert(),
         py::kw_only(), py::arg("negative_slope") = 0.01, py::arg("isa") = "");
   m.def(
       "predict_few",
       [](const py::sequence& coefs, const py::sequence& intercepts, const RowsHandle& x,
-         const Names& activation, const std::string& loss, double negative_slope,
+         const Names& activation, const LossOrName& loss, double negative_slope,
          bool raw) -> py::array {
         if (x.rows.is_sparse()) throw py::value_error("X must be dense");
         const auto hidden =
             activations_of(activation, coefs.size() > 0 ? coefs.size() - 1 : 0);
+        const Output output = raw ? Output::kIdentity : loss_settings(loss).output;
         if (coefs.size() > 0 && py::isinstance<py::array_t<float>>(coefs[0])) {
           return predict_few_array<float>(coefs, intercepts, x.rows, hidden,
-                                          static_cast<float>(negative_slope),
-                                          loss_of(loss), raw);
+                                          static_cast<float>(negative_slope), output);
         }
         return predict_few_array<double>(coefs, intercepts, x.rows, hidden,
-                                         negative_slope, loss_of(loss), raw);
+                                         negative_slope, output);
       },
       py::arg("coefs"), py::arg("intercepts"), py::arg("X"), py::arg("activation"),
       py::arg("loss"), py::kw_only(), py::arg("negative_slope") = 0.01,

@@ -153,8 +153,9 @@ template <class T>
 double run_epoch(Trainer<T>& trainer, const RowsHandle& x, const py::handle& y,
                  const py::object& sample_weight, const py::object& order,
                  Index batch_size, const py::object& learning_rate, double alpha,
-                 int n_threads) {
-  const SamplesHandle<T> handle(trainer.network(), x, y, sample_weight, order);
+                 int n_threads, const py::object& outer_loss) {
+  const SamplesHandle<T> handle(trainer.network(), x, y, sample_weight, order,
+                                outer_loss);
   const Index n_batches = ceil_div(handle.samples.n_rows, batch_size);
   py::array_t<double> kept;
   const Rates rates = rates_of(learning_rate, n_batches, &kept);
@@ -229,17 +230,19 @@ void bind_trainer(py::module_& m) {
           "run_epoch",
           [](TrainerHandle& h, const RowsHandle& x, const py::object& y,
              const py::object& sample_weight, const py::object& order, Index batch_size,
-             const py::object& learning_rate, double alpha, int n_threads) {
+             const py::object& learning_rate, double alpha, int n_threads,
+             const py::object& outer_loss) {
             check_positive(batch_size, "batch_size");
             check_positive(n_threads, "n_threads");
             return h.visit([&](auto& trainer) {
               return run_epoch(trainer, x, y, sample_weight, order, batch_size,
-                               learning_rate, alpha, n_threads);
+                               learning_rate, alpha, n_threads, outer_loss);
             });
           },
           py::arg("X"), py::arg("y"), py::arg("sample_weight"), py::arg("order"),
           py::kw_only(), py::arg("batch_size"), py::arg("learning_rate"),
-          py::arg("alpha") = 0.0, py::arg("n_threads") = 1);
+          py::arg("alpha") = 0.0, py::arg("n_threads") = 1,
+          py::arg("outer_loss") = py::none());
 }
 
 }  // namespace fastbp::bindings

@@ -43,6 +43,10 @@ struct BlasHandle {
   Blas<double> float64;
 };
 
+// A loss object, or the name of one for its natural output.
+using LossOrName = std::variant<std::string, LossSettings>;
+LossSettings loss_settings(const LossOrName& loss);
+
 // "float32 array of shape (3, 4)", for messages.
 std::string describe(const py::handle& object);
 
@@ -61,8 +65,23 @@ Poll keyboard_poll();
 
 void check_positive(Index value, const char* name);
 
+// The choice with this name; ValueError naming the argument and all names otherwise.
+template <class Choice>
+Choice choose(const std::string& name, const char* argument,
+              std::initializer_list<std::pair<const char*, Choice>> choices) {
+  std::string known;
+  for (const auto& [choice_name, choice] : choices) {
+    if (name == choice_name) return choice;
+    if (!known.empty()) known += ", ";
+    known += choice_name;
+  }
+  throw py::value_error(std::string(argument) + " must be one of " + known + ", got '" +
+                        name + "'");
+}
+
 void bind_blas(py::module_& m);
 void bind_rows(py::module_& m);
+void bind_loss(py::module_& m);
 void bind_network(py::module_& m);
 void bind_trainer(py::module_& m);
 void bind_info(py::module_& m);

@@ -7,6 +7,7 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   m.attr("__version__") = FASTBP_VERSION;
   fastbp::bindings::bind_rows(m);
   fastbp::bindings::bind_blas(m);
+  fastbp::bindings::bind_loss(m);
   fastbp::bindings::bind_network(m);
   fastbp::bindings::bind_trainer(m);
   fastbp::bindings::bind_info(m);

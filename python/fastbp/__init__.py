@@ -8,7 +8,7 @@ except ImportError as error:  # a source tree without the compiled core, for ins
         "package first: python3 -m pip install ."
     ) from error
 
-from . import callbacks, schedules
+from . import callbacks, losses, schedules
 from ._classifier import MLPClassifier
 from ._config import config_context, get_config, set_config, show_config
 from ._regressor import MLPRegressor
@@ -20,6 +20,7 @@ __all__ = [
     "callbacks",
     "config_context",
     "get_config",
+    "losses",
     "schedules",
     "set_config",
     "show_config",

@@ -31,6 +31,7 @@ from ._stochastic import fit_stochastic
 from ._tasks import FitTask, begin_context
 from ._threads import effective_n_threads
 from ._validation import given_samples
+from .losses import CustomLoss, Loss
 from .schedules import SCHEDULES, Schedule
 
 __all__ = ["BaseMLP"]
@@ -49,6 +50,12 @@ ACTIVATIONS = (
     "mish",
     "softplus",
 )
+
+# What the core needs to know for a prediction: the output activation, by its name.
+_OUTPUTS = {
+    name: _core.Loss("linear", name)
+    for name in ("identity", "logistic", "tanh", "softplus", "exp", "softmax")
+}
 
 _DRAWN_AT_ONCE = 2**20  # random numbers, a few milliseconds
 
@@ -192,20 +199,28 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
         """Return the y that ``_encode`` has made this of."""
 
     @abstractmethod
-    def _output_activation(self) -> str:
-        """Return the name for ``out_activation_``."""
+    def _loss(self) -> Loss:
+        """Return the loss that the parameters ask for."""
 
     @abstractmethod
-    def _core_loss(self) -> Any:
-        """Return the core's name of the loss."""
+    def _output_activation(self) -> str:
+        """Return the name for ``out_activation_``."""
 
     @abstractmethod
     def _output_score(self, outputs: NDArray[Any], validation: Samples) -> float:
         """Return the score that early stopping watches."""
 
     @abstractmethod
-    def _output_losses(self, outputs: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
-        """Return the loss of each row, (n_rows,); ``y`` is encoded."""
+    def _output_loss(self, outputs: NDArray[Any], samples: Samples) -> float:
+        """Return the mean loss of the samples, which is NaN or infinite if one is."""
+
+    def _smoothing(self) -> float:
+        """Return the label smoothing."""
+        return 0.0
+
+    def _check_weights(self, sample_weight: Any, X: Any, y: Any) -> Any:
+        """Return the weights of the samples, or of the entries of y, checked."""
+        return check_weights(sample_weight, X)
 
     def _class_weighted(self, weights: Any, y: Any, *, incremental: bool) -> Any:
         """Return the weights of the samples times those of their classes."""
@@ -263,7 +278,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
             not self.warm_start and not incremental
         )
         X, y = self._validate(X, y, incremental=incremental, reset=first_pass)
-        weights = check_weights(sample_weight, X)
+        weights = self._check_weights(sample_weight, X, y)
         weights = self._class_weighted(weights, y, incremental=incremental)
         dtype = self._training_dtype(X, first_pass)
         solver_dtype = np.dtype(np.float64) if self.solver == "lbfgs" else dtype
@@ -277,7 +292,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
             self._continue(n_units, dtype)
         self._is_resumable = bool(incremental or self.warm_start)
         samples = Samples(X, y, weights)
-        network = self._network(solver_dtype)
+        network = self._network(solver_dtype, self._core_loss(self.n_outputs_))
         if self.solver != "lbfgs":
             return fit_stochastic(
                 self, network, samples, held_out, incremental=incremental
@@ -397,6 +412,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
                 f"cannot continue training: coefs_ have shapes {shapes}, but X, y and "
                 f"hidden_layer_sizes ask for layers of {n_units} units"
             )
+        self.out_activation_ = self._output_activation()
         self.coefs_, self.intercepts_ = self._parameters(dtype)
         # They are about to be changed, and a failing call must find the old ones.
         curves = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
@@ -422,7 +438,27 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
     def _n_threads(self) -> int:
         return effective_n_threads(self.n_jobs)[0]
 
-    def _network(self, dtype: np.dtype[Any]) -> _core.Network:
+    def _core_loss(self, n_outputs: int) -> _core.Loss:
+        """Return the loss as the core takes it."""
+        output = self._output_activation()
+        loss: _core.Loss = self._loss()._in_core(output, n_outputs, self._smoothing())
+        return loss
+
+    def _outer_loss(self) -> CustomLoss | None:
+        """Return the loss that the core must ask for, if the user wrote it."""
+        loss = self._loss()
+        return loss if isinstance(loss, CustomLoss) else None
+
+    def _core_output(self) -> _core.Loss:
+        """Return what the core needs to know of the loss for a prediction."""
+        name = self.out_activation_
+        if name not in _OUTPUTS:
+            raise ValueError(
+                f"out_activation_ must be one of {', '.join(_OUTPUTS)}, got {name!r}"
+            )
+        return _OUTPUTS[name]
+
+    def _network(self, dtype: np.dtype[Any], loss: _core.Loss) -> _core.Network:
         """Return the core's network with the estimator's weights."""
         coefs, intercepts = self._parameters(dtype)
         n_units = [len(coefs[0]), *(len(b) for b in intercepts)]
@@ -430,7 +466,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
         network = _core.Network(
             n_units,
             self._hidden_activations(len(n_units) - 2),
-            self._core_loss(),
+            loss,
             name,
             blas=configured_blas(),
         )
@@ -475,11 +511,11 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
                 intercepts,
                 _core.Rows.dense(X),
                 self._hidden_activations(len(coefs) - 1),
-                self._core_loss(),
+                self._core_output(),
                 raw=raw,
             )
             return outputs
-        return self._predict_rows(self._network(dtype), X, raw=raw)
+        return self._predict_rows(self._network(dtype, self._core_output()), X, raw=raw)
 
     def _is_few(self, X: Any, coefs: list[Any]) -> bool:
         """Tell whether a network would take longer to build than to predict X."""
@@ -521,23 +557,26 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
         not needed.
         """
         n_units = [X.shape[1], *(len(b) for b in self.intercepts_)]
-        loss = self._core_loss()
         network = _core.Network(
             n_units,
             self._hidden_activations(len(n_units) - 2),
-            loss,
+            self._core_loss(n_units[-1]),
             "float64",
             blas=configured_blas(),
         )
         theta = np.ascontiguousarray(packed_coef_inter, dtype=np.float64)
         network.set_parameters(*Packing(n_units).unpack(theta))
-        if loss == "softmax_cross_entropy":
+        if self._output_activation() == "softmax":
             y = np.argmax(y, axis=1)
         else:
             y = np.require(y, np.float64, ["C", "A"]).reshape(len(y), -1)
         with one_blas_thread(network):
             value, coef_grads, intercept_grads = network.loss_and_gradients(
-                rows_of(X), y, sample_weight, alpha=self.alpha
+                rows_of(X),
+                y,
+                sample_weight,
+                alpha=self.alpha,
+                outer_loss=self._outer_loss(),
             )
         return value, pack(coef_grads + intercept_grads)
 

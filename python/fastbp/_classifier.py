@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -11,15 +12,24 @@ from scipy import sparse
 from scipy.special import log_softmax
 from sklearn.base import ClassifierMixin
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils import column_or_1d
+from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from . import _core
 from ._base import BaseMLP
 from ._class_weight import class_weighted
-from ._compat import StrOptions, check_partial_fit_first_call, fit_context
+from ._compat import Interval, StrOptions, check_partial_fit_first_call, fit_context
 from ._data import Samples, check_Xy, weighted_mean
+from .losses import (
+    CLASSIFICATION_LOSSES,
+    CustomLoss,
+    KLDivergence,
+    LogLoss,
+    Loss,
+    SquaredError,
+    loss_of,
+)
 
 __all__ = ["MLPClassifier"]
 
@@ -29,8 +39,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     A drop-in replacement of :class:`sklearn.neural_network.MLPClassifier`: the same
     parameters, attributes and messages, and for the same ``random_state`` the same
-    model. It minimises the log-loss by stochastic gradient descent, one of its adaptive
-    variants, or L-BFGS.
+    model. It minimises the log-loss, or another ``loss``, by stochastic gradient
+    descent, one of its adaptive variants, or L-BFGS.
 
     Parameters
     ----------
@@ -145,6 +155,21 @@ default='adam'
         Weights of the classes, by which those of the samples are multiplied (also of
         the samples that ``early_stopping`` sets aside). 'balanced' is ``n_samples /
         (n_classes * count)``. For several labels, 'balanced' or one dict for each.
+    loss : {'log_loss', 'squared_error', 'focal', 'symmetric_cross_entropy', \
+'kl_divergence'}, Loss of :mod:`fastbp.losses` or callable, default='log_loss'
+        What is minimised (lecture 000, training error): a name stands for the default
+        object. With 'kl_divergence' y may be probabilities of the classes. A function
+        ``(y_true, y_pred) -> (value per row, gradient)`` gets two arrays of shape
+        (n_rows, n_outputs_), targets (1 for the class, or 0) and probabilities, for
+        each batch; it returns arrays of shape (n_rows,) and (n_rows, n_outputs_), the
+        derivative with respect to ``y_pred``, both without the weights of the samples.
+    output_activation : {'logistic'} or None, default=None
+        None is 'softmax' for one of several classes, else 'logistic'. With 'logistic'
+        each class has an output of its own, and ``predict_proba`` divides them by their
+        sum (lecture 004: with ``loss='squared_error'``).
+    label_smoothing : float, default=0.0
+        In [0, 1): targets are mixed with so much of the uniform distribution over the
+        classes, of which a logistic output has two.
 
     Attributes
     ----------
@@ -222,10 +247,16 @@ default='adam'
         **BaseMLP._parameter_constraints,
         "validation_stratify": ["boolean"],
         "class_weight": [StrOptions({"balanced"}), dict, list, None],
+        "loss": [StrOptions(set(CLASSIFICATION_LOSSES)), Loss, callable],
+        "output_activation": [StrOptions({"logistic"}), None],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
     }
 
     validation_stratify: bool
     class_weight: Any
+    loss: Any
+    output_activation: str | None
+    label_smoothing: float
     classes_: NDArray[Any]
     _label_binarizer: Any
 
@@ -269,6 +300,9 @@ default='adam'
         callbacks: Any = None,
         validation_stratify: bool = False,
         class_weight: Any = None,
+        loss: Any = "log_loss",
+        output_activation: str | None = None,
+        label_smoothing: float = 0.0,
     ) -> None:
         super().__init__(
             hidden_layer_sizes=hidden_layer_sizes,
@@ -308,6 +342,9 @@ default='adam'
             callbacks=callbacks,
             validation_stratify=validation_stratify,
             class_weight=class_weight,
+            loss=loss,
+            output_activation=output_activation,
+            label_smoothing=label_smoothing,
         )
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -329,7 +366,8 @@ default='adam'
             Samples; any integer, bool or floating-point type, dense with any strides,
             CSR or CSC.
         y : array-like of shape (n_samples,) or (n_samples, n_classes)
-            Class labels, or an indicator matrix of several labels.
+            Class labels, or an indicator matrix of several labels; with
+            ``loss='kl_divergence'`` also probabilities of the classes 0, 1 ...
         sample_weight : array-like of shape (n_samples,), default=None
             Weights, not negative and not all zero. A mini-batch whose weights are all
             zero is skipped.
@@ -403,6 +441,7 @@ default='adam'
             if check_partial_fit_first_call(self, classes):
                 self._label_binarizer = LabelBinarizer()
                 several = type_of_target(y).startswith("multilabel")
+                several = several and not self._are_probabilities(y)
                 self._label_binarizer.fit(y if several else classes)
             validation = (X_val, y_val, sample_weight_val)
             interrupt = self._fit_checked(X, y, sample_weight, validation, True)
@@ -416,12 +455,29 @@ default='adam'
         X, y = check_Xy(self, X, y, reset=reset)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
+        are_probabilities = self._are_probabilities(y)
+        if are_probabilities:
+            y = _check_probabilities(y)
         if not hasattr(self, "classes_") or not (self.warm_start or incremental):
-            self._label_binarizer = LabelBinarizer().fit(y)
+            labels = np.arange(y.shape[1]) if are_probabilities else y
+            self._label_binarizer = LabelBinarizer().fit(labels)
             self.classes_ = self._label_binarizer.classes_
+        elif are_probabilities:
+            self._check_columns(y)
         else:
             self._check_classes(unique_labels(y))
         return X, y
+
+    def _are_probabilities(self, y: Any) -> bool:
+        """Tell whether y has a column of probabilities for each class."""
+        return isinstance(self._loss(), KLDivergence) and np.ndim(y) == 2
+
+    def _check_columns(self, y: NDArray[Any]) -> None:
+        if y.shape[1] != len(self.classes_):
+            raise ValueError(
+                f"y must have a column for each of the {len(self.classes_)} classes, "
+                f"got {y.shape[1]}"
+            )
 
     def _check_classes(self, classes: NDArray[Any]) -> None:
         if self.warm_start:
@@ -441,6 +497,10 @@ default='adam'
         X, y = check_Xy(self, X, y, reset=False)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
+        if self._are_probabilities(y):
+            y = _check_probabilities(y)
+            self._check_columns(y)
+            return X, y
         unknown = np.setdiff1d(unique_labels(y), self.classes_)
         if len(unknown):
             raise ValueError(
@@ -451,13 +511,21 @@ default='adam'
     def _class_weighted(self, weights: Any, y: Any, *, incremental: bool) -> Any:
         if self.class_weight is None:
             return weights
+        if self._are_probabilities(y):
+            raise ValueError(
+                "class_weight must be None when y holds probabilities of classes, got "
+                f"{self.class_weight!r}"
+            )
         return class_weighted(
             weights, y, self.class_weight, self.classes_, incremental=incremental
         )
 
     def _encode(self, y: Any, dtype: Any) -> NDArray[Any]:
-        """Return class indices (softmax), or zeros and ones (n_samples, n_outputs)."""
+        """Return class indices (softmax), or numbers (n_samples, n_outputs)."""
         kind = self._label_binarizer.y_type_
+        if self._are_probabilities(y):
+            self.n_outputs_ = len(self.classes_) if kind == "multiclass" else 1
+            return np.require(y[:, -self.n_outputs_ :], dtype, ["C", "A"])
         if kind.startswith("multilabel"):
             y = self._label_binarizer.transform(y)
             y = y.toarray() if sparse.issparse(y) else y
@@ -471,6 +539,9 @@ default='adam'
         index = np.searchsorted(self.classes_, y)
         if kind == "multiclass":
             self.n_outputs_ = len(self.classes_)
+            if self._output_activation() == "logistic":
+                one_hot: NDArray[Any] = np.eye(self.n_outputs_, dtype=dtype)[index]
+                return one_hot
             return np.require(index, np.int64, ["C", "A"])
         self.n_outputs_ = 1
         return np.require(index.reshape(-1, 1), dtype, ["C", "A"])
@@ -478,31 +549,67 @@ default='adam'
     def _decode(self, y: NDArray[Any]) -> NDArray[Any]:
         if self._is_multilabel():
             return y.astype(np.int64)
-        labels: NDArray[Any] = self.classes_[y.ravel().astype(np.int64)]
+        labels: NDArray[Any] = self.classes_[self._true_classes(y)]
         return labels
 
+    def _true_classes(self, y: NDArray[Any]) -> NDArray[Any]:
+        """Return indices of the classes, the most probable ones of probabilities."""
+        if y.ndim == 1:
+            return y
+        if y.shape[1] == 1:
+            return (y.ravel() > 0.5).astype(np.int64)
+        most_probable: NDArray[Any] = y.argmax(axis=1)
+        return most_probable
+
     def _output_activation(self) -> str:
+        if self.output_activation is not None:
+            return self.output_activation
         return "softmax" if self._is_multiclass() else "logistic"
 
     def _is_multiclass(self) -> bool:
         return bool(self._label_binarizer.y_type_ == "multiclass")
 
-    def _core_loss(self) -> str:
-        if self.out_activation_ == "softmax":
-            return "softmax_cross_entropy"
-        return "binary_cross_entropy"
+    def _loss(self) -> Loss:
+        return loss_of(self.loss, CLASSIFICATION_LOSSES, estimator="MLPClassifier")
+
+    def _smoothing(self) -> float:
+        loss = self._loss()
+        if isinstance(loss, LogLoss) and loss.label_smoothing:
+            return loss.label_smoothing
+        return self.label_smoothing
 
     def _output_score(self, outputs: NDArray[Any], validation: Samples) -> float:
         """Return the accuracy, for several labels that of all of them at once."""
         if self._is_multiclass():
-            correct = outputs.argmax(axis=1) == validation.y
+            correct = outputs.argmax(axis=1) == self._true_classes(validation.y)
         else:
-            correct = ((outputs > 0.5) == validation.y).all(axis=1)
+            correct = ((outputs > 0.5) == (validation.y > 0.5)).all(axis=1)
         return weighted_mean(correct, validation.weights)
 
-    def _output_losses(self, outputs: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+    def _output_loss(self, outputs: NDArray[Any], samples: Samples) -> float:
+        loss = self._loss()
+        if isinstance(loss, LogLoss) and not self._smoothing():
+            losses = self._cross_entropies(outputs, samples.y)
+            return weighted_mean(losses, samples.weights)
+        y = self._smoothed(samples.y, outputs)
+        losses = loss.per_output(y, outputs)
+        is_of_outputs = isinstance(loss, SquaredError | CustomLoss)
+        if self._output_activation() == "logistic" and not is_of_outputs:
+            losses = losses + loss.per_output(1 - y, 1 - outputs)  # of both classes
+        return weighted_mean(losses.sum(axis=1), samples.weights)
+
+    def _smoothed(self, y: NDArray[Any], outputs: NDArray[Any]) -> NDArray[Any]:
+        """Return the targets as numbers, in shape and type of the outputs."""
+        if y.ndim == 1:
+            y = np.eye(outputs.shape[1], dtype=outputs.dtype)[y]
+        n_classes = outputs.shape[1] if self._output_activation() == "softmax" else 2
+        smoothing = self._smoothing()
+        smoothed: NDArray[Any] = (1 - smoothing) * y + smoothing / n_classes
+        return smoothed.astype(outputs.dtype, copy=False)
+
+    def _cross_entropies(self, outputs: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
         """Return cross-entropies; probabilities are cut off at the type's epsilon."""
-        if self._is_multiclass():
+        if y.ndim == 1:
             p = outputs[np.arange(len(y)), y]
         else:
             p = np.where(y > 0.5, outputs, 1 - outputs)
@@ -547,6 +654,9 @@ default='adam'
             Probabilities, in the order of ``classes_``; of each of several labels.
         """
         p = self._outputs(X)
+        if self._is_one_of_several():
+            p /= np.maximum(p.sum(axis=1, keepdims=True), np.finfo(p.dtype).tiny)
+            return p
         if self.n_outputs_ > 1 or self._is_multilabel():
             return p
         if len(self.classes_) == 1:
@@ -572,7 +682,9 @@ default='adam'
         """
         z = self._outputs(X, raw=True)
         log_p: NDArray[Any]
-        if self._is_multiclass():
+        if self._is_one_of_several():
+            log_p = log_softmax(-np.logaddexp(0, -z), axis=1)
+        elif self._is_multiclass():
             log_p = log_softmax(z, axis=1)
         elif self._is_multilabel():
             # Above one half from the probability itself, so that both rank alike where
@@ -585,6 +697,10 @@ default='adam'
             log_p = -np.logaddexp(0, np.hstack([z, -z]))
         return log_p
 
+    def _is_one_of_several(self) -> bool:
+        """Tell whether the classes exclude each other, but the outputs do not."""
+        return self._is_multiclass() and self.out_activation_ == "logistic"
+
     def _is_multilabel(self) -> bool:
         return bool(self._label_binarizer.y_type_.startswith("multilabel"))
 
@@ -592,3 +708,17 @@ default='adam'
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _check_probabilities(y: Any) -> NDArray[np.float64]:
+    """Return y (n_samples, n_classes) as rows of numbers that are probabilities."""
+    checked: NDArray[np.float64] = check_array(y, dtype=np.float64, input_name="y")
+    excess = np.abs(checked.sum(axis=1) - 1)
+    excess[(checked < 0).any(axis=1)] = np.inf
+    if excess.max() > 1e-5:
+        at = int(excess.argmax())
+        raise ValueError(
+            "the rows of y must be probabilities of the classes, not negative and with "
+            f"the sum 1, for loss='kl_divergence', got y[{at}] = {checked[at]}"
+        )
+    return checked

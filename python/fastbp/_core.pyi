@@ -1,6 +1,6 @@
 """The compiled core: networks, training and prediction. Internal."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias, final
 
 import numpy as np
@@ -21,9 +21,23 @@ Activation: TypeAlias = Literal[
     "mish",
     "softplus",
 ]
-Loss: TypeAlias = Literal[
-    "softmax_cross_entropy", "binary_cross_entropy", "squared_error", "poisson"
+LossName: TypeAlias = Literal[
+    "softmax_cross_entropy",
+    "binary_cross_entropy",
+    "squared_error",
+    "poisson",
+    "absolute_error",
+    "huber",
+    "log_cosh",
+    "quantile",
+    "gamma",
+    "cross_entropy",
+    "kl_divergence",
+    "focal",
+    "symmetric_cross_entropy",
+    "linear",
 ]
+OuterLoss: TypeAlias = Callable[[Any, Any], tuple[Any, Any]]
 __version__: str
 
 Isa: TypeAlias = Literal["", "baseline", "avx2", "avx512", "neon"]
@@ -61,6 +75,29 @@ class Blas:
         """Width of its integers: 32 or 64."""
 
 @final
+class Loss:
+    """A loss with its parameters, and the output activation in front of it."""
+
+    def __init__(
+        self,
+        name: str,
+        output: str,
+        *,
+        delta: float = 1.0,
+        gamma: float = 2.0,
+        alpha: float = 1.0,
+        beta: float = 1.0,
+        log_zero: float = -4.0,
+        label_smoothing: float = 0.0,
+        levels: Sequence[float] = ...,
+    ) -> None:
+        """Take a `LossName`, and an output activation or '' for the loss's own.
+
+        Outputs are identity, logistic, tanh, softplus, exp and softmax. ``levels`` has
+        one number for each output, with the loss 'quantile' only.
+        """
+
+@final
 class Network:
     """A stack of dense layers and the loss at its end, in one floating-point type."""
 
@@ -68,7 +105,7 @@ class Network:
         self,
         n_units: Sequence[int],
         activation: Activation | Sequence[Activation],
-        loss: Loss,
+        loss: Loss | LossName,
         dtype: Literal["float32", "float64"],
         *,
         negative_slope: float = 0.01,
@@ -109,11 +146,18 @@ class Network:
         *,
         alpha: float = 0.0,
         n_threads: int = 1,
+        outer_loss: OuterLoss | None = None,
     ) -> tuple[float, list[Any], list[Any]]:
         """Loss over all rows and its gradients (coef_grads, intercept_grads).
 
         ``y`` is int64 class indices (n_rows,) for softmax_cross_entropy, else an array
-        (n_rows, n_outputs) of the network's dtype, C-contiguous.
+        (n_rows, n_outputs) of the network's dtype, C-contiguous; other losses of a
+        softmax take either. ``sample_weight`` is (n_rows,) or, unless the output is a
+        softmax, (n_rows, n_outputs).
+
+        ``outer_loss``, for a network with the loss 'linear', is called for each batch
+        with targets and outputs and returns the losses (n_rows,) and their gradient
+        with respect to the outputs (n_rows, n_outputs), in the network's dtype.
         """
 
 @final
@@ -172,6 +216,7 @@ class Trainer:
         learning_rate: float | NDArray[np.float64],
         alpha: float = 0.0,
         n_threads: int = 1,
+        outer_loss: OuterLoss | None = None,
     ) -> float:
         """One pass over the rows in ``order``; returns sum(batch loss * batch rows).
 
@@ -196,7 +241,7 @@ def predict_few(
     intercepts: Sequence[Floats],
     X: Rows,
     activation: Activation | Sequence[Activation],
-    loss: Loss,
+    loss: Loss | LossName,
     *,
     negative_slope: float = 0.01,
     raw: bool = False,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from . import _core
@@ -17,11 +18,14 @@ from ._compat import check_sample_weight
 __all__ = [
     "Piece",
     "Samples",
+    "check_entry_weights",
     "check_weights",
     "check_X",
     "check_Xy",
     "rows_of",
+    "total_weight",
     "weighted_mean",
+    "without_missing",
 ]
 
 # A CSC matrix gives its rows only by a search through all of it. So it is searched this
@@ -164,15 +168,57 @@ def check_weights(sample_weight: Any, X: Any) -> NDArray[np.float64] | None:
     if sample_weight is None:
         return None
     weights = check_sample_weight(sample_weight, X, dtype=np.float64)
+    return _not_negative(weights)
+
+
+def check_entry_weights(sample_weight: Any, y: Any) -> NDArray[np.float64]:
+    """Validate weights of the entries of y (n_samples, n_outputs), likewise."""
+    weights = check_array(
+        sample_weight, dtype=np.float64, order="C", input_name="sample_weight"
+    )
+    shape = y.reshape(len(y), -1).shape
+    if weights.shape != shape:
+        raise ValueError(
+            f"sample_weight must have shape {shape[:1]} or {shape}, got {weights.shape}"
+        )
+    return _not_negative(weights)
+
+
+def _not_negative(weights: NDArray[np.float64]) -> NDArray[np.float64]:
     if (weights < 0).any():
-        at = int(np.argmin(weights))
+        at = np.unravel_index(np.argmin(weights), weights.shape)
+        place = ", ".join(map(str, at))
         raise ValueError(
             "Negative values in sample_weight: weights must not be negative, "
-            f"got sample_weight[{at}] = {weights[at]}"
+            f"got sample_weight[{place}] = {weights[at]}"
         )
     if not weights.any():
         raise ValueError("sample_weight must not be zero for all samples: all are zero")
     return np.ascontiguousarray(weights)
+
+
+def without_missing(
+    weights: NDArray[np.float64] | None, y: NDArray[Any]
+) -> NDArray[np.float64] | None:
+    """Return the weights with zeros for the entries of y that are NaN, if any is."""
+    missing = np.isnan(y.reshape(len(y), -1))
+    if not missing.any():
+        return weights
+    if weights is None:
+        weights = np.ones(len(y))
+    rows = weights[:, np.newaxis] if weights.ndim == 1 else weights
+    present: NDArray[np.float64] = np.where(missing, 0.0, rows)
+    if not present.any():
+        raise ValueError("y must hold a number with weight, but all are NaN")
+    return present
+
+
+def total_weight(weights: NDArray[np.float64] | None, n_rows: int) -> float:
+    """Return the sum of the weights of rows; of entries, that of the rows' means."""
+    if weights is None:
+        return float(n_rows)
+    n_columns = weights.shape[1] if weights.ndim == 2 else 1
+    return float(weights.sum()) / n_columns
 
 
 def weighted_mean(values: NDArray[Any], weights: NDArray[np.float64] | None) -> float:
@@ -194,7 +240,7 @@ class Piece:
     @property
     def weight(self) -> float:
         """Sum of the weights of all rows."""
-        return float(self.rows.n_rows if self.weights is None else self.weights.sum())
+        return total_weight(self.weights, self.rows.n_rows)
 
 
 @dataclass
@@ -212,7 +258,7 @@ class Samples:
     @property
     def weight(self) -> float:
         """Sum of the weights, or number of rows."""
-        return float(len(self.y) if self.weights is None else self.weights.sum())
+        return total_weight(self.weights, len(self.y))
 
     @property
     def in_pieces(self) -> bool:

@@ -65,6 +65,7 @@ def fit_lbfgs(
         n_inputs=mean_inputs(samples.X),
     )
     total_weight = samples.weight
+    outer_loss = est._outer_loss()
     dtype = est.coefs_[0].dtype
     done: list[tuple[Vector, float, int]] = []  # the last iteration: x, loss, number
     latest_loss = np.inf
@@ -84,6 +85,7 @@ def fit_lbfgs(
                     piece.weights,
                     alpha=est.alpha * share,
                     n_threads=n_threads,
+                    outer_loss=outer_loss,
                 )
             latest_loss += share * loss
             gradient += share * pack(coef_grads + intercept_grads)

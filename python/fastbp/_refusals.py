@@ -11,6 +11,7 @@ from ._hooks import callbacks_of
 from ._optimizer import STOCHASTIC_SOLVERS
 from ._rates import plateau_of, schedule_of
 from .callbacks import Checkpoint, EarlyStopping
+from .losses import CustomLoss, LogLoss, Quantile
 from .schedules import Warmup
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def _contradictions(
 ) -> Iterator[str]:
     if est.solver == "lbfgs":
         yield from _of_lbfgs(est, is_validated)
+    yield from _of_the_loss(est)
     yield from _of_the_rate(est, incremental)
     yield from _of_validation(est, is_validated)
     if incremental:
@@ -68,6 +70,35 @@ def _of_lbfgs(est: BaseMLP, is_validated: bool) -> Iterator[str]:
         yield f"verbose='progress' {needs}"
     if is_validated:
         yield f"a validation set (X_val, y_val) {needs}"
+
+
+def _of_the_loss(est: BaseMLP) -> Iterator[str]:
+    loss = est._loss()
+    output = getattr(est, "output_activation", None)
+    if output is not None and output not in loss._outputs:
+        yield (
+            f"output_activation={output!r} does not go with loss={est.loss!r}: it must "
+            f"be {' or '.join(map(repr, (None, *loss._outputs)))}"
+        )
+    quantile = getattr(est, "quantile", None)
+    if quantile is not None and est.loss != "quantile":
+        yield f"quantile={quantile!r} needs loss='quantile', got loss={est.loss!r}"
+    masks = getattr(est, "missing_targets", "error") == "mask"
+    if masks and isinstance(loss, CustomLoss):
+        yield (
+            "missing_targets='mask' needs a loss of fastbp.losses: a function gives "
+            f"one value per row, got loss={est.loss!r}"
+        )
+    several = isinstance(loss, Quantile) and len(loss.quantiles) > 1
+    if est.scoring not in (None, "loss") and (several or masks):
+        why = "several quantiles" if several else "missing_targets='mask'"
+        yield f"scoring must be None or 'loss' with {why}, got {est.scoring!r}"
+    smoothing = getattr(est, "label_smoothing", 0)
+    if smoothing and isinstance(loss, LogLoss) and loss.label_smoothing:
+        yield (
+            f"label_smoothing={smoothing!r} and loss={est.loss!r} are two smoothings: "
+            "one must be 0"
+        )
 
 
 def _of_the_rate(est: BaseMLP, incremental: bool) -> Iterator[str]:

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import xlogy
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
-from sklearn.utils import column_or_1d
+from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.metaestimators import available_if
 
 from ._base import BaseMLP
-from ._compat import StrOptions, fit_context
-from ._data import Samples, check_Xy
+from ._compat import Interval, StrOptions, fit_context
+from ._data import (
+    Samples,
+    check_entry_weights,
+    check_weights,
+    check_Xy,
+    weighted_mean,
+    without_missing,
+)
+from .losses import (
+    REGRESSION_LOSSES,
+    CustomLoss,
+    Gamma,
+    Loss,
+    Poisson,
+    Quantile,
+    loss_of,
+)
 
 __all__ = ["MLPRegressor"]
 
@@ -29,10 +45,15 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     Parameters
     ----------
-    loss : {'squared_error', 'poisson'}, default='squared_error'
-        Half the squared error, summed over outputs (lectures 002 and 004, loss
-        functions), or half the Poisson deviance, for ``y >= 0``, with an exponential
-        output activation.
+    loss : {'squared_error', 'absolute_error', 'huber', 'log_cosh', 'quantile', \
+'poisson', 'gamma'}, Loss of :mod:`fastbp.losses` or callable, default='squared_error'
+        What is minimised, summed over outputs: half the squared error (lectures 002 and
+        004, loss functions); a relative of it that large errors count less in; half the
+        Poisson or gamma deviance, for ``y >= 0`` or ``y > 0``. A name stands for the
+        default object. A function ``(y_true, y_pred) -> (value per row, gradient)``
+        gets two arrays of shape (n_rows, n_outputs_) for each batch; it returns arrays
+        of shape (n_rows,) and (n_rows, n_outputs_), the derivative with respect to
+        ``y_pred``, both without the weights of the samples.
     hidden_layer_sizes : array-like of int, default=(100,)
         Number of units of each hidden layer; ``()`` is linear regression.
     activation : {'identity', 'logistic', 'tanh', 'relu', 'leaky_relu', 'elu', 'selu', \
@@ -43,7 +64,17 @@ shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, \
 early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, \
 max_fun, n_jobs, dtype, weight_decay, l1, max_norm, clip_norm, lr_schedule, warmup, \
 scoring, restore_best, max_time, callbacks
-        See :class:`MLPClassifier`. The score that ``early_stopping`` watches is R2.
+        See :class:`MLPClassifier`. The score that ``early_stopping`` watches is R2, or
+        the negative loss if that is a quantile loss or a function.
+    output_activation : {'identity', 'logistic', 'tanh', 'softplus', 'exp'} or None, \
+default=None
+        Activation of the output layer. None is 'exp' for 'poisson' and 'gamma', which
+        need it or 'softplus', and 'identity' for other losses.
+    quantile : float, list of float or None, default=None
+        With ``loss='quantile'``: which to estimate, in (0, 1); None is the median.
+        Several must increase, and are so many outputs of one network for each target.
+    missing_targets : {'error', 'mask'}, default='error'
+        What NaN in y means: with 'mask' an entry that has no weight.
 
     Attributes
     ----------
@@ -51,8 +82,10 @@ scoring, restore_best, max_time, callbacks
 validation_loss_curve_, t_, coefs_, intercepts_, n_features_in_, feature_names_in_, \
 n_iter_, n_layers_, n_outputs_
         See :class:`MLPClassifier`.
-    out_activation_ : {'identity', 'exp'}
+    out_activation_ : {'identity', 'logistic', 'tanh', 'softplus', 'exp'}
         Activation of the output layer.
+    quantiles_ : tuple of float
+        The quantiles that are predicted; only with a quantile loss.
 
     See Also
     --------
@@ -76,14 +109,24 @@ n_iter_, n_layers_, n_outputs_
 
     _parameter_constraints = {
         **BaseMLP._parameter_constraints,
-        "loss": [StrOptions({"squared_error", "poisson"})],
+        "loss": [StrOptions(set(REGRESSION_LOSSES)), Loss, callable],
+        "output_activation": [
+            StrOptions({"identity", "logistic", "tanh", "softplus", "exp"}),
+            None,
+        ],
+        "quantile": ["array-like", Interval(Real, 0, 1, closed="neither"), None],
+        "missing_targets": [StrOptions({"error", "mask"})],
     }
 
-    loss: str
+    loss: Any
+    output_activation: str | None
+    quantile: Any
+    missing_targets: str
+    quantiles_: tuple[float, ...]
 
     def __init__(
         self,
-        loss: str = "squared_error",
+        loss: Any = "squared_error",
         hidden_layer_sizes: Any = (100,),
         activation: str | Sequence[str] = "relu",
         *,
@@ -120,6 +163,9 @@ n_iter_, n_layers_, n_outputs_
         restore_best: bool | None = None,
         max_time: float | None = None,
         callbacks: Any = None,
+        output_activation: str | None = None,
+        quantile: Any = None,
+        missing_targets: str = "error",
     ) -> None:
         super().__init__(
             loss=loss,
@@ -158,6 +204,9 @@ n_iter_, n_layers_, n_outputs_
             restore_best=restore_best,
             max_time=max_time,
             callbacks=callbacks,
+            output_activation=output_activation,
+            quantile=quantile,
+            missing_targets=missing_targets,
         )
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -180,9 +229,10 @@ n_iter_, n_layers_, n_outputs_
             CSR or CSC.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Target values.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights, not negative and not all zero. A mini-batch whose weights are all
-            zero is skipped.
+        sample_weight : array-like of shape (n_samples,) or (n_samples, n_outputs), \
+default=None
+            Weights of the samples or of the entries of y, not negative and not all
+            zero. A mini-batch whose weights are all zero is skipped.
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
             Samples of a validation set. ``early_stopping`` uses it and splits nothing
             off; without, loss and score on it are only recorded. In a
@@ -255,63 +305,164 @@ n_iter_, n_layers_, n_outputs_
     def _validate(
         self, X: Any, y: Any, *, incremental: bool, reset: bool
     ) -> tuple[Any, Any]:
-        X, y = check_Xy(self, X, y, reset=reset, y_numeric=True)
+        present = self._without_nan(y) if self.missing_targets == "mask" else y
+        X, checked = check_Xy(self, X, present, reset=reset, y_numeric=True)
+        y = checked if present is y else self._as_checked(y, checked)
         if y.dtype.kind not in "fiub":
             raise ValueError(f"y must hold numbers, got dtype {y.dtype}")
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         return X, y
 
+    def _check_weights(self, sample_weight: Any, X: Any, y: Any) -> Any:
+        weights: NDArray[np.float64] | None
+        if np.ndim(sample_weight) == 2:
+            weights = check_entry_weights(sample_weight, y)
+        else:
+            weights = check_weights(sample_weight, X)
+        if self.missing_targets == "mask":
+            weights = without_missing(weights, y)
+        if weights is None or weights.ndim == 1:
+            return weights
+        if isinstance(self._loss(), CustomLoss):
+            raise ValueError(
+                "sample_weight must have shape (n_samples,) with a function as loss, "
+                f"which gives one value per row, got shape {weights.shape}"
+            )
+        return np.repeat(weights, self._n_quantiles(), axis=1)
+
     def _encode(self, y: Any, dtype: Any) -> NDArray[Any]:
         """Return y as a matrix (n_samples, n_outputs)."""
-        if self.loss == "poisson" and (y < 0).any():
+        loss = self._loss()
+        if isinstance(loss, Poisson) and (y < 0).any():
             raise ValueError(
-                f"y must not be negative with loss='poisson', got {y.min()}"
+                f"y must not be negative with loss='poisson', got {np.nanmin(y)}"
             )
+        if isinstance(loss, Gamma) and (y <= 0).any():
+            raise ValueError(
+                f"y must be positive with loss='gamma', got {np.nanmin(y)}"
+            )
+        self.__dict__.pop("quantiles_", None)
+        if isinstance(loss, Quantile):
+            self.quantiles_ = loss.quantiles
         y = y.reshape(len(y), -1)
+        if self._n_quantiles() > 1:
+            y = np.repeat(y, self._n_quantiles(), axis=1)
         self.n_outputs_ = y.shape[1]
         with np.errstate(over="ignore"):  # of float32: an infinite loss, then an error
             return np.require(y, dtype, ["C", "A"])
 
     def _decode(self, y: NDArray[Any]) -> NDArray[Any]:
+        y = y[:, :: self._n_quantiles()]
         return y.ravel() if y.shape[1] == 1 else y
 
-    def _output_activation(self) -> str:
-        return "exp" if self.loss == "poisson" else "identity"
+    def _loss(self) -> Loss:
+        if self.quantile is not None and self.loss == "quantile":
+            return Quantile(self.quantile)
+        return loss_of(self.loss, REGRESSION_LOSSES, estimator="MLPRegressor")
 
-    def _core_loss(self) -> str:
-        return self.loss
+    def _n_quantiles(self) -> int:
+        """Return the number of outputs of each target."""
+        loss = self._loss()
+        return len(loss.quantiles) if isinstance(loss, Quantile) else 1
+
+    def _output_activation(self) -> str:
+        return self.output_activation or self._loss()._outputs[0]
 
     def _output_score(self, outputs: NDArray[Any], validation: Samples) -> float:
-        """Return R2, or NaN if a prediction is not finite."""
+        """Return R2, or NaN if a prediction is not finite.
+
+        A quantile need not be near the mean, nor what a function of the user's is least
+        at: then it is the negative loss.
+        """
         if not np.isfinite(outputs).all():
             return float("nan")
-        weights = validation.weights
-        return float(r2_score(validation.y, outputs, sample_weight=weights))
+        if isinstance(self._loss(), Quantile | CustomLoss):
+            return -self._output_loss(outputs, validation)
+        y, weights = validation.y, validation.weights
+        if weights is None or weights.ndim == 1:
+            return float(r2_score(y, outputs, sample_weight=weights))
+        return _mean_r2(y, outputs, weights)
 
-    def _output_losses(self, outputs: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
-        losses: NDArray[Any]
+    def _output_loss(self, outputs: NDArray[Any], samples: Samples) -> float:
+        weights = samples.weights
         with np.errstate(over="ignore", invalid="ignore"):  # an infinite or NaN loss
-            if self.loss == "poisson":
-                p = np.maximum(outputs, np.finfo(outputs.dtype).tiny)
-                losses = xlogy(y, y / p) - y + p
-            else:
-                losses = 0.5 * (y - outputs) ** 2
-        of_rows: NDArray[Any] = losses.sum(axis=1)
-        return of_rows
+            losses = self._loss().per_output(samples.y, outputs)
+            if weights is None or weights.ndim == 1:
+                return weighted_mean(losses.sum(axis=1), weights)
+            sum_of_losses = np.where(weights > 0, losses, 0) * weights
+            return float(sum_of_losses.sum() / samples.weight)
 
-    def predict(self, X: Any) -> NDArray[Any]:
+    def predict(self, X: Any, *, quantile: Any = None) -> NDArray[Any]:
         """Predict target values.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Samples.
+        quantile : float or sequence of float, default=None
+            With ``loss='quantile'``, which of ``quantiles_`` to predict; None is all.
 
         Returns
         -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Predicted values.
+        y : ndarray of shape (n_samples,) or (n_samples, n_targets)
+            Predicted values. Several quantiles are a last axis more. Those of a sample
+            never cross: they are sorted (V. Chernozhukov, I. Fernandez-Val and A.
+            Galichon, "Quantile and probability curves without crossing", 2010), which
+            brings none further from the truth on the whole.
+
+        Raises
+        ------
+        ValueError
+            If X is not what ``fit`` was given, or ``quantile`` not among
+            ``quantiles_``.
         """
         y = self._outputs(X)
-        return y.ravel() if y.shape[1] == 1 else y
+        quantiles = getattr(self, "quantiles_", ())
+        at = _places(quantile, quantiles)
+        if quantiles:
+            y = np.sort(y.reshape(len(y), -1, len(quantiles)), axis=2)[:, :, at]
+        return y[:, 0] if y.shape[1] == 1 else y
+
+    @staticmethod
+    def _without_nan(y: Any) -> NDArray[Any]:
+        """Return y with ones in the place of NaN, for scikit-learn's checks."""
+        y = check_array(
+            y, ensure_2d=False, dtype="numeric", ensure_all_finite="allow-nan"
+        )
+        return np.where(np.isnan(y), 1, y) if y.dtype.kind == "f" else y
+
+    @staticmethod
+    def _as_checked(y: Any, checked: NDArray[Any]) -> NDArray[Any]:
+        """Return the checked array with NaN where y has it."""
+        missing = np.isnan(np.asarray(y, dtype=np.float64)).reshape(checked.shape)
+        return np.where(missing, np.nan, checked) if missing.any() else checked
+
+
+def _places(quantile: Any, quantiles: tuple[float, ...]) -> Any:
+    """Return where the wanted quantiles are: an index, or a list of them."""
+    if quantile is None:
+        return 0 if len(quantiles) < 2 else list(range(len(quantiles)))
+    if not quantiles:
+        raise ValueError(
+            f"quantile={quantile!r} needs a model of loss='quantile': it must be None"
+        )
+    several = isinstance(quantile, Iterable)
+    wanted = list(quantile) if several else [quantile]
+    for q in wanted:
+        if q not in quantiles:
+            raise ValueError(f"quantile must be among {quantiles}, got {q!r}")
+    places = [quantiles.index(q) for q in wanted]
+    return places if several else places[0]
+
+
+def _mean_r2(
+    y: NDArray[Any], outputs: NDArray[Any], weights: NDArray[np.float64]
+) -> float:
+    """Return the mean of R2 over the targets of which two or more have weight."""
+    scores = [
+        r2_score(y[w > 0, j], outputs[w > 0, j], sample_weight=w[w > 0])
+        for j, w in enumerate(weights.T)
+        if np.count_nonzero(w) > 1
+    ]
+    return float(np.mean(scores)) if scores else float("nan")

@@ -109,6 +109,7 @@ class _Fit:
             max_norm=np.inf if est.max_norm is None else est.max_norm,
             clip_norm=np.inf if est.clip_norm is None else est.clip_norm,
         )
+        self.outer_loss = est._outer_loss()
         est._optimizer.load_into(self.trainer, network.dtype, self.n_threads)
         self.rate: Any = est._optimizer.rate
         self.schedule = _scheduled_rates(est, -(-n_samples // self.batch_size))
@@ -198,6 +199,7 @@ class _Fit:
                     learning_rate=rate,
                     alpha=est.alpha,
                     n_threads=self.n_threads,
+                    outer_loss=self.outer_loss,
                 )
         return total / float(self.n_samples)
 

@@ -14,7 +14,7 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 
 from . import _core
-from ._data import Samples, check_weights, weighted_mean
+from ._data import Samples
 
 if TYPE_CHECKING:
     from ._base import BaseMLP
@@ -46,7 +46,7 @@ def given_samples(
     n_outputs = est.n_outputs_
     try:
         X, y = est._validate_held_out(X, y)
-        weights = check_weights(sample_weight, X)
+        weights = est._check_weights(sample_weight, X, y)
         y = est._encode(y, dtype)
     except ValueError as error:
         raise ValueError(f"in X_val, y_val or sample_weight_val: {error}") from error
@@ -82,18 +82,19 @@ def split(est: BaseMLP, samples: Samples) -> tuple[NDArray[np.int64], Samples]:
     return train, samples.subset(validation)
 
 
-def _strata(est: BaseMLP, samples: Samples) -> NDArray[Any] | None:
+def _strata(est: Any, samples: Samples) -> NDArray[Any] | None:
     """Return the classes to stratify by: of binary targets always, as scikit-learn."""
-    if is_classifier(est) and est.n_outputs_ == 1:
-        return samples.y.astype(bool)
-    if not getattr(est, "validation_stratify", False):
+    if not is_classifier(est):
         return None
-    if samples.y.ndim == 2:
+    if est.n_outputs_ > 1 and not est.validation_stratify:
+        return None
+    if est._is_multilabel():
         raise ValueError(
             "validation_stratify=True needs one class for each sample; with several "
             "labels it must be False"
         )
-    return samples.y
+    classes: NDArray[Any] = est._true_classes(samples.y)
+    return classes
 
 
 def begin_history(est: BaseMLP, *, is_given: bool, goes_on: bool) -> None:
@@ -130,8 +131,7 @@ def measure(
     is still a class, and a dead unit hides the NaN in its weights.
     """
     outputs = est._predict_rows(network, validation.X)
-    losses = est._output_losses(outputs, validation.y)
-    loss = weighted_mean(losses, validation.weights)
+    loss = est._output_loss(outputs, validation)
     if not (np.isfinite(outputs).all() and network.is_finite()):
         return np.nan, loss
     if scorer is not None:

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from numbers import Real
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ._fields import check_field, check_positive
 
 __all__ = [
     "Constant",
@@ -55,26 +56,6 @@ class Schedule(ABC):
         """
 
 
-def _check(schedule: Schedule, name: str, low: float, high: float = np.inf) -> None:
-    """Refuse a field that is no finite number in [low, high]."""
-    value = getattr(schedule, name)
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    number = float(value) if is_number else np.nan
-    if not (np.isfinite(number) and low <= number <= high):
-        allowed = f"in [{low:g}, {high:g}]" if high < np.inf else f"at least {low:g}"
-        raise ValueError(
-            f"{name} of {type(schedule).__name__} must be a finite number {allowed}, "
-            f"got {value!r}"
-        )
-
-
-def _positive(schedule: Schedule, name: str) -> None:
-    """Refuse a field that is no finite number above 0."""
-    _check(schedule, name, 0)
-    if getattr(schedule, name) == 0:
-        raise ValueError(f"{name} of {type(schedule).__name__} must not be 0")
-
-
 def _done(epoch: Numbers, n_epochs: float) -> Any:
     """Return the part of the training that is over, in [0, 1]."""
     return np.clip(np.divide(epoch, n_epochs), 0, 1) if n_epochs > 0 else epoch * 0 + 1
@@ -110,8 +91,8 @@ class Step(Schedule):
     gamma: float = 0.1
 
     def __post_init__(self) -> None:
-        _positive(self, "every")
-        _check(self, "gamma", 0, 1)
+        check_positive(self, "every")
+        check_field(self, "gamma", 0, 1)
 
     def __call__(self, epoch: Numbers, n_epochs: float) -> Any:
         return np.power(float(self.gamma), np.floor_divide(epoch, self.every))
@@ -130,7 +111,7 @@ class Exponential(Schedule):
     gamma: float = 0.95
 
     def __post_init__(self) -> None:
-        _check(self, "gamma", 0, 1)
+        check_field(self, "gamma", 0, 1)
 
     def __call__(self, epoch: Numbers, n_epochs: float) -> Any:
         return np.power(float(self.gamma), epoch)
@@ -153,7 +134,7 @@ class InverseScaling(Schedule):
     power: float = 0.5
 
     def __post_init__(self) -> None:
-        _check(self, "power", 0)
+        check_field(self, "power", 0)
 
     def __call__(self, epoch: Numbers, n_epochs: float) -> Any:
         return np.power(1.0 + epoch, -float(self.power))
@@ -175,7 +156,7 @@ class Cosine(Schedule):
     end: float = 0.0
 
     def __post_init__(self) -> None:
-        _check(self, "end", 0, 1)
+        check_field(self, "end", 0, 1)
 
     def __call__(self, epoch: Numbers, n_epochs: float) -> Any:
         return _cosine(1.0, self.end, _done(epoch, n_epochs))
@@ -194,7 +175,7 @@ class Linear(Schedule):
     end: float = 0.0
 
     def __post_init__(self) -> None:
-        _check(self, "end", 0, 1)
+        check_field(self, "end", 0, 1)
 
     def __call__(self, epoch: Numbers, n_epochs: float) -> Any:
         return 1 + (self.end - 1) * _done(epoch, n_epochs)
@@ -223,7 +204,7 @@ class OneCycle(Schedule):
 
     def __post_init__(self) -> None:
         for name in ("rise", "start", "end"):
-            _check(self, name, 0, 1)
+            check_field(self, name, 0, 1)
 
     def __call__(self, epoch: Numbers, n_epochs: float) -> Any:
         done = _done(epoch, n_epochs)
@@ -257,14 +238,14 @@ class Plateau(Schedule):
     end: float = 1e-3
 
     def __post_init__(self) -> None:
-        _positive(self, "factor")
-        _check(self, "factor", 0, 1)
+        check_positive(self, "factor")
+        check_field(self, "factor", 0, 1)
         if self.factor == 1:
             raise ValueError("factor of Plateau must be less than 1, got 1")
         if self.patience is not None:
-            _check(self, "patience", 1)
-        _positive(self, "end")
-        _check(self, "end", 0, 1)
+            check_field(self, "patience", 1)
+        check_positive(self, "end")
+        check_field(self, "end", 0, 1)
 
     def __call__(self, epoch: Numbers, n_epochs: float) -> Any:
         return np.ones_like(epoch, dtype=np.float64)
@@ -292,11 +273,11 @@ class Warmup(Schedule):
     start: float = 0.01
 
     def __post_init__(self) -> None:
-        _positive(self, "epochs")
+        check_positive(self, "epochs")
         object.__setattr__(self, "then", get_schedule(self.then))
         if isinstance(self.then, Warmup):
             raise ValueError(f"then of Warmup must not be a Warmup, got {self.then!r}")
-        _check(self, "start", 0, 1)
+        check_field(self, "start", 0, 1)
 
     def __call__(self, epoch: Numbers, n_epochs: float) -> Any:
         rising = self.start + (1 - self.start) * _done(epoch, self.epochs)

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "fastbp/kernels/reference.h"
+#include "fastbp/nn/loss.h"
 #include "fastbp/optim/rule.h"
 #include "testing.h"
 
@@ -352,32 +353,74 @@ class UpdateProblem {
 
 // --- Losses ------------------------------------------------------------------------
 
+// All pairs of a loss and an output activation that have arithmetic of their own.
+inline const std::vector<LossSettings>& loss_pairs() {
+  using L = Loss;
+  using O = Output;
+  static const std::vector<LossSettings> all = [] {
+    std::vector<LossSettings> pairs = {L::kSoftmaxCrossEntropy,
+                                       L::kBinaryCrossEntropy,
+                                       L::kGamma,
+                                       {L::kPoisson, O::kSoftplus},
+                                       {L::kGamma, O::kSoftplus}};
+    for (const L loss : {L::kCrossEntropy, L::kKlDivergence, L::kFocal,
+                         L::kSymmetricCrossEntropy, L::kSquaredError, L::kLinear}) {
+      for (const O output : {O::kSoftmax, O::kLogistic})
+        pairs.push_back({loss, output});
+    }
+    for (const O output : {O::kIdentity, O::kTanh, O::kSoftplus, O::kExp}) {
+      pairs.push_back({L::kSquaredError, output});
+    }
+    for (const L loss : {L::kPoisson, L::kAbsoluteError, L::kHuber, L::kLogCosh,
+                         L::kQuantile, L::kLinear}) {
+      pairs.push_back(loss);
+    }
+    for (LossSettings& pair : pairs) {
+      pair.delta = 0.75;
+      pair.alpha = 0.5;
+    }
+    return pairs;
+  }();
+  return all;
+}
+
 template <class T>
 class LossProblem {
  public:
   // Pre-activations of about the given size.
-  LossProblem(Loss kind, Index rows, Index outputs, double size, Numbers numbers)
-      : kind_(kind),
+  LossProblem(const LossSettings& loss, Index rows, Index outputs, double size,
+              Numbers numbers)
+      : loss_(loss),
         z_(matrix<T>(rows, outputs,
                      [&] { return static_cast<T>(size) * numbers.next<T>() / 8; })),
         y_(matrix<T>(rows, outputs, [&] { return target(numbers); })),
-        weights_(matrix<T>(1, rows, [&] { return T(numbers.integer(0, 4)) / 2; })) {
+        weights_(matrix<T>(1, rows, [&] { return T(numbers.integer(0, 4)) / 2; })),
+        levels_(padded_matrix<T>(1, outputs,
+                                 [&] { return T(numbers.integer(1, 15)) / 16; })),
+        entry_weights_(padded_matrix<T>(rows, outputs,
+                                        [&] { return T(numbers.integer(0, 2)) / 2; })) {
     for (Index r = 0; r < rows; ++r) labels_.push_back(numbers.integer(0, outputs - 1));
   }
 
   // Gradients and losses.
-  Solution<T> solve(const Kernels<T>& kernels) const {
+  Solution<T> solve(const Kernels<T>& kernels) const { return solve(kernels, false); }
+  Solution<T> solve(const Kernels<T>& kernels, bool weighs_entries) const {
     Guarded<T> dz(z_.rows(), round_up(z_.cols(), kPanel<T>));
     Guarded<T> losses(1, z_.rows());
-    kernels.loss(
-        kind_, {z_.rows(), z_.cols(), z_.data(), z_.stride(), labels_.data(), y_.data(),
-                y_.stride(), weights_.data(), dz.data(), dz.stride(), losses.data()});
+    LossBlock<T> block{z_.rows(),      z_.cols(),   z_.data(),     z_.stride(),
+                       labels_.data(), y_.data(),   y_.stride(),   weights_.data(),
+                       dz.data(),      dz.stride(), losses.data(), levels_.data()};
+    if (weighs_entries) {
+      block.entry_weights = entry_weights_.data();
+      block.entry_weights_stride = entry_weights_.stride();
+    }
+    kernels.loss(loss_, block);
     return {{dz, losses}};
   }
 
   Solution<T> outputs(const Kernels<T>& kernels) const {
     Guarded<T> z = z_, p(z_.rows(), z_.cols());
-    kernels.output(kind_,
+    kernels.output(loss_.output,
                    {z.rows(), z.cols(), z.data(), z.stride(), p.data(), p.stride()});
     return {{p}};
   }
@@ -385,17 +428,19 @@ class LossProblem {
   Guarded<T>& z() { return z_; }
   Guarded<T>& y() { return y_; }
   Guarded<T>& weights() { return weights_; }
+  Guarded<T>& entry_weights() { return entry_weights_; }
   std::vector<Index>& labels() { return labels_; }
 
  private:
   T target(Numbers& numbers) const {
-    if (kind_ == Loss::kSquaredError) return numbers.next<T>();
-    if (kind_ == Loss::kPoisson) return T(numbers.integer(0, 6));
-    return T(numbers.integer(0, 1));
+    if (loss_.kind == Loss::kPoisson) return T(numbers.integer(0, 6));
+    if (loss_.kind == Loss::kGamma) return T(numbers.integer(1, 24)) / 8;
+    if (reference::is_of_classes(loss_.kind)) return T(numbers.integer(0, 4)) / 4;
+    return numbers.next<T>();
   }
 
-  Loss kind_;
-  Guarded<T> z_, y_, weights_;
+  LossSettings loss_;
+  Guarded<T> z_, y_, weights_, levels_, entry_weights_;
   std::vector<Index> labels_;
 };
 

@@ -13,9 +13,6 @@ using namespace fastbp::testing;
 
 namespace {
 
-constexpr std::array kLosses = {Loss::kSoftmaxCrossEntropy, Loss::kBinaryCrossEntropy,
-                                Loss::kSquaredError, Loss::kPoisson};
-
 // Checks that the solutions of all instruction sets have the same bits.
 template <class T, class Solve>
 void check_same_bits(const Solve& solve) {
@@ -117,11 +114,12 @@ TEST_CASE_TEMPLATE("steps have the same bits on all fused paths", T, float, doub
 }
 
 TEST_CASE_TEMPLATE("losses have the same bits on all fused paths", T, float, double) {
-  for (const Loss kind : kLosses) {
+  for (const LossSettings& pair : loss_pairs()) {
     for (const Index outputs : kSizes) {
-      CAPTURE(static_cast<int>(kind));
+      CAPTURE(static_cast<int>(pair.kind));
+      CAPTURE(static_cast<int>(pair.output));
       CAPTURE(outputs);
-      const LossProblem<T> problem(kind, 17, outputs, 50, rough(1));
+      const LossProblem<T> problem(pair, 17, outputs, 50, rough(1));
       check_same_bits<T>([&](const Kernels<T>& k) { return problem.solve(k); });
       check_same_bits<T>([&](const Kernels<T>& k) { return problem.outputs(k); });
     }

@@ -1,6 +1,8 @@
 // Losses, their gradients and the output activations against the reference and against
 // numbers known in closed form.
 #include <cmath>
+#include <numbers>
+#include <tuple>
 
 #include "problems.h"
 
@@ -8,9 +10,6 @@ using namespace fastbp;
 using namespace fastbp::testing;
 
 namespace {
-
-constexpr std::array kLosses = {Loss::kSoftmaxCrossEntropy, Loss::kBinaryCrossEntropy,
-                                Loss::kSquaredError, Loss::kPoisson};
 
 template <class T>
 constexpr T kEps = std::numeric_limits<T>::epsilon();
@@ -23,9 +22,9 @@ T few_roundings(T value) {
 
 // A row (or several) with all its numbers given.
 template <class T>
-LossProblem<T> given(Loss kind, const std::vector<T>& z, const std::vector<T>& y,
-                     T weight) {
-  LossProblem<T> problem(kind, 1, static_cast<Index>(z.size()), 1, Numbers(1));
+LossProblem<T> given(const LossSettings& loss, const std::vector<T>& z,
+                     const std::vector<T>& y, T weight) {
+  LossProblem<T> problem(loss, 1, static_cast<Index>(z.size()), 1, Numbers(1));
   problem.weights()(0, 0) = weight;
   for (std::size_t j = 0; j < z.size(); ++j) {
     problem.z()(0, static_cast<Index>(j)) = z[j];
@@ -54,15 +53,16 @@ void check_row(const LossProblem<T>& problem, double loss,
 }  // namespace
 
 TEST_CASE_TEMPLATE("losses and gradients equal the reference", T, float, double) {
-  for (const Loss kind : kLosses) {
+  for (const LossSettings& pair : loss_pairs()) {
     for (const Index outputs : kSizes) {
       for (const Index rows : {1, 3, 17}) {
-        const LossProblem<T> problem(kind, rows, outputs, 4,
+        const LossProblem<T> problem(pair, rows, outputs, 4,
                                      Numbers(static_cast<std::uint64_t>(outputs)));
         const auto expected = problem.solve(reference::kernels<T>());
         for (const auto& isa : available_isas()) {
           CAPTURE(isa);
-          CAPTURE(static_cast<int>(kind));
+          CAPTURE(static_cast<int>(pair.kind));
+          CAPTURE(static_cast<int>(pair.output));
           CAPTURE(rows);
           CAPTURE(outputs);
           const auto got = problem.solve(kernels_of<T>(isa));
@@ -73,15 +73,47 @@ TEST_CASE_TEMPLATE("losses and gradients equal the reference", T, float, double)
   }
 }
 
-TEST_CASE_TEMPLATE("outputs equal the reference", T, float, double) {
-  for (const Loss kind : kLosses) {
+TEST_CASE_TEMPLATE("weights of entries equal the reference", T, float, double) {
+  for (const LossSettings& pair : loss_pairs()) {
+    if (pair.output == Output::kSoftmax) continue;
     for (const Index outputs : kSizes) {
-      const LossProblem<T> problem(kind, 5, outputs, 8,
+      const LossProblem<T> problem(pair, 5, outputs, 4,
+                                   Numbers(static_cast<std::uint64_t>(outputs)));
+      const auto expected = problem.solve(reference::kernels<T>(), true);
+      for (const auto& isa : available_isas()) {
+        CAPTURE(isa);
+        CAPTURE(static_cast<int>(pair.kind));
+        CAPTURE(outputs);
+        const auto got = problem.solve(kernels_of<T>(isa), true);
+        CHECK(difference(got, expected, few_roundings<T>) == "");
+      }
+    }
+  }
+}
+
+TEST_CASE_TEMPLATE("an entry without weight may hold anything", T, float, double) {
+  LossProblem<T> problem = given<T>(Loss::kSquaredError, {1, 5}, {3, 2}, T(1));
+  problem.y()(0, 0) = std::numeric_limits<T>::quiet_NaN();
+  problem.entry_weights()(0, 0) = 0;
+  problem.entry_weights()(0, 1) = T(0.5);
+  for (const auto& isa : available_isas()) {
+    CAPTURE(isa);
+    const auto got = problem.solve(kernels_of<T>(isa), true);
+    CHECK(got.arrays[0](0, 0) == 0);
+    CHECK(got.arrays[0](0, 1) == T(1.5));
+    CHECK(got.arrays[1](0, 0) == T(2.25));
+  }
+}
+
+TEST_CASE_TEMPLATE("outputs equal the reference", T, float, double) {
+  for (const LossSettings& pair : loss_pairs()) {
+    for (const Index outputs : kSizes) {
+      const LossProblem<T> problem(pair, 5, outputs, 8,
                                    Numbers(static_cast<std::uint64_t>(outputs)));
       const auto expected = problem.outputs(reference::kernels<T>());
       for (const auto& isa : available_isas()) {
         CAPTURE(isa);
-        CAPTURE(static_cast<int>(kind));
+        CAPTURE(static_cast<int>(pair.output));
         CAPTURE(outputs);
         const auto got = problem.outputs(kernels_of<T>(isa));
         CHECK(difference(got, expected, few_roundings<T>) == "");
@@ -106,11 +138,60 @@ TEST_CASE_TEMPLATE("gradients are p - y times the weight", T, float, double) {
             {-2, 2}, eps);
 }
 
+TEST_CASE_TEMPLATE("losses of differences of any size are those of the formula", T,
+                   float, double) {
+  constexpr double kLog2 = std::numbers::ln2;
+  const double eps = 8 * static_cast<double>(kEps<T>);
+  LossSettings huber(Loss::kHuber);
+  huber.delta = 2;
+  // |d|, its sign; d^2 / 2 and d, then 2 (|d| - 1) and 2; |d| - log 2 and tanh(d).
+  check_row(given<T>(Loss::kAbsoluteError, {1, 2, 4}, {3, 2, 1}, T(2)), 10, {-2, 0, 2},
+            0);
+  check_row(given<T>(huber, {1, 0, 1000}, {0, 2, 0}, T(1)), 0.5 + 2 + 1998, {1, -2, 2},
+            0);
+  check_row(given<T>(Loss::kLogCosh, {0, 10000}, {0, 0}, T(1)), 10000 - kLog2, {0, 1},
+            10000 * eps);
+  check_row(given<T>(Loss::kLogCosh, {T(-0.001)}, {0}, T(1)), 4.99999916666689e-7,
+            {-0.000999999666666800}, 1e-3 * eps);
+  check_row(given<T>(Loss::kLogCosh, {1}, {0}, T(1)), 0.433780830483027,
+            {0.761594155955765}, eps);
+  // y / p - 1 - log(y / p), also where p overflows.
+  check_row(given<T>(Loss::kGamma, {0, 0}, {1, 2}, T(1)), 1 - kLog2, {0, -1}, eps);
+  check_row(given<T>(Loss::kGamma, {1000}, {1}, T(1)), 999, {1}, 1000 * eps);
+}
+
+// d = -1, 0, 1 under the levels 1/4 and 3/4.
+TEST_CASE_TEMPLATE("a quantile loss weighs both sides by its level", T, float, double) {
+  for (const auto& [level, under, over] :
+       {std::tuple{0.25, 0.25, 0.75}, {0.75, 0.75, 0.25}}) {
+    const std::array<T, 16> levels = [&] {
+      std::array<T, 16> all{};
+      std::fill_n(all.begin(), 3, static_cast<T>(level));
+      return all;
+    }();
+    const std::array<T, 16> z = {1, 2, 3}, y = {2, 2, 2};
+    const T weight = 1;
+    for (const auto& isa : available_isas()) {
+      CAPTURE(isa);
+      std::array<T, 16> dz{};
+      T loss = 0;
+      kernels_of<T>(isa).loss(LossSettings(Loss::kQuantile),
+                              {1, 3, z.data(), 16, nullptr, y.data(), 16, &weight,
+                               dz.data(), 16, &loss, levels.data()});
+      CHECK(loss == T(1));
+      CHECK(dz[0] == T(-under));
+      CHECK(dz[1] == 0);
+      CHECK(dz[2] == T(over));
+    }
+  }
+}
+
 TEST_CASE_TEMPLATE("a row without weight has no loss and no gradient", T, float,
                    double) {
-  for (const Loss kind : kLosses) {
-    CAPTURE(static_cast<int>(kind));
-    check_row(given<T>(kind, {3, -2, 1}, {0, 1, 0}, T(0)), 0, {0, 0, 0}, 0);
+  for (const LossSettings& pair : loss_pairs()) {
+    CAPTURE(static_cast<int>(pair.kind));
+    const T low = pair.kind == Loss::kGamma ? 1 : 0;  // its targets are positive
+    check_row(given<T>(pair, {3, -2, 1}, {low, 1, low}, T(0)), 0, {0, 0, 0}, 0);
   }
 }
 
@@ -141,10 +222,12 @@ TEST_CASE_TEMPLATE("infinite and NaN logits are not hidden", T, float, double) {
   for (const auto& isa : available_isas()) {
     CAPTURE(isa);
     const auto& kernels = kernels_of<T>(isa);
-    for (const Loss kind : kLosses) {
-      CAPTURE(static_cast<int>(kind));
-      const auto got = given<T>(kind, {1, kNaN, 2}, {0, 1, 0}, T(1)).solve(kernels);
-      CHECK(std::isnan(got.arrays[0](0, 1)));
+    for (const LossSettings& pair : loss_pairs()) {
+      CAPTURE(static_cast<int>(pair.kind));
+      CAPTURE(static_cast<int>(pair.output));
+      const auto got = given<T>(pair, {1, kNaN, 2}, {0, 1, 0}, T(1)).solve(kernels);
+      // The gradient of the linear loss is given.
+      CHECK((std::isnan(got.arrays[0](0, 1)) || pair.kind == Loss::kLinear));
       CHECK(std::isnan(got.arrays[1](0, 0)));
     }
     const auto overflow = given<T>(Loss::kPoisson, {1000}, {1}, T(1)).solve(kernels);

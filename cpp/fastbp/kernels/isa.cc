@@ -25,6 +25,8 @@
 #include "fastbp/kernels/gemm-inl.h"
 #include "fastbp/kernels/sparse-inl.h"
 #include "fastbp/kernels/update-inl.h"
+#include "fastbp/kernels/output-inl.h"
+#include "fastbp/kernels/softmax_loss-inl.h"
 #include "fastbp/kernels/loss-inl.h"
 // clang-format on
 

@@ -48,7 +48,24 @@ enum class Activation {
   kMish,
   kSoftplus,
 };
-enum class Loss { kSoftmaxCrossEntropy, kBinaryCrossEntropy, kSquaredError, kPoisson };
+// What the output layer makes of its pre-activations.
+enum class Output { kIdentity, kLogistic, kTanh, kSoftplus, kExp, kSoftmax };
+enum class Loss {
+  kSoftmaxCrossEntropy,
+  kBinaryCrossEntropy,
+  kSquaredError,
+  kPoisson,
+  kAbsoluteError,
+  kHuber,
+  kLogCosh,
+  kQuantile,
+  kGamma,
+  kCrossEntropy,
+  kKlDivergence,
+  kFocal,
+  kSymmetricCrossEntropy,
+  kLinear,
+};
 // By the number of their moments: none, one (from kMomentum), two (from kAdam).
 enum class Rule {
   kSgd,
@@ -219,23 +236,59 @@ struct GradientPanel {
   T penalty, l1;
 };
 
+// A loss with its parameters, and the output activation that it follows. Of one output
+// with the target y:
+//
+//   squared error           (y - p)^2 / 2
+//   absolute error          |y - p|; 0 is its derivative at 0
+//   huber                   (y - p)^2 / 2 up to |y - p| = delta, then
+//                           delta * (|y - p| - delta / 2)
+//   log cosh                log(cosh(y - p))
+//   quantile                level * (y - p), or (level - 1) * (y - p) if that is
+//                           negative; 0 is its derivative at 0
+//   poisson                 y log(y / p) - y + p, half the deviance
+//   gamma                   y / p - 1 - log(y / p), half the deviance
+//   linear                  y p, for a gradient y that was computed elsewhere
+//   cross entropy           -y log(p)
+//   kl divergence           y log(y / p)
+//   focal                   -y (1 - p)^gamma log(p)
+//   symmetric cross entropy -alpha y log(p) - beta p max(log(y), log_zero)
+//
+// The last four are of classes: for a logistic output the same of 1 - y and 1 - p is
+// added, so that one output is two classes. The softmax cross-entropy takes labels
+// instead of y; the binary one is that of a logistic output. docs/losses.md has the
+// sources.
+struct LossSpec {
+  Loss kind;
+  Output output;
+  double delta = 1;                           // huber, > 0
+  double gamma = 2;                           // focal, >= 0
+  double alpha = 1, beta = 1, log_zero = -4;  // symmetric; log_zero < 0
+};
+
 // Value and gradient of a loss for a block of rows, from the pre-activations z of the
-// output layer. With p the output (softmax, logistic, identity or exp of z) and w the
-// row's weight:
-//   loss[r] = w * value(y, p) summed over outputs,   dz = w * (p - y).
-// Probabilities are clipped to [eps, 1 - eps] in the value, as in scikit-learn.
+// output layer. With p the output and w the row's weight times that of the entry:
+//   loss[r] = sum over outputs of w * value(y, p),   dz = its derivative with respect
+//   to z.
+// Probabilities are clipped to [eps, 1 - eps] in values, as in scikit-learn, and p to
+// the smallest normal number in poisson and gamma; where loss and output are a natural
+// pair (both cross-entropies, squared error and identity, poisson and exp), dz is
+// w * (p - y) for all z.
 template <class T>
 struct LossBlock {
   Index n_rows, n_outputs;
   const T* z;  // (n_rows, n_outputs)
   Index z_stride;
-  const Index* labels;  // softmax: (n_rows), in [0, n_outputs)
+  const Index* labels;  // softmax cross-entropy: (n_rows), in [0, n_outputs)
   const T* y;           // others: (n_rows, n_outputs)
   Index y_stride;
   const T* row_weights;  // (n_rows)
   T* dz;
   Index dz_stride;
-  T* loss;  // (n_rows)
+  T* loss;                           // (n_rows)
+  const T* levels = nullptr;         // quantile: (n_outputs), whole panels
+  const T* entry_weights = nullptr;  // null or like y, for losses that are no softmax;
+  Index entry_weights_stride = 0;    // an entry without weight may hold anything
 };
 
 // p from z, for prediction. z, whose rows hold whole panels, may be overwritten.
@@ -280,8 +333,8 @@ struct Kernels {
   // panel.
   void (*transpose)(const T* panel_rows, Index n_rows, T* mirror_block);
 
-  void (*loss)(Loss, const LossBlock<T>&);
-  void (*output)(Loss, const OutputBlock<T>&);
+  void (*loss)(const LossSpec&, const LossBlock<T>&);
+  void (*output)(Output, const OutputBlock<T>&);
 
   // Elementwise y = f(x), any n. Largest error over the whole range: 2 ulp in float32,
   // 4 ulp in float64; special values as in C.

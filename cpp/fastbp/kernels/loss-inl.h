@@ -1,160 +1,19 @@
-// Losses and output activations, row by row (lectures 000, 001 and 002: loss functions
-// and softmax). For each of these pairs the gradient with respect to the pre-activation
-// is p - y; lecture 001 derives it for the softmax, 002 and 000 drop the off-diagonal
-// terms.
+// Losses of all other kinds, row by row (lectures 000, 002 and 004: squared error,
+// cross-entropy, its symmetric form, KL divergence). kernels.h has the formulas.
 #pragma once
 
 namespace fastbp {
 namespace {
 
-template <class T>
-Vec<T> clip_probability(Vec<T> p) {
-  constexpr T eps = Format<T>::kEpsilon;
-  return min(max(p, Vec<T>(eps)), Vec<T>(1 - eps));
-}
+// --- Sums over outputs --------------------------------------------------------------
 
-// out = exp(z - max z) over n columns, zero in the padding; returns the sum. `out`
-// holds whole panels and may be z.
-template <class T>
-T shifted_exp(const T* z, Index n, T* out) {
-  using V = Vec<T>;
-  const V lowest(from_word<T>(~kMantissaMask<T>));  // minus infinity
-  alignas(kCacheLine) T lanes[kPanel<T>];
-  for (Index i = 0; i < kPanel<T>; ++i) lanes[i] = z[0];
-  for (Index first = 0; first < n; first += kPanel<T>) {
-    const T* inside = lanes_below<T>(n - first);
-    FASTBP_UNROLL
-    for (int c = 0; c < kVecs<T>; ++c) {
-      const Index lane = c * V::kLanes;
-      const auto in = less(V(0), V::load(inside + lane));
-      const V value = select(in, V::load(z + first + lane), lowest);
-      max(V::load(lanes + lane), value).store(lanes + lane);
-    }
-  }
-  const V largest(largest_lane(lanes));
-  for (T& lane : lanes) lane = 0;
-  for (Index first = 0; first < n; first += kPanel<T>) {
-    const T* inside = lanes_below<T>(n - first);
-    FASTBP_UNROLL
-    for (int c = 0; c < kVecs<T>; ++c) {
-      const Index lane = c * V::kLanes;
-      const auto in = less(V(0), V::load(inside + lane));
-      const V e = select(in, exp(V::load(z + first + lane) - largest), V(0));
-      e.store(out + first + lane);
-      (V::load(lanes + lane) + e).store(lanes + lane);
-    }
-  }
-  return add_lanes(lanes);
-}
-
-// With so few outputs, kPanel rows go through the softmax together, one in each lane:
-// no sum or maximum runs across lanes, and exp has no idle ones.
-constexpr Index kNarrow = 16;
-template <class T>
-constexpr Index kBlock = kPanel<T>* kPanel<T>;
-
-// p(i, r) = softmax(z row r) at output i, at columns[i * kPanel + r], for n_rows <=
-// kPanel rows; further columns repeat the last.
-template <class T>
-void softmax_columns(const T* z, Index stride, Index n_rows, Index n_outputs,
-                     T* columns) {
-  using V = Vec<T>;
-  alignas(kCacheLine) T rows[kBlock<T>];
-  for (Index panel = 0; panel < n_outputs; panel += kPanel<T>) {
-    for (Index r = 0; r < kPanel<T>; ++r) {
-      const T* row = z + (r < n_rows ? r : n_rows - 1) * stride + panel;
-      for (Index i = 0; i < kPanel<T>; i += V::kLanes)
-        V::load(row + i).store(rows + r * kPanel<T> + i);
-    }
-    transpose_whole_block(rows, columns + panel * kPanel<T>);
-  }
-  for (Index lane = 0; lane < kPanel<T>; lane += V::kLanes) {
-    T* column = columns + lane;
-    V largest = V::load(column), sum(0);
-    for (Index i = 1; i < n_outputs; ++i)
-      largest = max(largest, V::load(column + i * kPanel<T>));
-    for (Index i = 0; i < n_outputs; ++i) {
-      const V e = exp(V::load(column + i * kPanel<T>) - largest);
-      e.store(column + i * kPanel<T>);
-      sum = sum + e;
-    }
-    for (Index i = 0; i < n_outputs; ++i)
-      (V::load(column + i * kPanel<T>) / sum).store(column + i * kPanel<T>);
-  }
-}
-
-// Calls use(first row, n_rows, columns) for the softmax of each kPanel rows.
-template <class T, class Use>
-void for_softmax_columns(const T* z, Index stride, Index n_rows, Index n_outputs,
-                         Use use) {
-  alignas(kCacheLine) T columns[kNarrow * kPanel<T>];
-  for (Index first = 0; first < n_rows; first += kPanel<T>) {
-    const Index n = n_rows - first < kPanel<T> ? n_rows - first : kPanel<T>;
-    softmax_columns(z + first * stride, stride, n, n_outputs, columns);
-    use(first, n, columns);
-  }
-}
-
-// loss holds the probabilities of the labels; the loss takes their place.
-template <class T>
-void log_loss(const LossBlock<T>& b) {
-  using V = Vec<T>;
-  elementwise(b.n_rows, b.loss, b.loss,
-              [](V p) { return V(0) - log(clip_probability(p)); });
-  for (Index r = 0; r < b.n_rows; ++r) b.loss[r] *= b.row_weights[r];
-}
-
-template <class T>
-void narrow_softmax_cross_entropy(const LossBlock<T>& b) {
-  using V = Vec<T>;
-  alignas(kCacheLine) T rows[kBlock<T>];
-  for_softmax_columns(
-      b.z, b.z_stride, b.n_rows, b.n_outputs, [&](Index first, Index n, T* columns) {
-        for (Index r = 0; r < n; ++r) {
-          T& p = columns[b.labels[first + r] * kPanel<T> + r];
-          b.loss[first + r] = p;
-          p -= 1;
-        }
-        for (Index i = b.n_outputs * kPanel<T>; i < kNarrow * kPanel<T>; ++i)
-          columns[i] = 0;
-        for (Index panel = 0; panel < b.n_outputs; panel += kPanel<T>) {
-          transpose_whole_block(columns + panel * kPanel<T>, rows);
-          for (Index r = 0; r < n; ++r) {
-            const V weight(b.row_weights[first + r]);
-            T* dz = b.dz + (first + r) * b.dz_stride + panel;
-            for (Index i = 0; i < kPanel<T>; i += V::kLanes)
-              (V::load(rows + r * kPanel<T> + i) * weight).store(dz + i);
-          }
-        }
-      });
-  log_loss(b);
-}
-
-template <class T>
-void softmax_cross_entropy(const LossBlock<T>& b) {
-  using V = Vec<T>;
-  if (b.n_outputs <= kNarrow) return narrow_softmax_cross_entropy(b);
-  for (Index r = 0; r < b.n_rows; ++r) {
-    T* dz = b.dz + r * b.dz_stride;
-    const V sum(shifted_exp(b.z + r * b.z_stride, b.n_outputs, dz));
-    const V weight(b.row_weights[r]);
-    for (Index i = 0; i < b.n_outputs; i += V::kLanes)
-      (V::load(dz + i) / sum).store(dz + i);
-    b.loss[r] = dz[b.labels[r]];
-    dz[b.labels[r]] -= 1;
-    for (Index i = 0; i < b.n_outputs; i += V::kLanes)
-      (V::load(dz + i) * weight).store(dz + i);
-  }
-  log_loss(b);
-}
-
-// A loss that is a sum over outputs: point(z, y) gives output p and the loss of each
-// lane.
+// The derivative of a loss with respect to z, and the loss, of each lane.
 template <class T>
 struct PointLoss {
-  Vec<T> p, loss;
+  Vec<T> dz, loss;
 };
 
+// point(z, y, column) gives the PointLoss of outputs column, column + 1 ...
 template <class T, class Point>
 void sum_of_points(const LossBlock<T>& b, Point point) {
   using V = Vec<T>;
@@ -166,11 +25,21 @@ void sum_of_points(const LossBlock<T>& b, Point point) {
       FASTBP_UNROLL
       for (int c = 0; c < kVecs<T>; ++c) {
         const Index lane = c * V::kLanes;
-        const auto in = less(V(0), V::load(inside + lane));
-        const V y = V::load(b.y + r * b.y_stride + first + lane);
-        const PointLoss<T> at = point(V::load(b.z + r * b.z_stride + first + lane), y);
-        select(in, (at.p - y) * V(weight), V(0))
-            .store(b.dz + r * b.dz_stride + first + lane);
+        const Index column = first + lane;
+        V of_entry = V::load(inside + lane);
+        if (b.entry_weights != nullptr) {
+          of_entry = select(
+              less(V(0), of_entry),
+              V::load(b.entry_weights + r * b.entry_weights_stride + column), V(0));
+        }
+        const auto in = less(V(0), of_entry);
+        const V y = V::load(b.y + r * b.y_stride + column);
+        PointLoss<T> at = point(V::load(b.z + r * b.z_stride + column), y, column);
+        if (b.entry_weights != nullptr) {
+          at.dz = at.dz * of_entry;
+          at.loss = at.loss * of_entry;
+        }
+        select(in, at.dz * V(weight), V(0)).store(b.dz + r * b.dz_stride + column);
         (V::load(lanes + lane) + select(in, at.loss, V(0))).store(lanes + lane);
       }
     }
@@ -178,68 +47,257 @@ void sum_of_points(const LossBlock<T>& b, Point point) {
   }
 }
 
+// The derivative of a loss with respect to p, and the loss.
 template <class T>
-void loss(Loss kind, const LossBlock<T>& b) {
+struct OutputLoss {
+  Vec<T> dp, loss;
+};
+
+// For any output that is no softmax: of_output(p, y, column) gives the OutputLoss.
+template <class T, class OfOutput>
+void through_output(Output output, const LossBlock<T>& b, OfOutput of_output) {
   using V = Vec<T>;
-  switch (kind) {
-    case Loss::kSoftmaxCrossEntropy:
-      return softmax_cross_entropy(b);
-    case Loss::kBinaryCrossEntropy:
-      return sum_of_points(b, [](V z, V y) -> PointLoss<T> {
-        const V p = logistic(z);
-        const V q = clip_probability(p);
-        return {p, V(0) - (y * log(q) + (V(1) - y) * log(V(1) - q))};
-      });
-    case Loss::kSquaredError:
-      return sum_of_points(b, [](V z, V y) -> PointLoss<T> {
-        const V d = y - z;
-        return {z, V(T(0.5)) * (d * d)};
-      });
-    case Loss::kPoisson:
-      return sum_of_points(b, [](V z, V y) -> PointLoss<T> {
-        const V p = exp(z);
-        const V y_log_ratio = select(less(V(0), y), y * (log(y) - z), V(0));
-        return {p, y_log_ratio - y + p};
-      });
+  sum_of_points(b, [=](V z, V y, Index column) -> PointLoss<T> {
+    const V p = output_at(output, z);
+    const OutputLoss<T> at = of_output(p, y, column);
+    return {at.dp * output_derivative(output, p), at.loss};
+  });
+}
+
+// --- Losses of classes ---------------------------------------------------------------
+
+// The loss of one class, and p times its derivative with respect to p, which is finite
+// where p is 0.
+template <class T>
+struct ClassLoss {
+  Vec<T> p_dp, loss;
+};
+
+template <class T>
+Vec<T> clipped_log(Vec<T> p) {
+  return log(clip_probability(p));
+}
+
+template <class T>
+struct CrossEntropy {
+  using V = Vec<T>;
+  ClassLoss<T> operator()(V p, V y) const {
+    return {V(0) - y, V(0) - y * clipped_log(p)};
+  }
+};
+
+template <class T>
+struct KlDivergence {
+  using V = Vec<T>;
+  ClassLoss<T> operator()(V p, V y) const {
+    return {V(0) - y, select(less(V(0), y), y * (log(y) - clipped_log(p)),
+                             V(0) * p)};  // NaN is not hidden
+  }
+};
+
+// T.-Y. Lin et al., 2017, arXiv:1708.02002.
+template <class T>
+struct Focal {
+  using V = Vec<T>;
+  V gamma;
+  ClassLoss<T> operator()(V p, V y) const {
+    const V log_p = clipped_log(p);
+    const V q = clip_probability(V(1) - p);
+    const V weighted = y * exp(gamma * log(q));
+    return {weighted * (gamma * p * log_p / q - V(1)), V(0) - weighted * log_p};
+  }
+};
+
+// Y. Wang et al., 2019, arXiv:1908.06112; lecture 000, "Training error".
+template <class T>
+struct SymmetricCrossEntropy {
+  using V = Vec<T>;
+  V alpha, beta, log_zero;
+  ClassLoss<T> operator()(V p, V y) const {
+    const V reverse = V(0) - beta * (p * max(log(y), log_zero));
+    return {reverse - alpha * y, reverse - alpha * (y * clipped_log(p))};
+  }
+};
+
+// Of a softmax. There is dp_j / dz_i = p_j (delta_ij - p_i): with h = p dL/dp, the
+// derivative is dL/dz_i = h_i - p_i sum(h).
+template <class T, class OfClass>
+void softmax_classes(const LossBlock<T>& b, OfClass of_class) {
+  using V = Vec<T>;
+  for (Index r = 0; r < b.n_rows; ++r) {
+    T* dz = b.dz + r * b.dz_stride;  // holds p until the end
+    const T* y = b.y + r * b.y_stride;
+    const V sum(shifted_exp(b.z + r * b.z_stride, b.n_outputs, dz));
+    alignas(kCacheLine) T losses[kPanel<T>] = {}, totals[kPanel<T>] = {};
+    for (Index first = 0; first < b.n_outputs; first += kPanel<T>) {
+      const T* inside = lanes_below<T>(b.n_outputs - first);
+      FASTBP_UNROLL
+      for (int c = 0; c < kVecs<T>; ++c) {
+        const Index lane = c * V::kLanes;
+        const auto in = less(V(0), V::load(inside + lane));
+        const V p = V::load(dz + first + lane) / sum;
+        p.store(dz + first + lane);
+        const ClassLoss<T> at = of_class(p, V::load(y + first + lane));
+        (V::load(losses + lane) + select(in, at.loss, V(0))).store(losses + lane);
+        (V::load(totals + lane) + select(in, at.p_dp, V(0))).store(totals + lane);
+      }
+    }
+    const T weight = b.row_weights[r];
+    b.loss[r] = add_lanes(losses) * weight;
+    const V total(add_lanes(totals));
+    for (Index first = 0; first < b.n_outputs; first += kPanel<T>) {
+      const T* inside = lanes_below<T>(b.n_outputs - first);
+      FASTBP_UNROLL
+      for (int c = 0; c < kVecs<T>; ++c) {
+        const Index lane = c * V::kLanes;
+        const auto in = less(V(0), V::load(inside + lane));
+        const V p = V::load(dz + first + lane);
+        const ClassLoss<T> at = of_class(p, V::load(y + first + lane));
+        select(in, (at.p_dp - p * total) * V(weight), V(0)).store(dz + first + lane);
+      }
+    }
   }
 }
 
+// Of a softmax, or of logistic outputs, each a softmax of two classes.
+template <class T, class OfClass>
+void classes(Output output, const LossBlock<T>& b, OfClass of_class) {
+  using V = Vec<T>;
+  if (output == Output::kSoftmax) return softmax_classes(b, of_class);
+  sum_of_points(b, [=](V z, V y, Index) -> PointLoss<T> {
+    const V p = logistic(z), q = logistic(V(0) - z);
+    const ClassLoss<T> is = of_class(p, y), is_not = of_class(q, V(1) - y);
+    return {q * is.p_dp - p * is_not.p_dp, is.loss + is_not.loss};
+  });
+}
+
+// --- All losses
+// ------------------------------------------------------------------------
+
 template <class T>
-void narrow_softmax(const OutputBlock<T>& b) {
-  for_softmax_columns(b.z, b.z_stride, b.n_rows, b.n_outputs,
-                      [&](Index first, Index n, const T* columns) {
-                        for (Index r = 0; r < n; ++r) {
-                          T* p = b.p + (first + r) * b.p_stride;
-                          for (Index i = 0; i < b.n_outputs; ++i)
-                            p[i] = columns[i * kPanel<T> + r];
-                        }
-                      });
+void squared_error(Output output, const LossBlock<T>& b) {
+  using V = Vec<T>;
+  if (output == Output::kIdentity) {
+    return sum_of_points(b, [](V z, V y, Index) -> PointLoss<T> {
+      const V d = y - z;
+      return {z - y, V(T(0.5)) * (d * d)};
+    });
+  }
+  if (output == Output::kSoftmax) {
+    return softmax_classes(b, [](V p, V y) -> ClassLoss<T> {
+      const V d = p - y;
+      return {p * d, V(T(0.5)) * (d * d)};
+    });
+  }
+  through_output(output, b, [](V p, V y, Index) -> OutputLoss<T> {
+    const V d = p - y;
+    return {d, V(T(0.5)) * (d * d)};
+  });
 }
 
 template <class T>
-void output(Loss kind, const OutputBlock<T>& b) {
+void linear(Output output, const LossBlock<T>& b) {
   using V = Vec<T>;
-  if (kind == Loss::kSoftmaxCrossEntropy && b.n_outputs <= kNarrow)
-    return narrow_softmax(b);
-  for (Index r = 0; r < b.n_rows; ++r) {
-    T* z = b.z + r * b.z_stride;
-    T* p = b.p + r * b.p_stride;
-    switch (kind) {
-      case Loss::kSoftmaxCrossEntropy: {
-        const V sum(shifted_exp(z, b.n_outputs, z));
-        elementwise(b.n_outputs, z, p, [sum](V e) { return e / sum; });
-        break;
-      }
-      case Loss::kBinaryCrossEntropy:
-        elementwise(b.n_outputs, z, p, [](V x) { return logistic(x); });
-        break;
-      case Loss::kSquaredError:
-        for (Index i = 0; i < b.n_outputs; ++i) p[i] = z[i];
-        break;
-      case Loss::kPoisson:
-        elementwise(b.n_outputs, z, p, [](V x) { return exp(x); });
-        break;
+  if (output == Output::kSoftmax) {
+    return softmax_classes(b, [](V p, V y) -> ClassLoss<T> { return {p * y, p * y}; });
+  }
+  through_output(output, b, [](V p, V y, Index) -> OutputLoss<T> {
+    return {y, p * y};
+  });
+}
+
+template <class T>
+void poisson(Output output, const LossBlock<T>& b) {
+  using V = Vec<T>;
+  if (output == Output::kExp) {
+    return sum_of_points(b, [](V z, V y, Index) -> PointLoss<T> {
+      const V p = exp(z);
+      const V y_log_ratio = select(less(V(0), y), y * (log(y) - z), V(0));
+      return {p - y, y_log_ratio - y + p};
+    });
+  }
+  through_output(output, b, [](V p, V y, Index) -> OutputLoss<T> {
+    const V held = max(p, V(Format<T>::kSmallestNormal));
+    const V y_log_ratio = select(less(V(0), y), y * (log(y) - log(held)), V(0));
+    return {V(1) - y / held, y_log_ratio - y + p};
+  });
+}
+
+template <class T>
+void gamma(Output output, const LossBlock<T>& b) {
+  using V = Vec<T>;
+  if (output == Output::kExp) {
+    return sum_of_points(b, [](V z, V y, Index) -> PointLoss<T> {
+      const V ratio = y * exp(V(0) - z);
+      return {V(1) - ratio, ratio - V(1) - (log(y) - z)};
+    });
+  }
+  through_output(output, b, [](V p, V y, Index) -> OutputLoss<T> {
+    const V held = max(p, V(Format<T>::kSmallestNormal));
+    const V ratio = y / held;
+    return {(V(1) - ratio) / held, ratio - V(1) - (log(y) - log(held))};
+  });
+}
+
+// down where d < 0, up where d > 0, at 0 and NaN: d.
+template <class T>
+Vec<T> by_sign(Vec<T> d, Vec<T> down, Vec<T> up) {
+  using V = Vec<T>;
+  return select(less(d, V(0)), down, select(less(V(0), d), up, d));
+}
+
+template <class T>
+void loss(const LossSpec& s, const LossBlock<T>& b) {
+  using V = Vec<T>;
+  switch (s.kind) {
+    case Loss::kSoftmaxCrossEntropy:
+      return softmax_cross_entropy(b);
+    case Loss::kBinaryCrossEntropy:
+      return sum_of_points(b, [](V z, V y, Index) -> PointLoss<T> {
+        const V p = logistic(z);
+        const V q = clip_probability(p);
+        return {p - y, V(0) - (y * log(q) + (V(1) - y) * log(V(1) - q))};
+      });
+    case Loss::kSquaredError:
+      return squared_error(s.output, b);
+    case Loss::kPoisson:
+      return poisson(s.output, b);
+    case Loss::kGamma:
+      return gamma(s.output, b);
+    case Loss::kLinear:
+      return linear(s.output, b);
+    case Loss::kAbsoluteError:
+      return through_output(s.output, b, [](V p, V y, Index) -> OutputLoss<T> {
+        return {by_sign(p - y, V(-1), V(1)), abs(p - y)};
+      });
+    case Loss::kHuber: {
+      const V delta(static_cast<T>(s.delta));
+      return through_output(s.output, b, [=](V p, V y, Index) -> OutputLoss<T> {
+        const V d = p - y, a = abs(d), m = min(a, delta);
+        return {max(min(d, delta), V(0) - delta), m * (a - V(T(0.5)) * m)};
+      });
     }
+    case Loss::kLogCosh:
+      return through_output(s.output, b, [](V p, V y, Index) -> OutputLoss<T> {
+        return {tanh(p - y), log_cosh(p - y)};
+      });
+    case Loss::kQuantile:
+      return through_output(s.output, b, [&b](V p, V y, Index column) -> OutputLoss<T> {
+        const V level = V::load(b.levels + column), rest = V(1) - level;
+        const V d = p - y;
+        return {by_sign(d, V(0) - level, rest), max(rest * d, V(0) - level * d)};
+      });
+    case Loss::kCrossEntropy:
+      return classes(s.output, b, CrossEntropy<T>{});
+    case Loss::kKlDivergence:
+      return classes(s.output, b, KlDivergence<T>{});
+    case Loss::kFocal:
+      return classes(s.output, b, Focal<T>{static_cast<T>(s.gamma)});
+    case Loss::kSymmetricCrossEntropy:
+      return classes(
+          s.output, b,
+          SymmetricCrossEntropy<T>{static_cast<T>(s.alpha), static_cast<T>(s.beta),
+                                   static_cast<T>(s.log_zero)});
   }
 }
 

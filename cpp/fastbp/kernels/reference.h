@@ -10,6 +10,7 @@
 #include <numbers>
 #include <vector>
 
+#include "fastbp/base/sizes.h"
 #include "fastbp/kernels/kernels.h"
 
 namespace fastbp::reference {
@@ -329,73 +330,181 @@ void transpose(const T* panel_rows, Index n_rows, T* mirror_block) {
 
 // --- Losses ------------------------------------------------------------------------
 
-// p of one row: the output activation that belongs to the loss.
+// p of one row.
 template <class T>
-std::vector<Wide> outputs(Loss kind, Index n, const T* z) {
+std::vector<Wide> outputs(Output kind, Index n, const T* z) {
   std::vector<Wide> p(z, z + n);
   const Wide largest = *std::max_element(p.begin(), p.end());
   Wide sum = 0;
   for (Wide& p_j : p) {
     switch (kind) {
-      case Loss::kSoftmaxCrossEntropy:
+      case Output::kSoftmax:
         p_j = std::exp(p_j - largest);
         break;
-      case Loss::kBinaryCrossEntropy:
+      case Output::kLogistic:
         p_j = logistic(p_j);
         break;
-      case Loss::kSquaredError:
+      case Output::kTanh:
+        p_j = std::tanh(p_j);
         break;
-      case Loss::kPoisson:
+      case Output::kSoftplus:
+        p_j = softplus(p_j);
+        break;
+      case Output::kExp:
         p_j = std::exp(p_j);
+        break;
+      case Output::kIdentity:
         break;
     }
     sum += p_j;
   }
-  if (kind == Loss::kSoftmaxCrossEntropy) {
+  if (kind == Output::kSoftmax) {
     for (Wide& p_j : p) p_j /= sum;
   }
   return p;
 }
 
-// Loss of one output for the target y. Probabilities are what T can hold of them.
-template <class T>
-Wide value(Loss kind, T z, Wide p, Wide y) {
-  const Wide eps = std::numeric_limits<T>::epsilon();
-  const Wide clipped = std::clamp(Wide{static_cast<T>(p)}, eps, 1 - eps);
-  switch (kind) {
-    case Loss::kSoftmaxCrossEntropy:
-      return y == 0 ? 0 : -std::log(clipped);
-    case Loss::kBinaryCrossEntropy:
-      return -(y * std::log(clipped) + (1 - y) * std::log(1 - clipped));
-    case Loss::kSquaredError:
-      break;
-    case Loss::kPoisson:
-      return (y > 0 ? y * (std::log(y) - z) : 0) - y + p;
-  }
-  return (y - p) * (y - p) / 2;
-}
+// A loss of one output and its derivative with respect to p.
+struct Point {
+  Wide value, derivative;
+};
 
-template <class T>
-void loss(Loss kind, const LossBlock<T>& b) {
-  for (Index r = 0; r < b.n_rows; ++r) {
-    const T* z = b.z + r * b.z_stride;
-    const std::vector<Wide> p = outputs(kind, b.n_outputs, z);
-    const Wide weight = b.row_weights[r];
-    Wide sum = 0;
-    for (Index j = 0; j < b.n_outputs; ++j) {
-      const Wide y = kind == Loss::kSoftmaxCrossEntropy ? (b.labels[r] == j ? 1 : 0)
-                                                        : b.y[r * b.y_stride + j];
-      const Wide p_j = p[static_cast<std::size_t>(j)];
-      sum += value(kind, z[j], p_j, y);
-      b.dz[r * b.dz_stride + j] = static_cast<T>(weight * (p_j - y));
+// Of one class; `log_p` is that of the clipped probability.
+inline Point of_class(const LossSpec& s, Wide p, Wide log_p, Wide y) {
+  switch (s.kind) {
+    case Loss::kKlDivergence:
+      return {y > 0 ? y * (std::log(y) - log_p) : 0, -y / p};
+    case Loss::kFocal: {
+      const Wide q = 1 - p, power = std::pow(q, Wide{s.gamma});
+      const Wide slope = s.gamma * std::pow(q, Wide{s.gamma} - 1);
+      return {-y * power * log_p, y * (slope * log_p - power / p)};
     }
-    for (Index j = b.n_outputs; j % kPanel<T> != 0; ++j) b.dz[r * b.dz_stride + j] = 0;
-    b.loss[r] = static_cast<T>(weight * sum);
+    case Loss::kSymmetricCrossEntropy: {
+      const Wide log_y = std::max(std::log(y), Wide{s.log_zero});
+      return {-s.alpha * y * log_p - s.beta * p * log_y,
+              -s.alpha * y / p - s.beta * log_y};
+    }
+    default:
+      return {y == 0 ? 0 : -y * log_p, -y / p};
+  }
+}
+
+// Of one output.
+inline Point of_output(const LossSpec& s, Wide level, Wide p, Wide y) {
+  const Wide d = p - y;
+  switch (s.kind) {
+    case Loss::kAbsoluteError:
+      return {std::abs(d), sign(d)};
+    case Loss::kHuber:
+      return {std::abs(d) <= s.delta ? d * d / 2
+                                     : s.delta * (std::abs(d) - Wide{s.delta} / 2),
+              std::clamp(d, -Wide{s.delta}, Wide{s.delta})};
+    case Loss::kLogCosh:
+      return {std::abs(d) + std::log1p(std::exp(-2 * std::abs(d))) -
+                  std::numbers::ln2_v<Wide>,
+              std::tanh(d)};
+    case Loss::kQuantile:
+      return {std::max((1 - level) * d, -level * d),
+              d == 0 ? 0 : (d > 0 ? 1 - level : -level)};
+    case Loss::kPoisson:
+      return {(y > 0 ? y * std::log(y / p) : 0) - y + p, 1 - y / p};
+    case Loss::kGamma:
+      return {y / p - 1 - std::log(y / p), (1 - y / p) / p};
+    case Loss::kLinear:
+      return {y * p, y};
+    default:
+      return {d * d / 2, d};
+  }
+}
+
+inline bool is_of_classes(Loss kind) {
+  return kind == Loss::kSoftmaxCrossEntropy || kind == Loss::kBinaryCrossEntropy ||
+         kind == Loss::kCrossEntropy || kind == Loss::kKlDivergence ||
+         kind == Loss::kFocal || kind == Loss::kSymmetricCrossEntropy;
+}
+
+// Probabilities are what T can hold of them, and clipped.
+template <class T>
+Wide clipped_log(Wide p) {
+  const Wide eps = std::numeric_limits<T>::epsilon();
+  return std::log(std::clamp(Wide{static_cast<T>(p)}, eps, 1 - eps));
+}
+
+template <class T>
+Point point(const LossSpec& s, Wide level, Wide p, Wide y) {
+  if (!is_of_classes(s.kind)) return of_output(s, level, p, y);
+  const Point is = of_class(s, p, clipped_log<T>(p), y);
+  if (s.output == Output::kSoftmax) return is;
+  const Point is_not = of_class(s, 1 - p, clipped_log<T>(1 - p), 1 - y);
+  return {is.value + is_not.value, is.derivative - is_not.derivative};
+}
+
+// dp_j / dz_i.
+inline Wide output_derivative(Output kind, const std::vector<Wide>& p, std::size_t j,
+                              std::size_t i) {
+  if (kind == Output::kSoftmax) return p[j] * ((i == j ? 1 : 0) - p[i]);
+  if (i != j) return 0;
+  switch (kind) {
+    case Output::kLogistic:
+      return p[j] * (1 - p[j]);
+    case Output::kTanh:
+      return 1 - p[j] * p[j];
+    case Output::kSoftplus:
+      return -std::expm1(-p[j]);
+    case Output::kExp:
+      return p[j];
+    default:
+      return 1;
+  }
+}
+
+// Pairs for which the derivative with respect to z is p - y.
+inline bool is_natural(const LossSpec& s) {
+  return s.kind == Loss::kSoftmaxCrossEntropy || s.kind == Loss::kBinaryCrossEntropy ||
+         (s.kind == Loss::kSquaredError && s.output == Output::kIdentity) ||
+         (s.kind == Loss::kPoisson && s.output == Output::kExp);
+}
+
+template <class T>
+void loss(const LossSpec& s, const LossBlock<T>& b) {
+  for (Index r = 0; r < b.n_rows; ++r) {
+    const auto n = static_cast<std::size_t>(b.n_outputs);
+    const std::vector<Wide> p = outputs(s.output, b.n_outputs, b.z + r * b.z_stride);
+    const auto target = [&](std::size_t j) -> Wide {
+      const auto at = static_cast<Index>(j);
+      if (s.kind == Loss::kSoftmaxCrossEntropy) return b.labels[r] == at ? 1 : 0;
+      return b.y[r * b.y_stride + at];
+    };
+    const auto weight = [&](std::size_t j) -> Wide {
+      const auto at = r * b.entry_weights_stride + static_cast<Index>(j);
+      return b.row_weights[r] *
+             (b.entry_weights != nullptr ? Wide{b.entry_weights[at]} : 1);
+    };
+    Wide sum = 0;
+    std::vector<Wide> dz(n);
+    for (std::size_t j = 0; j < n; ++j) {
+      if (weight(j) == 0) continue;
+      const Wide level = s.kind == Loss::kQuantile ? Wide{b.levels[j]} : 0;
+      const Point at = point<T>(s, level, p[j], target(j));
+      sum += weight(j) * at.value;
+      if (is_natural(s)) {
+        dz[j] = weight(j) * (p[j] - target(j));
+        continue;
+      }
+      for (std::size_t i = 0; i < n; ++i) {
+        dz[i] += weight(j) * at.derivative * output_derivative(s.output, p, j, i);
+      }
+    }
+    T* out = b.dz + r * b.dz_stride;
+    for (Index j = 0; j < round_up(b.n_outputs, kPanel<T>); ++j) {
+      out[j] = j < b.n_outputs ? static_cast<T>(dz[static_cast<std::size_t>(j)]) : 0;
+    }
+    b.loss[r] = static_cast<T>(sum);
   }
 }
 
 template <class T>
-void output(Loss kind, const OutputBlock<T>& b) {
+void output(Output kind, const OutputBlock<T>& b) {
   for (Index r = 0; r < b.n_rows; ++r) {
     const std::vector<Wide> p = outputs(kind, b.n_outputs, b.z + r * b.z_stride);
     for (Index j = 0; j < b.n_outputs; ++j) {

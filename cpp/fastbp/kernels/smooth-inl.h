@@ -64,26 +64,45 @@ FASTBP_INLINE Smooth<T> mish(Vec<T> x) {
   return {value, fma(min(above, V(-Fmt::kExpLowest)), slope, tanh)};
 }
 
-// log(1 + exp(x)) (Dugas et al., 2000); its derivative is logistic(x).
+// 2 atanh(s), which is log(1 + x) for s = x / (2 + x), as in log; 0 <= s <= 1/3.
 template <class T>
-FASTBP_INLINE Smooth<T> softplus(Vec<T> x) {
+FASTBP_INLINE Vec<T> twice_atanh(Vec<T> s) {
   using Fmt = Format<T>;
   using V = Vec<T>;
-  // log(1 + e) as in log: 2 atanh(s), s = e / (2 + e) <= 1/3. One division serves s and
-  // the logistic function.
-  const V e = value_of(decay(x));
-  const V one_e = V(1) + e;
-  const V two_e = V(2) + e;
-  const V reciprocal = V(1) / (one_e * two_e);
-  const V s = e * (one_e * reciprocal);
   const V z = s * s;
   V series(T(2) / (2 * Fmt::kLog1pTerms + 1));
   for (int i = Fmt::kLog1pTerms - 1; i >= 1; --i) {
     series = fma(series, z, V(T(2) / static_cast<T>(2 * i + 1)));
   }
-  const V log1p = fma(s * z, series, s + s);
+  return fma(s * z, series, s + s);
+}
+
+// log(1 + exp(x)) (Dugas et al., 2000); its derivative is logistic(x).
+template <class T>
+FASTBP_INLINE Smooth<T> softplus(Vec<T> x) {
+  using V = Vec<T>;
+  // log(1 + e) with s = e / (2 + e). One division serves s and the logistic function.
+  const V e = value_of(decay(x));
+  const V one_e = V(1) + e;
+  const V two_e = V(2) + e;
+  const V reciprocal = V(1) / (one_e * two_e);
+  const V log1p = twice_atanh(e * (one_e * reciprocal));
   const V p = two_e * reciprocal;
   return {max(x, V(0)) + log1p, select(less(x, V(0)), e * p, p)};
+}
+
+// log(cosh(x)). Near 0, cosh(x) = 1 + u with u = (1 - e)^2 / (2 e), e = exp(-|x|),
+// which has no cancellation; beyond, |x| + log(1 + e^2) - log(2).
+template <class T>
+Vec<T> log_cosh(Vec<T> x) {
+  using V = Vec<T>;
+  const V a = abs(x);
+  const V down = expm1_of_negative(V(0) - min(a, V(1)));
+  const V u = down * down / (V(2) + (down + down));
+  const V e = value_of(decay(a + a));
+  const auto is_small = less(a, V(1));
+  const V log1p = twice_atanh(select(is_small, u / (V(2) + u), e / (V(2) + e)));
+  return select(is_small, log1p, (a - V(T(0.693147180559945309))) + log1p);
 }
 
 // The tail of the normal distribution, Phi(-t) = exp(-t^2 / 2) M(t) for t >= 0. The

@@ -11,7 +11,7 @@ namespace fastbp {
 template <class T>
 Network<T>::Network(const KernelTable& table, const std::vector<Index>& n_units,
                     const std::vector<Activation>& activations, double negative_slope,
-                    Loss loss, const Blas<T>& blas)
+                    const LossSettings& loss, const Blas<T>& blas)
     : table_(table), loss_(loss), blas_(blas) {
   if (n_units.size() < 2) {
     throw std::invalid_argument(
@@ -32,6 +32,11 @@ Network<T>::Network(const KernelTable& table, const std::vector<Index>& n_units,
     if (i > 0) {
       total = checked_add(total, Dense<T>::n_parameters_of(n_units[i - 1], n_units[i]));
     }
+  }
+  check(loss, n_units.back());
+  levels_ = Buffer<T>(round_up(static_cast<Index>(loss.levels.size()), kPanel<T>));
+  for (std::size_t i = 0; i < loss.levels.size(); ++i) {
+    levels_[static_cast<Index>(i)] = static_cast<T>(loss.levels[i]);
   }
   parameters_ = Buffer<T>(total);
   Index offset = 0;

@@ -10,6 +10,7 @@
 #include "fastbp/kernels/blas.h"
 #include "fastbp/kernels/dispatch.h"
 #include "fastbp/nn/dense.h"
+#include "fastbp/nn/loss.h"
 
 namespace fastbp {
 
@@ -20,8 +21,8 @@ class Network {
   // the output layer gives pre-activations, to which the loss has its own output
   // activation. Without a BLAS the built-in kernels make the products.
   Network(const KernelTable& table, const std::vector<Index>& n_units,
-          const std::vector<Activation>& activations, double negative_slope, Loss loss,
-          const Blas<T>& blas = {});
+          const std::vector<Activation>& activations, double negative_slope,
+          const LossSettings& loss, const Blas<T>& blas = {});
   Network(const Network&) = delete;
   Network& operator=(const Network&) = delete;
 
@@ -30,7 +31,10 @@ class Network {
   Index n_layers() const { return static_cast<Index>(layers_.size()); }
   Dense<T>& layer(Index i) { return *layers_[static_cast<std::size_t>(i)]; }
   const Dense<T>& layer(Index i) const { return *layers_[static_cast<std::size_t>(i)]; }
-  Loss loss() const { return loss_; }
+  const LossSettings& loss() const { return loss_; }
+  const T* levels() const {
+    return levels_.data();
+  }  // of a quantile loss, whole panels
   const char* isa() const { return table_.isa; }
   bool uses_blas() const { return static_cast<bool>(blas_); }
   const Kernels<T>& kernels() const { return fastbp::kernels<T>(table_); }
@@ -53,7 +57,8 @@ class Network {
 
  private:
   const KernelTable& table_;
-  Loss loss_;
+  LossSettings loss_;
+  Buffer<T> levels_;
   Blas<T> blas_;
   Buffer<T> parameters_;
   bool is_stale_ = false;

@@ -29,7 +29,7 @@ Batch<T>::Batch(const Network<T>& network, Index n_rows, Index n_entries,
   }
   if (!for_training) return;
   weights_ = Buffer<T>(n_rows);
-  if (network.loss() == Loss::kSoftmaxCrossEntropy) {
+  if (network.loss().reads_labels()) {
     labels_ = Buffer<Index>(n_rows);
   } else {
     values_ = Matrix<T>(n_rows, network.n_out());
@@ -48,14 +48,46 @@ void Batch<T>::gather(const Rows& x, Index row, Index i, Index start) {
 }
 
 template <class T>
-void Batch<T>::gather_target(const Targets<T>& targets, const double* weights,
-                             Index row, Index i) {
-  if (targets.labels != nullptr) {
+void Batch<T>::reserve_entry_weights() {
+  entry_weights_ = Matrix<T>(values_.view.rows, values_.view.cols);
+}
+
+template <class T>
+void Batch<T>::reserve_predictions() {
+  predictions_ = Matrix<T>(values_.view.rows, values_.view.cols);
+}
+
+template <class T>
+void Batch<T>::gather_target(const LossSettings& loss, const Targets<T>& targets,
+                             const double* weights, Index row, Index i) {
+  if (loss.reads_labels()) {
     labels_[i] = targets.labels[row];
   } else {
-    std::copy_n(targets.values.row(row), targets.values.cols, values_.view.row(i));
+    gather_values(loss, targets, row, i);
   }
   weights_[i] = weights != nullptr ? static_cast<T>(weights[row]) : T{1};
+  if (!targets.weighs_entries()) return;
+  const double* from = targets.entry_weights.row(row);
+  T* to = entry_weights_.view.row(i);
+  for (Index j = 0; j < entry_weights_.view.cols; ++j) to[j] = static_cast<T>(from[j]);
+}
+
+template <class T>
+void Batch<T>::gather_values(const LossSettings& loss, const Targets<T>& targets,
+                             Index row, Index i) {
+  const Index n = values_.view.cols;
+  T* y = values_.view.row(i);
+  if (targets.labels != nullptr) {
+    std::fill_n(y, n, T{0});
+    y[targets.labels[row]] = 1;
+  } else {
+    std::copy_n(targets.values.row(row), n, y);
+  }
+  if (loss.label_smoothing == 0) return;
+  const T kept = static_cast<T>(1 - loss.label_smoothing);
+  const T shared =
+      static_cast<T>(loss.label_smoothing / static_cast<double>(loss.n_classes(n)));
+  for (Index j = 0; j < n; ++j) y[j] = kept * y[j] + shared;
 }
 
 template <class T>
@@ -81,12 +113,34 @@ void Batch<T>::loss(const Network<T>& network, Index first, Index n, T* losses) 
   const auto z = output(last, first, n);
   const auto dz = gradient(last, first, n);
   const bool has_labels = labels_.size() > 0;
-  network.kernels().loss(
-      network.loss(),
-      {n, network.n_out(), z.data, z.stride,
-       has_labels ? labels_.data() + first : nullptr,
-       has_labels ? nullptr : values_.view.row(first), values_.view.stride,
-       weights_.data() + first, dz.data, dz.stride, losses + first});
+  const MatrixView<T>& y =
+      predictions_.view.data != nullptr ? predictions_.view : values_.view;
+  LossBlock<T> block{n,
+                     network.n_out(),
+                     z.data,
+                     z.stride,
+                     has_labels ? labels_.data() + first : nullptr,
+                     has_labels ? nullptr : y.row(first),
+                     y.stride,
+                     weights_.data() + first,
+                     dz.data,
+                     dz.stride,
+                     losses + first,
+                     network.levels()};
+  if (entry_weights_.view.data != nullptr) {
+    block.entry_weights = entry_weights_.view.row(first);
+    block.entry_weights_stride = entry_weights_.view.stride;
+  }
+  network.kernels().loss(network.loss(), block);
+}
+
+template <class T>
+void Batch<T>::predict(const Network<T>& network, Index first, Index n) {
+  const auto z = output(network.n_layers() - 1, first, n);
+  const auto p = predictions_.view.block(first, n);
+  for (Index i = 0; i < n; ++i) std::copy_n(z.row(i), z.cols, p.row(i));
+  network.kernels().output(network.loss().output,
+                           {n, z.cols, p.data, p.stride, p.data, p.stride});
 }
 
 template <class T>

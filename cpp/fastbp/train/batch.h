@@ -10,12 +10,15 @@
 
 namespace fastbp {
 
-// What the network shall give: class indices for the softmax cross-entropy, else
-// numbers.
+// What the network shall give: class indices (for softmax outputs), else numbers.
 template <class T>
 struct Targets {
   const Index* labels = nullptr;  // (n_rows)
-  MatrixView<const T> values;     // (n_rows, n_outputs)
+  MatrixView<const T> values{};   // (n_rows, n_outputs)
+  // Like values, or a view of nothing: all 1. Not for softmax outputs.
+  MatrixView<const double> entry_weights{};
+
+  bool weighs_entries() const { return entry_weights.data != nullptr; }
 };
 
 // A matrix of its own, with the stride that the kernels want.
@@ -35,16 +38,28 @@ class Batch {
   // Room for n_rows rows with n_entries non-zeros in all; kDense when X is dense.
   static constexpr Index kDense = -1;
   Batch(const Network<T>& network, Index n_rows, Index n_entries, bool for_training);
+  // Room for what is not wanted every day: weights of entries, and the outputs for a
+  // loss that is computed elsewhere.
+  void reserve_entry_weights();
+  void reserve_predictions();
 
   // Row i of the batch becomes row `row` of X; its non-zeros start at `start`.
   void gather(const Rows& x, Index row, Index i, Index start);
-  void gather_target(const Targets<T>& targets, const double* weights, Index row,
-                     Index i);
+  void gather_target(const LossSettings& loss, const Targets<T>& targets,
+                     const double* weights, Index row, Index i);
 
   // Rows first .. first + n of the batch, through all layers and back.
   void forward(const Network<T>& network, Index first, Index n);
   void loss(const Network<T>& network, Index first, Index n, T* losses);
   void backward(const Network<T>& network, Index first, Index n);
+
+  // If the loss is computed elsewhere: after forward(), predict() makes outputs of
+  // rows. What is then written in their place is the gradient with respect to them, of
+  // which loss(), the linear one, makes that with respect to the pre-activations.
+  void predict(const Network<T>& network, Index first, Index n);
+  MatrixView<T> predictions(Index n) const { return predictions_.view.block(0, n); }
+  MatrixView<T> targets(Index n) const { return values_.view.block(0, n); }
+  T weight(Index i) const { return weights_[i]; }
 
   // Whole-batch views for the parameter tasks of layer l.
   Input<T> input(Index layer, Index n_rows) const {
@@ -58,6 +73,8 @@ class Batch {
   }
 
  private:
+  void gather_values(const LossSettings& loss, const Targets<T>& targets, Index row,
+                     Index i);
   Input<T> rows_input(Index layer, Index first, Index n) const;
   MatrixView<T> derivative(Index layer, Index first, Index n) const {
     return derivatives_[static_cast<std::size_t>(layer)].view.block(first, n);
@@ -73,6 +90,8 @@ class Batch {
                                         // of other layers without memory
   std::vector<Matrix<T>> gradients_;    // with respect to each layer's pre-activations
   Matrix<T> values_;
+  Matrix<T> entry_weights_;
+  Matrix<T> predictions_;
   Buffer<Index> labels_;
   Buffer<T> weights_;
 };

@@ -68,13 +68,18 @@ Pass<T>::Pass(Network<T>& network, const Samples<T>& samples, Index batch_size)
       first_tile_{0},
       first_panel_{0} {
   for (Index b = 0; b < n_batches_; ++b) {
-    if (samples_.weights == nullptr) {
+    if (samples_.weights == nullptr && !samples_.targets.weighs_entries()) {
       weights_[b] = static_cast<double>(n_rows(b));
       continue;
     }
     for (Index i = first_row(b); i < first_row(b) + n_rows(b); ++i) {
-      weights_[b] += samples_.weights[samples_.row(i)];
+      weights_[b] += samples_.weight(samples_.row(i));
     }
+  }
+  if (samples_.targets.weighs_entries()) batch_.reserve_entry_weights();
+  if (samples_.outer_loss) {
+    batch_.reserve_predictions();
+    outer_losses_ = Buffer<T>(batch_size_);
   }
   for (Index l = 0; l < network.n_layers(); ++l) {
     const bool sparse = l == 0 && samples.x.is_sparse();
@@ -99,16 +104,37 @@ Index Pass<T>::plan_entries() {
 }
 
 template <class T>
-void Pass<T>::row_task(Index batch, Index first, Index n, T* losses) {
+void Pass<T>::gather(Index batch, Index first, Index n) {
   for (Index i = first; i < first + n; ++i) {
     const Index taken = first_row(batch) + i;
     const Index row = samples_.row(taken);
     batch_.gather(samples_.x, row, i,
                   n_entries_ != Batch<T>::kDense ? first_entry_[taken] : 0);
-    batch_.gather_target(samples_.targets, samples_.weights, row, i);
+    batch_.gather_target(network_.loss(), samples_.targets, samples_.weights, row, i);
   }
+}
+
+template <class T>
+void Pass<T>::row_task(Index batch, Index first, Index n, T* losses) {
+  gather(batch, first, n);
   batch_.forward(network_, first, n);
   batch_.loss(network_, first, n, losses);
+  batch_.backward(network_, first, n);
+}
+
+template <class T>
+void Pass<T>::predict_task(Index batch, Index first, Index n) {
+  gather(batch, first, n);
+  batch_.forward(network_, first, n);
+  batch_.predict(network_, first, n);
+}
+
+template <class T>
+void Pass<T>::gradient_task(Index first, Index n, T* losses) {
+  batch_.loss(network_, first, n, losses);
+  for (Index i = first; i < first + n; ++i) {
+    losses[i] = batch_.weight(i) * outer_losses_[i];
+  }
   batch_.backward(network_, first, n);
 }
 

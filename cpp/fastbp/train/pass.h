@@ -13,6 +13,13 @@
 
 namespace fastbp {
 
+// A loss that is computed elsewhere, for a batch at a time: fills `losses` (n) from
+// targets y and outputs p, and puts the gradient with respect to p in the place of p.
+// False: it has failed, and the pass ends. Called between parallel regions.
+template <class T>
+using OuterLoss =
+    std::function<bool(MatrixView<const T> y, MatrixView<T> p, T* losses)>;
+
 template <class T>
 struct Samples {
   const Rows& x;
@@ -20,8 +27,18 @@ struct Samples {
   const double* weights = nullptr;  // (x.n_rows()), or null: all 1
   const Index* order = nullptr;     // rows to take, or null: all as they lie
   Index n_rows = 0;                 // rows to take
+  OuterLoss<T> outer_loss = {};     // if any; the network's is then the linear one
 
   Index row(Index i) const { return order != nullptr ? order[i] : i; }
+  // Of a row, times the mean of those of its entries.
+  double weight(Index row) const {
+    const double of_row = weights != nullptr ? weights[row] : 1;
+    if (!targets.weighs_entries()) return of_row;
+    const MatrixView<const double>& all = targets.entry_weights;
+    double sum = 0;
+    for (Index j = 0; j < all.cols; ++j) sum += all.row(row)[j];
+    return of_row * sum / static_cast<double>(all.cols);
+  }
 };
 
 // Threads, at most n_threads, that the work of a step pays for; a step has batch_size
@@ -50,7 +67,10 @@ class Pass {
           pass_(pass),
           member_(member) {}
 
-    // One phase: task(i, layer, tile, x, dz) for the tiles of all layers, i counting
+    // One phase: task(first, n) for blocks of rows.
+    template <class Task>
+    bool for_each_block(const Task& task) const;
+    // Likewise task(i, layer, tile, x, dz) for the tiles of all layers, i counting
     // them. False when the team stops.
     template <class Task>
     bool for_each_tile(const Task& task) const;
@@ -84,7 +104,19 @@ class Pass {
   Index n_rows(Index batch) const {
     return std::min(batch_size_, samples_.n_rows - first_row(batch));
   }
+  void gather(Index batch, Index first, Index n);
   void row_task(Index batch, Index first, Index n, T* losses);
+  // The same in two, before and after the loss that is computed elsewhere.
+  void predict_task(Index batch, Index first, Index n);
+  void gradient_task(Index first, Index n, T* losses);
+
+  // The parameter phases of a batch and its end. False when the team stops.
+  template <class UpdateAll>
+  bool finish(const Step& step, const T* losses, bool is_first, const UpdateAll& update,
+              const OnBatch& on_batch);
+  template <class UpdateAll>
+  bool run_with_outer_loss(int n_threads, const Poll& poll, const UpdateAll& update,
+                           const OnBatch& on_batch, Caution* caution);
   // Part i of n of the rows of a batch, while there is other work to do.
   void prefetch_rows(Index batch, Index i, Index n) const;
 
@@ -97,8 +129,9 @@ class Pass {
       first_entry_;  // sparse: place of each taken row's non-zeros in its batch
   Index n_entries_;  // sparse: most non-zeros of a batch
   Batch<T> batch_;
-  Buffer<T> losses_[2];  // of the rows of even and odd batches: the sum over one is
-                         // taken while the next is computed
+  Buffer<T> losses_[2];     // of the rows of even and odd batches: the sum over one is
+                            // taken while the next is computed
+  Buffer<T> outer_losses_;  // of the rows of a batch, without their weights
   std::vector<Index> first_tile_, first_panel_;  // of each layer, and the number of all
 
   Index plan_entries();
@@ -111,6 +144,26 @@ class Pass {
     use(l, i - first[static_cast<std::size_t>(l)]);
   }
 };
+
+template <class T>
+template <class Task>
+bool Pass<T>::Step::for_each_block(const Task& task) const {
+  // A few for each thread, of at least a micro-kernel's height, at most what fits in
+  // the second-level cache with its activations.
+  constexpr Index kMinBlock = 14, kMaxBlock = 128, kBlocksPerThread = 4;
+  const Index size = member_.size();
+  const Index wanted =
+      size == 1 ? 1 : std::clamp(n_rows / kMinBlock, size, kBlocksPerThread * size);
+  // A BLAS wants high blocks, and may round differently in blocks of other heights:
+  // they must not depend on the number of threads.
+  const Index few = ceil_div(n_rows, kMaxBlock);
+  const Index n_blocks =
+      pass_.network_.uses_blas() ? few : std::min(n_rows, std::max(wanted, few));
+  return member_.for_each(n_blocks, [&](Index i) {
+    const Index first = n_rows * i / n_blocks;
+    task(first, n_rows * (i + 1) / n_blocks - first);
+  });
+}
 
 template <class T>
 template <class Task>
@@ -136,9 +189,55 @@ bool Pass<T>::Step::for_each_panel(const Task& task) const {
 
 template <class T>
 template <class UpdateAll>
+bool Pass<T>::finish(const Step& step, const T* losses, bool is_first,
+                     const UpdateAll& update, const OnBatch& on_batch) {
+  if (!update(step)) return false;
+  if (!is_first) return true;
+  double loss_sum = 0;
+  for (Index r = 0; r < step.n_rows; ++r) loss_sum += static_cast<double>(losses[r]);
+  on_batch(step, loss_sum);
+  return true;
+}
+
+// Two regions for each batch, and the loss between them.
+template <class T>
+template <class UpdateAll>
+bool Pass<T>::run_with_outer_loss(int n_threads, const Poll& poll,
+                                  const UpdateAll& update, const OnBatch& on_batch,
+                                  Caution* caution) {
+  T* losses = losses_[0].data();
+  Index number = 0;
+  for (Index b = 0; b < n_batches_; ++b) {
+    if (!(weights_[b] > 0)) continue;
+    const auto before = [&](Member& member) {
+      Step(*this, member, b, number).for_each_block([&](Index first, Index n) {
+        predict_task(b, first, n);
+      });
+    };
+    const auto after = [&](Member& member) {
+      const Step step(*this, member, b, number);
+      const bool go_on = step.for_each_block(
+          [&](Index first, Index n) { gradient_task(first, n, losses); });
+      if (go_on) finish(step, losses, member.rank() == 0, update, on_batch);
+    };
+    if (!run_team(n_threads, poll, before, caution)) return false;
+    const MatrixView<T> y = batch_.targets(n_rows(b)),
+                        p = batch_.predictions(n_rows(b));
+    if (!samples_.outer_loss(y, p, outer_losses_.data())) return false;
+    if (!run_team(n_threads, poll, after, caution)) return false;
+    ++number;
+  }
+  return true;
+}
+
+template <class T>
+template <class UpdateAll>
 bool Pass<T>::run(int n_threads, const Poll& poll, const UpdateAll& update,
                   const OnBatch& on_batch, Caution* caution) {
   if (!network_.refresh(n_threads, poll)) return false;
+  if (samples_.outer_loss) {
+    return run_with_outer_loss(n_threads, poll, update, on_batch, caution);
+  }
   Index next = 0, next_number = 0;  // batch of the next region's first step
   const auto body = [&](Member& member, Index batch, Index number) {
     for (Index b = batch; b < n_batches_; ++b) {
@@ -147,31 +246,11 @@ bool Pass<T>::run(int n_threads, const Poll& poll, const UpdateAll& update,
       T* losses = losses_[number % 2].data();
       ++number;
 
-      // Blocks: a few for each thread, of at least a micro-kernel's height, at most
-      // what fits in the second-level cache with its activations.
-      constexpr Index kMinBlock = 14, kMaxBlock = 128, kBlocksPerThread = 4;
-      const Index size = member.size();
-      const Index wanted = size == 1 ? 1
-                                     : std::clamp(step.n_rows / kMinBlock, size,
-                                                  kBlocksPerThread * size);
-      // A BLAS wants high blocks, and may round differently in blocks of other heights:
-      // they must not depend on the number of threads.
-      const Index few = ceil_div(step.n_rows, kMaxBlock);
-      const Index n_blocks =
-          network_.uses_blas() ? few : std::min(step.n_rows, std::max(wanted, few));
-      const bool go_on = member.for_each(n_blocks, [&](Index i) {
-        const Index first = step.n_rows * i / n_blocks;
-        row_task(b, first, step.n_rows * (i + 1) / n_blocks - first, losses);
-      });
-      if (!go_on) return;
-
-      if (!update(step)) return;
+      const bool go_on = step.for_each_block(
+          [&](Index first, Index n) { row_task(b, first, n, losses); });
+      if (!go_on || !finish(step, losses, member.rank() == 0, update, on_batch)) return;
 
       if (member.rank() != 0) continue;
-      double loss_sum = 0;
-      for (Index r = 0; r < step.n_rows; ++r)
-        loss_sum += static_cast<double>(losses[r]);
-      on_batch(step, loss_sum);
       if (member.may_regroup()) {
         next = b + 1;
         next_number = number;

@@ -62,8 +62,7 @@ bool predict(const Network<T>& network, const Rows& x, bool raw, T* out, int n_t
       }
       batch.forward(network, 0, n);
       const auto z = batch.output(network.n_layers() - 1, 0, n);
-      // The output of the squared error is the pre-activation itself.
-      const Loss output = raw ? Loss::kSquaredError : network.loss();
+      const Output output = raw ? Output::kIdentity : network.loss().output;
       network.kernels().output(
           output, {n, network.n_out(), z.data, z.stride, out + first * network.n_out(),
                    network.n_out()});

@@ -45,25 +45,24 @@ void forward(const Kernels<T>& kernels, const PlainLayer<T>& l, MatrixView<T> x,
 
 template <class T>
 void predict_few(const Kernels<T>& kernels, const std::vector<PlainLayer<T>>& layers,
-                 Loss loss, const Rows& x, bool raw, T* out) {
+                 Output output, const Rows& x, T* out) {
   const Index n_rows = x.n_rows();
   Matrix<T> input(n_rows, layers.front().n_in);
   for (Index i = 0; i < n_rows; ++i) x.gather(i, input.view.row(i));
   for (const PlainLayer<T>& layer : layers) {
-    Matrix<T> output(n_rows, layer.n_out);
-    forward(kernels, layer, input.view, output.view);
-    input = std::move(output);
+    Matrix<T> y(n_rows, layer.n_out);
+    forward(kernels, layer, input.view, y.view);
+    input = std::move(y);
   }
   const Index n_out = layers.back().n_out;
-  // The output of the squared error is the pre-activation itself.
-  kernels.output(raw ? Loss::kSquaredError : loss,
+  kernels.output(output,
                  {n_rows, n_out, input.view.data, input.view.stride, out, n_out});
 }
 
 template void predict_few(const Kernels<float>&, const std::vector<PlainLayer<float>>&,
-                          Loss, const Rows&, bool, float*);
+                          Output, const Rows&, float*);
 template void predict_few(const Kernels<double>&,
-                          const std::vector<PlainLayer<double>>&, Loss, const Rows&,
-                          bool, double*);
+                          const std::vector<PlainLayer<double>>&, Output, const Rows&,
+                          double*);
 
 }  // namespace fastbp

@@ -23,6 +23,6 @@ struct PlainLayer {
 // columns as the first layer inputs.
 template <class T>
 void predict_few(const Kernels<T>& kernels, const std::vector<PlainLayer<T>>& layers,
-                 Loss loss, const Rows& x, bool raw, T* out);
+                 Output output, const Rows& x, T* out);
 
 }  // namespace fastbp

@@ -1,0 +1,652 @@
+"""Losses of the estimators: objects, names, functions, quantiles, missing targets."""
+
+import pickle
+import re
+from dataclasses import FrozenInstanceError
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils._param_validation import InvalidParameterError
+
+from fastbp import MLPClassifier, MLPRegressor, losses
+
+rng = np.random.default_rng(0)
+X = rng.normal(size=(120, 4))
+SINGLE = np.exp(0.5 * X[:, 0]) + 0.5
+SEVERAL = np.c_[SINGLE, 2 * SINGLE + 0.1]
+LABELS = np.digitize(X[:, 0] + 0.3 * rng.normal(size=120), [-0.5, 0.5])
+BINARY = (LABELS > 0).astype(int)
+INDICATORS = LabelBinarizer().fit_transform(LABELS)
+
+OBJECTS = [
+    losses.SquaredError(),
+    losses.AbsoluteError(),
+    losses.Huber(delta=0.5),
+    losses.LogCosh(),
+    losses.Quantile([0.1, 0.5, 0.9]),
+    losses.Poisson(),
+    losses.Gamma(),
+]
+CLASS_OBJECTS = [
+    losses.LogLoss(label_smoothing=0.1),
+    losses.SquaredError(),
+    losses.Focal(gamma=1.0),
+    losses.SymmetricCrossEntropy(alpha=0.5),
+    losses.KLDivergence(),
+]
+
+
+def squared(y_true: np.ndarray, y_pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Half the squared error as a user would write it."""
+    return ((y_pred - y_true) ** 2).sum(axis=1) / 2, y_pred - y_true
+
+
+def regressor(loss: Any = "squared_error", **settings: Any) -> MLPRegressor:
+    defaults = {"hidden_layer_sizes": (6,), "max_iter": 5, "random_state": 0}
+    return MLPRegressor(loss, **{**defaults, **settings})
+
+
+def classifier(**settings: Any) -> MLPClassifier:
+    defaults = {"hidden_layer_sizes": (6,), "max_iter": 5, "random_state": 0}
+    return MLPClassifier(**{**defaults, **settings})
+
+
+def weights_of(model: Any) -> bytes:
+    return b"".join(a.tobytes() for a in model.coefs_ + model.intercepts_)
+
+
+# ------------------------------------------------------------------------- objects
+
+
+def test_objects_are_small_and_immutable() -> None:
+    huber = losses.Huber(delta=2.0)
+    assert repr(huber) == "Huber(delta=2.0)"
+    assert huber == losses.Huber(2.0) != losses.Huber()
+    assert len({huber, losses.Huber(2.0)}) == 1
+    assert repr(losses.Quantile([0.1, 0.9])) == "Quantile(quantiles=(0.1, 0.9))"
+    with pytest.raises(FrozenInstanceError):
+        huber.delta = 3.0  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: losses.Huber(0), "delta of Huber must not be 0"),
+        (lambda: losses.Huber(-1), "delta of Huber must be a finite number at least 0"),
+        (lambda: losses.Huber("1"), "delta of Huber must be a finite number"),
+        (lambda: losses.Focal(np.nan), "gamma of Focal must be a finite number"),
+        (
+            lambda: losses.LogLoss(1.0),
+            r"label_smoothing of LogLoss must be in \[0, 1\)",
+        ),
+        (lambda: losses.Quantile([]), r"increasing numbers in \(0, 1\), got \[\]"),
+        (lambda: losses.Quantile(1.0), r"increasing numbers in \(0, 1\), got 1.0"),
+        (lambda: losses.Quantile([0.5, 0.1]), "increasing numbers"),
+        (lambda: losses.Quantile("half"), "increasing numbers"),
+        (lambda: losses.SymmetricCrossEntropy(alpha=-1), "alpha of Symm"),
+        (lambda: losses.SymmetricCrossEntropy(log_zero=0), "log_zero of Symm"),
+        (lambda: losses.get_loss("hinge"), "a loss must be one of 'squared_error'"),
+        (lambda: losses.get_loss(3), "or an object of fastbp.losses, got 3"),
+    ],
+)
+def test_bad_parameters_of_objects_are_refused(make: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("name", losses.REGRESSION_LOSSES)
+def test_name_of_a_regression_loss_stands_for_the_object(name: str) -> None:
+    by_object = regressor(losses.get_loss(name)).fit(X, SINGLE)
+    assert weights_of(regressor(name).fit(X, SINGLE)) == weights_of(by_object)
+
+
+@pytest.mark.parametrize("name", losses.CLASSIFICATION_LOSSES)
+def test_name_of_a_classification_loss_stands_for_the_object(name: str) -> None:
+    by_object = classifier(loss=losses.get_loss(name)).fit(X, LABELS)
+    assert weights_of(classifier(loss=name).fit(X, LABELS)) == weights_of(by_object)
+
+
+# ------------------------------------------------------------- every loss, every way
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("loss", [*OBJECTS, squared], ids=repr)
+def test_regressor_learns_with_each_loss(loss: Any, solver: str) -> None:
+    for y in (SINGLE, SEVERAL):
+        settings = {"solver": solver, "learning_rate_init": 0.01}
+        short = regressor(loss, **settings, max_iter=1).fit(X, y)
+        long = regressor(loss, **settings, max_iter=20).fit(X, y)
+        assert long.loss_ < short.loss_
+        assert np.isfinite(long.predict(X)).all()
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("loss", [*CLASS_OBJECTS, squared], ids=repr)
+def test_classifier_learns_with_each_loss(loss: Any, solver: str) -> None:
+    settings = {"solver": solver, "learning_rate_init": 0.02, "loss": loss}
+    targets = [LABELS, BINARY]
+    if not isinstance(loss, losses.KLDivergence):  # takes two dimensions otherwise
+        targets.append(INDICATORS)
+    for y in targets:
+        short = classifier(**settings, max_iter=1).fit(X, y)
+        long = classifier(**settings, max_iter=20).fit(X, y)
+        assert long.loss_ < short.loss_
+        assert np.isfinite(long.predict_log_proba(X)).all()
+
+
+@pytest.mark.parametrize("output", [None, "logistic"])
+@pytest.mark.parametrize("loss", [*CLASS_OBJECTS, squared], ids=repr)
+def test_validation_loss_of_a_classifier_is_its_training_loss(
+    loss: Any, output: str | None
+) -> None:
+    # One tiny step: the loss of the epoch is that of the weights after it. X_val makes
+    # Python compute it, from the same formula.
+    settings = {"loss": loss, "output_activation": output, "learning_rate_init": 1e-14}
+    for y in (LABELS, BINARY):
+        model = classifier(**settings, alpha=0, max_iter=1, batch_size=120)
+        model.fit(X, y, X_val=X, y_val=y)
+        assert model.validation_loss_curve_ == pytest.approx([model.loss_], rel=1e-10)
+
+
+@pytest.mark.parametrize("loss", [*OBJECTS, squared], ids=repr)
+def test_validation_loss_of_a_regressor_is_its_training_loss(loss: Any) -> None:
+    w = rng.uniform(0.5, 2, 120)
+    for y in (SINGLE, SEVERAL):
+        model = regressor(loss, alpha=0, max_iter=1, learning_rate_init=1e-14)
+        model.set_params(batch_size=120)
+        model.fit(X, y, w, X_val=X, y_val=y, sample_weight_val=w)
+        assert model.validation_loss_curve_ == pytest.approx([model.loss_], rel=1e-10)
+
+
+@pytest.mark.parametrize("loss", [*OBJECTS, squared], ids=repr)
+def test_partial_fit_goes_on_like_fit_with_each_loss(loss: Any) -> None:
+    model = regressor(loss)
+    for _ in range(3):
+        model.partial_fit(X, SEVERAL)
+    whole = regressor(loss, max_iter=3).fit(X, SEVERAL)
+    assert weights_of(model) == weights_of(whole)
+
+
+@pytest.mark.parametrize("loss", [*CLASS_OBJECTS, squared], ids=repr)
+def test_partial_fit_goes_on_like_fit_with_each_loss_of_classes(loss: Any) -> None:
+    model = classifier(loss=loss)
+    for _ in range(3):
+        model.partial_fit(X, LABELS, classes=[0, 1, 2])
+    whole = classifier(loss=loss, max_iter=3).fit(X, LABELS)
+    assert weights_of(model) == weights_of(whole)
+
+
+@pytest.mark.parametrize("loss", OBJECTS, ids=repr)
+def test_models_with_loss_objects_survive_clone_and_pickle(loss: Any) -> None:
+    model = clone(regressor(loss)).fit(X, SINGLE)
+    again = pickle.loads(pickle.dumps(model))
+    assert again.loss == loss
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+    assert weights_of(clone(again).fit(X, SINGLE)) == weights_of(model)
+
+
+@pytest.mark.parametrize("loss", [*OBJECTS, squared], ids=repr)
+def test_early_stopping_works_with_each_loss(loss: Any) -> None:
+    model = regressor(loss, early_stopping=True, max_iter=10).fit(X, SINGLE)
+    assert len(model.validation_scores_) == len(model.validation_loss_curve_)
+    if loss is squared or isinstance(loss, losses.Quantile):
+        scores = -np.array(model.validation_loss_curve_)
+        np.testing.assert_array_equal(model.validation_scores_, scores)
+
+
+def test_failed_fit_with_another_loss_leaves_the_model() -> None:
+    model = regressor("gamma").fit(X, SINGLE)
+    before = model.predict(X)
+    with pytest.raises(
+        ValueError, match=r"y must be positive with loss='gamma', got -"
+    ):
+        model.fit(X, -SINGLE)
+    np.testing.assert_array_equal(model.predict(X), before)
+
+
+# -------------------------------------------------------------------- closed forms
+
+
+def constant_model(loss: Any, y: np.ndarray, **settings: Any) -> MLPRegressor:
+    """A model that can only learn one number for all samples."""
+    model = MLPRegressor(
+        loss, (), solver="lbfgs", alpha=0, tol=1e-9, max_iter=2000, random_state=0
+    )
+    return model.set_params(**settings).fit(np.zeros((len(y), 1)), y)
+
+
+NUMBERS = np.array([0.3, 0.5, 1.0, 1.5, 2.0, 4.0, 7.0])
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        ("squared_error", NUMBERS.mean()),
+        ("poisson", NUMBERS.mean()),
+        ("gamma", NUMBERS.mean()),
+        (losses.Huber(100.0), NUMBERS.mean()),
+    ],
+)
+def test_constant_that_fits_best_is_the_mean(loss: Any, expected: float) -> None:
+    model = constant_model(loss, NUMBERS)
+    assert model.predict([[0.0]])[0] == pytest.approx(expected, rel=1e-6)
+
+
+def test_constant_that_fits_best_is_the_quantile() -> None:
+    # Of the seven numbers, those with 0.1, 1/2 and 0.8 of the others below them.
+    settings = {"solver": "sgd", "learning_rate_init": 0.01, "momentum": 0.0}
+    settings |= {"max_iter": 3000, "n_iter_no_change": 3000, "batch_size": 7}
+    model = constant_model("quantile", NUMBERS, quantile=[0.1, 0.5, 0.8], **settings)
+    np.testing.assert_allclose(model.predict([[0.0]]), [[0.3, 1.5, 4.0]], atol=0.02)
+
+
+def constant_classifier(y: np.ndarray, **settings: Any) -> np.ndarray:
+    model = MLPClassifier((), solver="lbfgs", alpha=0, tol=1e-10, random_state=0)
+    model.set_params(**settings).fit(np.zeros((len(y), 1)), y)
+    return model.predict_proba([[0.0]])[0]
+
+
+def test_probabilities_as_targets_are_learned() -> None:
+    for shares in ([0.2, 0.5, 0.3], [0.25, 0.75]):
+        y = np.tile(shares, (4, 1))
+        y[0], y[1] = y[0][::-1], y[1][::-1]
+        p = constant_classifier(y, loss="kl_divergence")
+        np.testing.assert_allclose(p, y.mean(axis=0), rtol=1e-4)
+
+
+def test_smoothed_labels_are_learned() -> None:
+    y = np.array([0, 0, 0, 1])
+    p = constant_classifier(y, label_smoothing=0.2)
+    np.testing.assert_allclose(p, 0.8 * np.array([0.75, 0.25]) + 0.1, rtol=1e-4)
+    p = constant_classifier(np.array([0, 0, 1, 2]), loss=losses.LogLoss(0.3))
+    np.testing.assert_allclose(p, 0.7 * np.array([0.5, 0.25, 0.25]) + 0.1, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [losses.Focal(gamma=0), losses.SymmetricCrossEntropy(beta=0), "kl_divergence"],
+    ids=repr,
+)
+def test_relatives_of_the_log_loss_give_its_model(loss: Any) -> None:
+    for y in (LABELS, BINARY):
+        ours = classifier(loss=loss).fit(X, y).predict_proba(X)
+        expected = classifier().fit(X, y).predict_proba(X)
+        np.testing.assert_allclose(ours, expected, rtol=1e-9)
+
+
+def test_network_of_the_book_learns_digits() -> None:
+    # Lecture 004: logistic units everywhere, half the squared error, plain SGD.
+    digits, y = load_digits(return_X_y=True)
+    model = MLPClassifier(
+        (30,),
+        "logistic",
+        loss="squared_error",
+        output_activation="logistic",
+        solver="sgd",
+        momentum=0,
+        alpha=0,
+        batch_size=10,
+        learning_rate_init=3.0,
+        max_iter=20,
+        random_state=0,
+    )
+    model.fit(digits[:1200] / 16, y[:1200])
+    assert model.out_activation_ == "logistic"
+    assert model.score(digits[1200:] / 16, y[1200:]) > 0.85
+    p = model.predict_proba(digits[1200:] / 16)
+    np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-12)
+    log_p = model.predict_log_proba(digits[1200:] / 16)
+    np.testing.assert_allclose(np.exp(log_p), p, rtol=1e-9)
+
+
+# ------------------------------------------------------------------------ quantiles
+
+
+def test_quantiles_of_several_targets() -> None:
+    quantiles = (0.1, 0.5, 0.9)
+    model = regressor("quantile", quantile=quantiles, max_iter=300).fit(X, SEVERAL)
+    assert model.quantiles_ == quantiles
+    assert (model.n_outputs_, model.coefs_[-1].shape) == (6, (6, 6))
+    every = model.predict(X)
+    assert every.shape == (120, 2, 3)
+    assert (np.diff(every, axis=2) >= 0).all()
+    np.testing.assert_array_equal(model.predict(X, quantile=0.5), every[:, :, 1])
+    np.testing.assert_array_equal(
+        model.predict(X, quantile=[0.9, 0.1]), every[:, :, [2, 0]]
+    )
+    single = regressor("quantile", quantile=quantiles).fit(X, SINGLE)
+    assert single.predict(X).shape == (120, 3)
+    assert single.predict(X, quantile=0.9).shape == (120,)
+
+
+def test_one_quantile_predicts_like_any_loss() -> None:
+    model = regressor("quantile", quantile=0.9, max_iter=20).fit(X, SEVERAL)
+    assert model.predict(X).shape == SEVERAL.shape
+    np.testing.assert_array_equal(model.predict(X, quantile=0.9), model.predict(X))
+    by_object = regressor(losses.Quantile(0.9), max_iter=20).fit(X, SEVERAL)
+    assert weights_of(model) == weights_of(by_object)
+
+
+def test_quantiles_cover_their_share() -> None:
+    points = np.random.default_rng(1).uniform(-1, 1, (2000, 1))
+    noise = np.random.default_rng(2).normal(size=2000)
+    y = points[:, 0] + (1.2 + points[:, 0]) * noise
+    model = MLPRegressor("quantile", (20,), quantile=[0.1, 0.9], random_state=0)
+    model.set_params(max_iter=60, learning_rate_init=0.01, n_iter_no_change=60)
+    with pytest.warns(UserWarning, match="Maximum iterations"):
+        model.fit(points, y)
+    lower, upper = model.predict(points).T
+    assert 0.75 < ((lower <= y) & (y <= upper)).mean() < 0.85
+
+
+# ------------------------------------------------------------------------ functions
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_function_gives_the_model_of_its_formula(solver: str) -> None:
+    for y in (SINGLE, SEVERAL):
+        expected = regressor(solver=solver).fit(X, y)
+        for n_jobs in (1, 2, 3):
+            model = regressor(squared, solver=solver, n_jobs=n_jobs).fit(X, y)
+            np.testing.assert_allclose(model.predict(X), expected.predict(X), 1e-9)
+            assert model.loss_ == pytest.approx(expected.loss_, rel=1e-9)
+
+
+def test_function_of_a_classifier_gets_indicators_and_probabilities() -> None:
+    seen = []
+
+    def remembers(y_true: np.ndarray, y_pred: np.ndarray) -> Any:
+        seen.append((y_true, y_pred))
+        return squared(y_true, y_pred)
+
+    expected = classifier(loss="squared_error").fit(X, LABELS)
+    model = classifier(loss=remembers, batch_size=50).fit(X, LABELS)
+    assert [len(y) for y, _ in seen[:3]] == [50, 50, 20]
+    assert set(np.unique(seen[0][0])) == {0.0, 1.0}
+    np.testing.assert_allclose(seen[0][1].sum(axis=1), 1, rtol=1e-12)
+    same = classifier(loss=squared).fit(X, LABELS)
+    np.testing.assert_allclose(
+        same.predict_proba(X), expected.predict_proba(X), rtol=1e-9
+    )
+    assert model.n_outputs_ == 3
+
+
+def test_number_of_threads_does_not_change_the_model_of_a_function() -> None:
+    models = [
+        regressor(squared, hidden_layer_sizes=(300, 300), batch_size=120, n_jobs=n)
+        for n in (1, 2, 3)
+    ]
+    assert len({weights_of(model.fit(X, SEVERAL)) for model in models}) == 1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_function_may_return_any_numbers(dtype: str) -> None:
+    def absolute(y_true: np.ndarray, y_pred: np.ndarray) -> Any:
+        assert y_true.dtype == y_pred.dtype == dtype
+        sign = np.sign(y_pred - y_true).astype(int)
+        return [np.abs(y_pred - y_true).sum(axis=1).astype(">f8"), sign.tolist()]
+
+    model = regressor(absolute, dtype=dtype).fit(X, SEVERAL)
+    expected = regressor("absolute_error", dtype=dtype).fit(X, SEVERAL)
+    np.testing.assert_allclose(model.predict(X), expected.predict(X), rtol=1e-4)
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize(
+    ("function", "error", "message"),
+    [
+        (lambda y, p: 1 / 0, ZeroDivisionError, "division by zero"),
+        (lambda y: 0, TypeError, "takes 1 positional argument"),
+        (lambda y, p: p, ValueError, "must return the pair"),
+        (lambda y, p: (p, p), ValueError, r"a value per row of shape \(120,\)"),
+        (lambda y, p: (p[:, 0], p[:, 0]), ValueError, r"a gradient of shape \(120, 2"),
+        (lambda y, p: (["a"] * len(p), p), ValueError, "a value per row of shape"),
+        (lambda y, p: (p[:, 0], p * np.nan), ValueError, "infinity in the gradient"),
+        (lambda y, p: (p[:, 0] / 0, p), ValueError, "infinity in the value per row"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:divide by zero")
+def test_error_of_a_function_is_shown_and_changes_nothing(
+    function: Any, error: type[Exception], message: str, solver: str
+) -> None:
+    model = regressor(solver=solver).fit(X, SEVERAL)
+    before = model.__dict__.copy()
+    model.set_params(loss=function)
+    with pytest.raises(error, match=message):
+        model.fit(X, SEVERAL)
+    assert {**model.__dict__, "loss": before["loss"]} == before
+
+
+def test_interrupt_in_a_function_keeps_the_last_epoch() -> None:
+    calls = 0
+
+    def interrupted(y_true: np.ndarray, y_pred: np.ndarray) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 8:  # of 3 a epoch
+            raise KeyboardInterrupt
+        return squared(y_true, y_pred)
+
+    model = regressor(interrupted, batch_size=50)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, SINGLE)
+    expected = regressor(squared, batch_size=50, max_iter=2).fit(X, SINGLE)
+    assert model.n_iter_ == 2
+    assert weights_of(model) == weights_of(expected)
+
+
+def test_function_sees_sparse_rows_and_weights() -> None:
+    w = rng.uniform(0.5, 2, 120)
+    from scipy import sparse
+
+    expected = regressor().fit(sparse.csc_array(X), SINGLE, w)
+    model = regressor(squared).fit(sparse.csc_array(X), SINGLE, w)
+    np.testing.assert_allclose(model.predict(X), expected.predict(X), rtol=1e-9)
+
+
+# ----------------------------------------------------- missing targets, entry weights
+
+
+def with_holes(y: np.ndarray) -> np.ndarray:
+    holes = np.random.default_rng(5).random(y.shape) < 0.3
+    return np.where(holes, np.nan, y)
+
+
+def test_rows_with_a_missing_target_are_as_if_not_there() -> None:
+    y = with_holes(SINGLE)
+    there = ~np.isnan(y)
+    settings = {"solver": "lbfgs", "max_iter": 20}
+    model = regressor(**settings, missing_targets="mask").fit(X, y)
+    expected = regressor(**settings).fit(X[there], y[there])
+    np.testing.assert_allclose(model.predict(X), expected.predict(X), rtol=1e-6)
+
+
+@pytest.mark.parametrize("loss", OBJECTS, ids=repr)
+def test_missing_entries_have_no_weight(loss: Any) -> None:
+    y = with_holes(SEVERAL)
+    settings = {"early_stopping": True, "max_iter": 10}
+    model = regressor(loss, **settings, missing_targets="mask").fit(X, y)
+    weights = (~np.isnan(y)).astype(float)
+    expected = regressor(loss, **settings).fit(X, np.nan_to_num(y, nan=9.0), weights)
+    assert weights_of(model) == weights_of(expected)
+    assert model.validation_loss_curve_ == expected.validation_loss_curve_
+    assert model.validation_scores_ == expected.validation_scores_
+
+
+def test_masking_changes_nothing_where_nothing_is_missing() -> None:
+    model = regressor(missing_targets="mask").fit(X, SEVERAL)
+    assert weights_of(model) == weights_of(regressor().fit(X, SEVERAL))
+
+
+def test_missing_targets_in_a_validation_set() -> None:
+    y = with_holes(SEVERAL)
+    model = regressor(missing_targets="mask").fit(X, SEVERAL, X_val=X, y_val=y)
+    assert np.isfinite(model.validation_loss_curve_).all()
+    errors = np.where(np.isnan(y), 0, y - model.predict(X))
+    expected = (errors**2).sum() / 2 / (~np.isnan(y)).sum() * 2
+    assert model.validation_loss_curve_[-1] == pytest.approx(expected, rel=1e-12)
+
+
+def test_missing_targets_are_an_error_unless_masked() -> None:
+    with pytest.raises(ValueError, match="Input y contains NaN"):
+        regressor().fit(X, with_holes(SEVERAL))
+    with pytest.raises(ValueError, match="infinity"):
+        regressor(missing_targets="mask").fit(X, SEVERAL * np.inf)
+    with pytest.raises(ValueError, match="but all are NaN"):
+        regressor(missing_targets="mask").fit(X, SEVERAL * np.nan)
+
+
+def test_equal_weights_of_entries_are_weights_of_samples() -> None:
+    w = rng.uniform(0.5, 2, 120)
+    model = regressor().fit(X, SEVERAL, np.c_[w, w])
+    expected = regressor().fit(X, SEVERAL, w)
+    np.testing.assert_allclose(model.predict(X), expected.predict(X), rtol=1e-9)
+    assert model.loss_ == pytest.approx(expected.loss_, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (np.ones((120, 3)), r"must have shape \(120,\) or \(120, 2\), got \(120, 3\)"),
+        (np.zeros((120, 2)), "must not be zero for all samples"),
+        (-np.ones((120, 2)), r"got sample_weight\[0, 0\] = -1"),
+        (np.full((120, 2), np.nan), "NaN"),
+    ],
+)
+def test_bad_weights_of_entries_are_refused(weights: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        regressor().fit(X, SEVERAL, weights)
+
+
+# ------------------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"loss": losses.Focal()}, "loss of MLPRegressor must be one of squared_error"),
+        ({"loss": losses.Huber}, "got <class 'fastbp.losses.Huber'>"),
+        ({"loss": "huber", "quantile": 0.5}, "quantile=0.5 needs loss='quantile', got"),
+        (
+            {"loss": losses.Quantile(0.1), "quantile": 0.5},
+            "quantile=0.5 needs loss='quantile', got",
+        ),
+        ({"loss": "quantile", "quantile": [0.5, 0.5]}, "increasing numbers"),
+        (
+            {"loss": "gamma", "output_activation": "identity"},
+            "output_activation='identity' does not go with loss='gamma': it must be "
+            "None or 'exp' or 'softplus'",
+        ),
+        ({"loss": squared, "missing_targets": "mask"}, "missing_targets='mask' needs"),
+        (
+            {"loss": "quantile", "quantile": [0.1, 0.9], "scoring": "r2"},
+            "scoring must be None or 'loss' with several quantiles, got 'r2'",
+        ),
+        (
+            {"missing_targets": "mask", "scoring": "r2"},
+            "scoring must be None or 'loss'",
+        ),
+    ],
+)
+def test_senseless_settings_of_a_regressor_are_refused(
+    settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        regressor(early_stopping=True).set_params(**settings).fit(X, SINGLE)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"loss": losses.Huber()}, "loss of MLPClassifier must be one of log_loss"),
+        (
+            {"loss": losses.LogLoss(0.1), "label_smoothing": 0.1},
+            "label_smoothing=0.1 and loss=LogLoss(label_smoothing=0.1) are two",
+        ),
+    ],
+)
+def test_senseless_settings_of_a_classifier_are_refused(
+    settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        classifier(**settings).fit(X, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (INDICATORS * 2.0, r"the rows of y must be probabilities .* got y\[0\]"),
+        (INDICATORS - 0.5, "the rows of y must be probabilities"),
+        (np.full((120, 3), np.nan), "NaN"),
+    ],
+)
+def test_bad_probabilities_are_refused(y: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        classifier(loss="kl_divergence").fit(X, y)
+
+
+def test_probabilities_go_on_with_as_many_classes() -> None:
+    y = 0.7 * INDICATORS + 0.1
+    model = classifier(loss="kl_divergence", early_stopping=True).fit(X, y)
+    assert list(model.classes_) == [0, 1, 2]
+    assert model.set_params(early_stopping=False).partial_fit(X, y).score(X, LABELS) > 0
+    with pytest.raises(ValueError, match="a column for each of the 3 classes, got 2"):
+        model.partial_fit(X, np.full((120, 2), 0.5))
+    with pytest.raises(ValueError, match="class_weight must be None"):
+        model.set_params(class_weight="balanced").fit(X, y)
+
+
+def test_probabilities_need_their_loss() -> None:
+    with pytest.raises(ValueError, match="Multioutput target data is not supported"):
+        classifier().fit(X, 0.7 * INDICATORS + 0.1)
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        (regressor(output_activation="softmax"), "output_activation"),
+        (regressor(missing_targets="ignore"), "missing_targets"),
+        (regressor("quantile", quantile=1.0), "quantile"),
+        (classifier(output_activation="tanh"), "output_activation"),
+        (classifier(label_smoothing=1.0), "label_smoothing"),
+        (classifier(loss="hinge"), "loss"),
+        (regressor(3), "loss"),
+    ],
+)
+def test_invalid_settings_are_refused(model: Any, name: str) -> None:
+    with pytest.raises(InvalidParameterError, match=f"The '{name}' parameter of MLP"):
+        model.fit(X, BINARY)
+
+
+def test_prediction_of_a_quantile_that_is_not_there_is_refused() -> None:
+    model = regressor("quantile", quantile=[0.1, 0.9]).fit(X, SINGLE)
+    with pytest.raises(
+        ValueError, match=r"quantile must be among \(0.1, 0.9\), got 0.5"
+    ):
+        model.predict(X, quantile=0.5)
+    with pytest.raises(
+        ValueError, match="quantile=0.5 needs a model of loss='quantile'"
+    ):
+        regressor().fit(X, SINGLE).predict(X, quantile=0.5)
+
+
+@pytest.mark.parametrize("output", ["identity", "logistic", "tanh", "softplus", "exp"])
+def test_output_activation_is_that_of_the_name(output: str) -> None:
+    functions = {
+        "identity": lambda z: z,
+        "logistic": lambda z: 1 / (1 + np.exp(-z)),
+        "tanh": np.tanh,
+        "softplus": lambda z: np.log1p(np.exp(z)),
+        "exp": np.exp,
+    }
+    model = regressor("huber", output_activation=output).fit(X, SINGLE)
+    assert model.out_activation_ == output
+    hidden = np.maximum(X @ model.coefs_[0] + model.intercepts_[0], 0)
+    z = hidden @ model.coefs_[1] + model.intercepts_[1]
+    for rows in (slice(None), slice(3)):  # by a network, and as few rows
+        expected = functions[output](z[rows]).ravel()
+        np.testing.assert_allclose(model.predict(X[rows]), expected, rtol=1e-12)
