@@ -21,47 +21,97 @@ Activation activation_of(const std::string& name) {
                              {"gelu", Activation::kGelu},
                              {"silu", Activation::kSilu},
                              {"mish", Activation::kMish},
-                             {"softplus", Activation::kSoftplus}});
+                             {"softplus", Activation::kSoftplus},
+                             {"sign", Activation::kSign},
+                             {"step", Activation::kStep}});
 }
 
-using Names = std::variant<std::string, std::vector<std::string>>;
+// An activation by its name, with a slope of its own if need be.
+using Name = std::variant<std::string, std::pair<std::string, double>>;
+using Names = std::variant<Name, std::vector<Name>>;
 
-// One name stands for all hidden layers.
-std::vector<Activation> activations_of(const Names& names, std::size_t n_hidden) {
-  if (const auto* name = std::get_if<std::string>(&names)) {
-    return std::vector<Activation>(n_hidden, activation_of(*name));
+void check_slope(double negative_slope) {
+  if (negative_slope >= 0 && negative_slope < 1) return;
+  throw py::value_error("negative_slope must be in [0, 1), got " +
+                        std::to_string(negative_slope));
+}
+
+OutputActivation<double> activation_of(const Name& name, double negative_slope) {
+  if (const auto* alone = std::get_if<std::string>(&name)) {
+    return {activation_of(*alone), negative_slope};
   }
-  std::vector<Activation> activations;
-  for (const auto& name : std::get<std::vector<std::string>>(names)) {
-    activations.push_back(activation_of(name));
+  const auto& [with_slope, slope] = std::get<std::pair<std::string, double>>(name);
+  check_slope(slope);
+  return {activation_of(with_slope), slope};
+}
+
+// One activation stands for all hidden layers.
+std::vector<OutputActivation<double>> activations_of(const Names& names,
+                                                     std::size_t n_hidden,
+                                                     double negative_slope) {
+  check_slope(negative_slope);
+  if (const auto* name = std::get_if<Name>(&names)) {
+    return std::vector(n_hidden, activation_of(*name, negative_slope));
+  }
+  std::vector<OutputActivation<double>> activations;
+  for (const Name& name : std::get<std::vector<Name>>(names)) {
+    activations.push_back(activation_of(name, negative_slope));
   }
   return activations;
+}
+
+template <class T>
+OutputActivation<T> as(const OutputActivation<double>& activation) {
+  return {activation.kind, static_cast<T>(activation.slope)};
+}
+
+template <class T>
+std::unique_ptr<Network<T>> network_of(
+    const KernelTable& table, const std::vector<Index>& n_units,
+    const std::vector<OutputActivation<double>>& activations, const LossSettings& loss,
+    const Blas<T>& blas) {
+  std::vector<Activation> kinds;
+  for (const auto& activation : activations) kinds.push_back(activation.kind);
+  auto network = std::make_unique<Network<T>>(table, n_units, kinds, 0, loss, blas);
+  for (std::size_t i = 0; i < activations.size(); ++i) {
+    network->layer(static_cast<Index>(i)).set_activation(as<T>(activations[i]));
+  }
+  return network;
 }
 
 std::unique_ptr<NetworkHandle> make_network(
     const std::vector<Index>& n_units, const Names& activation, const LossOrName& loss,
     const std::string& dtype, double negative_slope, const std::string& isa,
     const BlasHandle* blas) {
-  if (!(negative_slope >= 0 && negative_slope < 1)) {
-    throw py::value_error("negative_slope must be in [0, 1), got " +
-                          std::to_string(negative_slope));
-  }
-  const auto activations =
-      activations_of(activation, n_units.size() > 2 ? n_units.size() - 2 : 0);
+  const auto activations = activations_of(
+      activation, n_units.size() > 2 ? n_units.size() - 2 : 0, negative_slope);
   const KernelTable& table = kernel_table(isa);
   const bool is_float32 =
       choose<bool>(dtype, "dtype", {{"float32", true}, {"float64", false}});
   auto handle = std::make_unique<NetworkHandle>();
   if (is_float32) {
-    handle->network = std::make_unique<Network<float>>(
-        table, n_units, activations, negative_slope, loss_settings(loss),
-        blas != nullptr ? blas->float32 : Blas<float>());
+    handle->network =
+        network_of<float>(table, n_units, activations, loss_settings(loss),
+                          blas != nullptr ? blas->float32 : Blas<float>());
   } else {
-    handle->network = std::make_unique<Network<double>>(
-        table, n_units, activations, negative_slope, loss_settings(loss),
-        blas != nullptr ? blas->float64 : Blas<double>());
+    handle->network =
+        network_of<double>(table, n_units, activations, loss_settings(loss),
+                           blas != nullptr ? blas->float64 : Blas<double>());
   }
   return handle;
+}
+
+// What distinguishes a layer from the others, to be set before the network is used.
+template <class T>
+void set_layer(Network<T>& network, Index i, Activation activation,
+               double negative_slope, bool trains_weights, bool trains_biases) {
+  if (i < 0 || i >= network.n_layers()) {
+    throw py::index_error("layer must be in [0, " + std::to_string(network.n_layers()) +
+                          "), got " + std::to_string(i));
+  }
+  check_slope(negative_slope);
+  network.layer(i).set_activation({activation, static_cast<T>(negative_slope)});
+  network.layer(i).set_trained({trains_weights, trains_biases});
 }
 
 template <class T>
@@ -84,8 +134,9 @@ py::array_t<T> predict_array(const Network<T>& network, const Rows& x, bool raw,
 
 template <class T>
 py::array predict_few_array(const py::sequence& coefs, const py::sequence& intercepts,
-                            const Rows& x, const std::vector<Activation>& hidden,
-                            T negative_slope, Output output) {
+                            const Rows& x,
+                            const std::vector<OutputActivation<double>>& hidden,
+                            Output output) {
   if (coefs.size() == 0 || coefs.size() != intercepts.size()) {
     throw py::value_error("expected as many coefs as intercepts, got " +
                           std::to_string(coefs.size()) + " and " +
@@ -107,7 +158,7 @@ py::array predict_few_array(const py::sequence& coefs, const py::sequence& inter
     const auto intercept =
         expect_array<T>(intercepts[l], "intercepts" + index, {n_out});
     OutputActivation<T> activation;
-    if (l < hidden.size()) activation = {hidden[l], negative_slope};
+    if (l < hidden.size()) activation = as<T>(hidden[l]);
     layers.push_back({n_in, n_out, coef.data(), intercept.data(), activation});
     arrays.insert(arrays.end(), {coef, intercept});
     n_in = n_out;
@@ -210,6 +261,18 @@ void bind_network(py::module_& m) {
                                });
                              })
       .def(
+          "set_layer",
+          [](NetworkHandle& h, Index layer, const std::string& activation,
+             double negative_slope, bool trains_weights, bool trains_biases) {
+            h.visit([&](auto& network) {
+              set_layer(network, layer, activation_of(activation), negative_slope,
+                        trains_weights, trains_biases);
+            });
+          },
+          py::arg("layer"), py::arg("activation"), py::kw_only(),
+          py::arg("negative_slope") = 0.01, py::arg("trains_weights") = true,
+          py::arg("trains_biases") = true)
+      .def(
           "set_parameters",
           [](NetworkHandle& h, const py::sequence& coefs,
              const py::sequence& intercepts, int n_threads) {
@@ -266,15 +329,13 @@ void bind_network(py::module_& m) {
          const Names& activation, const LossOrName& loss, double negative_slope,
          bool raw) -> py::array {
         if (x.rows.is_sparse()) throw py::value_error("X must be dense");
-        const auto hidden =
-            activations_of(activation, coefs.size() > 0 ? coefs.size() - 1 : 0);
+        const auto hidden = activations_of(
+            activation, coefs.size() > 0 ? coefs.size() - 1 : 0, negative_slope);
         const Output output = raw ? Output::kIdentity : loss_settings(loss).output;
         if (coefs.size() > 0 && py::isinstance<py::array_t<float>>(coefs[0])) {
-          return predict_few_array<float>(coefs, intercepts, x.rows, hidden,
-                                          static_cast<float>(negative_slope), output);
+          return predict_few_array<float>(coefs, intercepts, x.rows, hidden, output);
         }
-        return predict_few_array<double>(coefs, intercepts, x.rows, hidden,
-                                         negative_slope, output);
+        return predict_few_array<double>(coefs, intercepts, x.rows, hidden, output);
       },
       py::arg("coefs"), py::arg("intercepts"), py::arg("X"), py::arg("activation"),
       py::arg("loss"), py::kw_only(), py::arg("negative_slope") = 0.01,

@@ -83,6 +83,7 @@ void bind_blas(py::module_& m);
 void bind_rows(py::module_& m);
 void bind_loss(py::module_& m);
 void bind_network(py::module_& m);
+void bind_tape(py::module_& m);
 void bind_trainer(py::module_& m);
 void bind_info(py::module_& m);
 

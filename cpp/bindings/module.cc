@@ -9,6 +9,7 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   fastbp::bindings::bind_blas(m);
   fastbp::bindings::bind_loss(m);
   fastbp::bindings::bind_network(m);
+  fastbp::bindings::bind_tape(m);
   fastbp::bindings::bind_trainer(m);
   fastbp::bindings::bind_info(m);
 }

@@ -8,19 +8,35 @@ except ImportError as error:  # a source tree without the compiled core, for ins
         "package first: python3 -m pip install ."
     ) from error
 
-from . import callbacks, losses, schedules
+from . import (
+    activations,
+    callbacks,
+    initializers,
+    layers,
+    losses,
+    optimizers,
+    schedules,
+)
 from ._classifier import MLPClassifier
 from ._config import config_context, get_config, set_config, show_config
 from ._regressor import MLPRegressor
+from .network import Network
+from .trainer import Trainer
 
 __all__ = [
     "MLPClassifier",
     "MLPRegressor",
+    "Network",
+    "Trainer",
     "__version__",
+    "activations",
     "callbacks",
     "config_context",
     "get_config",
+    "initializers",
+    "layers",
     "losses",
+    "optimizers",
     "schedules",
     "set_config",
     "show_config",

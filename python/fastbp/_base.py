@@ -1,10 +1,10 @@
-"""What the estimators share: parameters, fitting, the outputs of the network."""
+"""What the estimators share: parameters and fitting."""
 
 from __future__ import annotations
 
 import copy
 import operator
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -13,25 +13,23 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from . import _core
-from ._blas import one_blas_thread
 from ._compat import CallbackSupportMixin, Interval, Options, StrOptions
-from ._config import configured_blas
-from ._data import Samples, check_weights, check_X, mean_inputs, row_parts, rows_of
-from ._lbfgs import Packing, fit_lbfgs, pack
+from ._data import Samples, check_weights
+from ._initial import initial_parameters
+from ._inspection import InputGradients
+from ._lbfgs import fit_lbfgs
 from ._optimizer import STOCHASTIC_SOLVERS, OptimizerState
 from ._refusals import refuse_contradictions
 from ._stochastic import fit_stochastic
 from ._tasks import FitTask, begin_context
-from ._threads import effective_n_threads
 from ._validation import given_samples
-from .losses import CustomLoss, Loss
+from .activations import Activation
+from .initializers import INITIALIZERS, Initializer
 from .schedules import SCHEDULES, Schedule
 
 __all__ = ["BaseMLP"]
@@ -51,21 +49,8 @@ ACTIVATIONS = (
     "softplus",
 )
 
-# What the core needs to know for a prediction: the output activation, by its name.
-_OUTPUTS = {
-    name: _core.Loss("linear", name)
-    for name in ("identity", "logistic", "tanh", "softplus", "exp", "softmax")
-}
 
-_DRAWN_AT_ONCE = 2**20  # random numbers, a few milliseconds
-
-# Few rows: less work than the packing of the weights, and within the milliseconds for
-# which Ctrl-C and other Python threads can wait.
-_FEW_ROWS = 32
-_FEW_PRODUCTS = 2**26
-
-
-class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
+class BaseMLP(CallbackSupportMixin, InputGradients, BaseEstimator):
     """Base of the estimators: a multilayer perceptron with one loss at its end."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -73,7 +58,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
             "array-like",
             Interval(Integral, 1, None, closed="left"),
         ],
-        "activation": [StrOptions(set(ACTIVATIONS)), list, tuple],
+        "activation": [StrOptions(set(ACTIVATIONS)), Activation, list, tuple],
         "solver": [StrOptions({"lbfgs", *STOCHASTIC_SOLVERS})],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [
@@ -117,9 +102,10 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
         "restore_best": ["boolean", None],
         "max_time": [Interval(Real, 0, None, closed="neither"), None],
         "callbacks": [list, tuple, None],
+        "weight_init": [StrOptions(set(INITIALIZERS)), Initializer, list, tuple, None],
     }
 
-    activation: str | Sequence[str]
+    activation: str | Activation | Sequence[str | Activation]
 
     # Parameters that the modules of the solvers read.
     solver: str
@@ -151,6 +137,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
     restore_best: bool | None
     max_time: float | None
     callbacks: list[Any] | tuple[Any, ...] | None
+    weight_init: Any
 
     # What fitting sets.
     coefs_: list[Any]
@@ -199,24 +186,12 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
         """Return the y that ``_encode`` has made this of."""
 
     @abstractmethod
-    def _loss(self) -> Loss:
-        """Return the loss that the parameters ask for."""
-
-    @abstractmethod
-    def _output_activation(self) -> str:
-        """Return the name for ``out_activation_``."""
-
-    @abstractmethod
     def _output_score(self, outputs: NDArray[Any], validation: Samples) -> float:
         """Return the score that early stopping watches."""
 
     @abstractmethod
     def _output_loss(self, outputs: NDArray[Any], samples: Samples) -> float:
         """Return the mean loss of the samples, which is NaN or infinite if one is."""
-
-    def _smoothing(self) -> float:
-        """Return the label smoothing."""
-        return 0.0
 
     def _check_weights(self, sample_weight: Any, X: Any, y: Any) -> Any:
         """Return the weights of the samples, or of the entries of y, checked."""
@@ -291,6 +266,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
         else:
             self._continue(n_units, dtype)
         self._is_resumable = bool(incremental or self.warm_start)
+        self._keep_rows(X)
         samples = Samples(X, y, weights)
         network = self._network(solver_dtype, self._core_loss(self.n_outputs_))
         if self.solver != "lbfgs":
@@ -317,22 +293,19 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
         return numbers
 
     def _hidden_activations(self, n_hidden: int) -> Any:
-        """Return ``activation`` as the core takes it: a name, or one for each layer."""
-        names = self.activation
-        if not isinstance(names, list | tuple):
-            return names
-        for i, name in enumerate(names):
-            if not isinstance(name, str) or name not in ACTIVATIONS:
-                raise ValueError(
-                    f"activation[{i}] must be one of {', '.join(ACTIVATIONS)}, got "
-                    f"{name!r}."
-                )
-        if len(names) != n_hidden:
+        """Return ``activation`` as the core takes it: one, or one for each layer."""
+        given = self.activation
+        if not isinstance(given, list | tuple):
+            return _core_activation(given, "activation")
+        activations = [
+            _core_activation(one, f"activation[{i}]") for i, one in enumerate(given)
+        ]
+        if len(given) != n_hidden:
             raise ValueError(
                 f"activation must be one name, or one for each of the {n_hidden} "
-                f"hidden layers, got {len(names)}: {names!r}."
+                f"hidden layers, got {len(given)}: {given!r}."
             )
-        return list(names)
+        return activations
 
     def _training_dtype(self, X: Any, first_pass: bool) -> np.dtype[Any]:
         if self.dtype != "auto":
@@ -360,12 +333,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
         self.t_ = 0
         self.n_layers_ = len(n_units)
         self.out_activation_ = self._output_activation()
-        self.coefs_, self.intercepts_ = [], []
-        for layer, (fan_in, fan_out) in enumerate(pairwise(n_units)):
-            activation = self._activation_for(layer)
-            coef, intercept = self._draw(fan_in, fan_out, activation, dtype)
-            self.coefs_.append(coef)
-            self.intercepts_.append(intercept)
+        self.coefs_, self.intercepts_ = initial_parameters(self, n_units, dtype)
         if self.solver not in STOCHASTIC_SOLVERS:
             return
         self.loss_curve_ = []
@@ -374,35 +342,6 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
         self.validation_scores_ = [] if self.early_stopping else None
         self.best_validation_score_ = -np.inf if self.early_stopping else None
         self.validation_loss_curve_ = [] if self.early_stopping else None
-
-    def _activation_for(self, layer: int) -> str | None:
-        """Return the activation by which a layer's initial weights are drawn.
-
-        That is the one that follows the layer. The output layer takes that of the last
-        hidden layer, so that a list of equal names is the same as the name.
-        """
-        names = self.activation
-        if isinstance(names, str):
-            return names
-        return names[min(layer, len(names) - 1)] if names else None
-
-    def _draw(
-        self, fan_in: int, fan_out: int, activation: str | None, dtype: np.dtype[Any]
-    ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Draw uniformly within the bound of Glorot and Bengio (2010), section 4.2.1.
-
-        The bound is that of scikit-learn: sqrt(6 / (fan_in + fan_out)), with 2 in place
-        of 6 for the logistic activation, for weights and biases alike.
-        """
-        factor = 2.0 if activation == "logistic" else 6.0
-        bound = np.sqrt(factor / (fan_in + fan_out))
-        coef, intercept = np.empty((fan_in, fan_out), dtype), np.empty(fan_out, dtype)
-        for array in (coef.ravel(), intercept):
-            # In pieces, so that Ctrl-C need not wait for the last.
-            for first in range(0, array.size, _DRAWN_AT_ONCE):
-                piece = array[first : first + _DRAWN_AT_ONCE]
-                piece[:] = self._random_state.uniform(-bound, bound, piece.size)
-        return coef, intercept
 
     def _continue(self, n_units: list[int], dtype: np.dtype[Any]) -> None:
         """Prepare to train on from the weights that are there."""
@@ -433,153 +372,6 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
         elif getattr(self, "best_loss_", None) is None:
             self.best_loss_ = np.inf
 
-    # The network.
-
-    def _n_threads(self) -> int:
-        return effective_n_threads(self.n_jobs)[0]
-
-    def _core_loss(self, n_outputs: int) -> _core.Loss:
-        """Return the loss as the core takes it."""
-        output = self._output_activation()
-        loss: _core.Loss = self._loss()._in_core(output, n_outputs, self._smoothing())
-        return loss
-
-    def _outer_loss(self) -> CustomLoss | None:
-        """Return the loss that the core must ask for, if the user wrote it."""
-        loss = self._loss()
-        return loss if isinstance(loss, CustomLoss) else None
-
-    def _core_output(self) -> _core.Loss:
-        """Return what the core needs to know of the loss for a prediction."""
-        name = self.out_activation_
-        if name not in _OUTPUTS:
-            raise ValueError(
-                f"out_activation_ must be one of {', '.join(_OUTPUTS)}, got {name!r}"
-            )
-        return _OUTPUTS[name]
-
-    def _network(self, dtype: np.dtype[Any], loss: _core.Loss) -> _core.Network:
-        """Return the core's network with the estimator's weights."""
-        coefs, intercepts = self._parameters(dtype)
-        n_units = [len(coefs[0]), *(len(b) for b in intercepts)]
-        name: Any = dtype.name
-        network = _core.Network(
-            n_units,
-            self._hidden_activations(len(n_units) - 2),
-            loss,
-            name,
-            blas=configured_blas(),
-        )
-        n_threads = self._n_threads() if _are_large(coefs) else 1
-        network.set_parameters(coefs, intercepts, n_threads=n_threads)
-        return network
-
-    def _parameters(self, dtype: np.dtype[Any]) -> tuple[list[Any], list[Any]]:
-        """Return ``coefs_`` and ``intercepts_``, checked: users may write them."""
-        lists: list[list[Any]] = []
-        for name, ndim in (("coefs_", 2), ("intercepts_", 1)):
-            arrays = getattr(self, name)
-            if not isinstance(arrays, list | tuple) or len(arrays) == 0:
-                raise ValueError(f"{name} must be a list of arrays, got {arrays!r:.60}")
-            for i, array in enumerate(map(np.asarray, arrays)):
-                if array.ndim != ndim or array.dtype.kind not in "fiu":
-                    raise ValueError(
-                        f"{name}[{i}] must be an array of numbers with {ndim} "
-                        f"dimension(s), got {array.dtype} of shape {array.shape}"
-                    )
-            lists.append([_as_required(a, dtype) for a in arrays])
-        return lists[0], lists[1]
-
-    def _parameter_dtype(self) -> np.dtype[Any]:
-        """Return the type of the weights: float32 if they are, else float64."""
-        arrays = self.coefs_ if isinstance(self.coefs_, list | tuple) else []
-        dtypes = [np.asarray(a).dtype.newbyteorder("=") for a in arrays[:1]]
-        return np.dtype(np.float32 if dtypes == [np.float32] else np.float64)
-
-    def _outputs(self, X: Any, *, raw: bool = False) -> NDArray[Any]:
-        """Return the network's outputs, or pre-activations, (n_samples, n_outputs_)."""
-        if not hasattr(self, "coefs_"):
-            check_is_fitted(self)
-        X = check_X(self, X)
-        dtype = self._parameter_dtype()
-        if self.dtype == "auto" and X.dtype != np.float32:
-            dtype = np.dtype(np.float64)
-        coefs, intercepts = self._parameters(dtype)
-        if self._is_few(X, coefs):
-            outputs: NDArray[Any] = _core.predict_few(
-                coefs,
-                intercepts,
-                _core.Rows.dense(X),
-                self._hidden_activations(len(coefs) - 1),
-                self._core_output(),
-                raw=raw,
-            )
-            return outputs
-        return self._predict_rows(self._network(dtype, self._core_output()), X, raw=raw)
-
-    def _is_few(self, X: Any, coefs: list[Any]) -> bool:
-        """Tell whether a network would take longer to build than to predict X."""
-        if sparse.issparse(X) or X.shape[0] > _FEW_ROWS or configured_blas():
-            return False
-        n_weights = sum(coef.size for coef in coefs)
-        return bool(X.shape[0] * n_weights <= _FEW_PRODUCTS)
-
-    def _predict_rows(
-        self, network: _core.Network, X: Any, *, raw: bool = False
-    ) -> NDArray[Any]:
-        n_rows, n_inputs = X.shape[0], mean_inputs(X)
-        n_threads = _core.threads_for(
-            network, n_rows, 2, n_inputs=n_inputs, training=False
-        )
-        if n_threads > 1:  # only then ask how many there are: the answer takes a while
-            n_threads = _core.threads_for(
-                network, n_rows, self._n_threads(), n_inputs=n_inputs, training=False
-            )
-        with one_blas_thread(network):
-            parts = [
-                network.predict(rows, raw=raw, n_threads=n_threads)
-                for rows in row_parts(X)
-            ]
-        outputs: NDArray[Any] = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        return outputs
-
-    def _loss_grad_lbfgs(
-        self,
-        packed_coef_inter: Any,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        *_buffers: Any,
-    ) -> tuple[float, NDArray[Any]]:
-        """Return loss and gradient, packed as scikit-learn's method packs them.
-
-        ``y`` is the label-binarized target; the buffers that scikit-learn passes are
-        not needed.
-        """
-        n_units = [X.shape[1], *(len(b) for b in self.intercepts_)]
-        network = _core.Network(
-            n_units,
-            self._hidden_activations(len(n_units) - 2),
-            self._core_loss(n_units[-1]),
-            "float64",
-            blas=configured_blas(),
-        )
-        theta = np.ascontiguousarray(packed_coef_inter, dtype=np.float64)
-        network.set_parameters(*Packing(n_units).unpack(theta))
-        if self._output_activation() == "softmax":
-            y = np.argmax(y, axis=1)
-        else:
-            y = np.require(y, np.float64, ["C", "A"]).reshape(len(y), -1)
-        with one_blas_thread(network):
-            value, coef_grads, intercept_grads = network.loss_and_gradients(
-                rows_of(X),
-                y,
-                sample_weight,
-                alpha=self.alpha,
-                outer_loss=self._outer_loss(),
-            )
-        return value, pack(coef_grads + intercept_grads)
-
     # Scikit-learn's protocols.
 
     def _has_partial_fit(self) -> bool:
@@ -597,7 +389,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what prediction needs, and training if it is to go on."""
-        state = dict(super().__getstate__())
+        state = self._without_rows(dict(super().__getstate__()))
         if not state.get("_is_resumable"):
             for name in ("_optimizer", "_random_state"):
                 state.pop(name, None)
@@ -610,13 +402,13 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
         super().__setstate__(state)
 
 
-def _are_large(coefs: list[Any]) -> bool:
-    """Tell whether there is enough to copy for more than one thread."""
-    return bool(sum(coef.size for coef in coefs) > 2**20)
-
-
-def _as_required(array: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return the array as the core reads it, most often itself."""
-    if type(array) is np.ndarray and array.dtype == dtype and array.flags.carray:
-        return array
-    return np.require(array, dtype, ["C", "A"])
+def _core_activation(activation: Any, name: str) -> str | tuple[str, float]:
+    """Return an activation as the core takes it: a name, maybe with a slope."""
+    if isinstance(activation, Activation) and activation.name in ACTIVATIONS:
+        return activation.name, activation.negative_slope
+    if not isinstance(activation, str) or activation not in ACTIVATIONS:
+        raise ValueError(
+            f"{name} must be one of {', '.join(ACTIVATIONS)}, or an object of "
+            f"fastbp.activations of the kind, got {activation!r}."
+        )
+    return activation

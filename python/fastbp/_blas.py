@@ -18,7 +18,7 @@ import threadpoolctl
 
 from . import _core
 
-__all__ = ["describe_blas", "one_blas_thread", "scipy_blas"]
+__all__ = ["describe_blas", "held_to_one_thread", "one_blas_thread", "scipy_blas"]
 
 
 @cache
@@ -87,11 +87,12 @@ _NOTHING = nullcontext()
 
 def one_blas_thread(network: _core.Network) -> AbstractContextManager[None]:
     """Hold the BLAS to one thread while the core works on ``network`` with it."""
-    return _held_to_one_thread() if network.uses_blas else _NOTHING
+    return held_to_one_thread() if network.uses_blas else _NOTHING
 
 
 @contextmanager
-def _held_to_one_thread() -> Iterator[None]:
+def held_to_one_thread() -> Iterator[None]:
+    """Hold SciPy's BLAS to one thread: its sums may depend on how many there are."""
     libraries = _libraries()
     user = object()
     try:

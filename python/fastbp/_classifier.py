@@ -48,7 +48,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Number of units of each hidden layer; ``()`` is multinomial logistic regression
         (lectures 000, 001 and 002, networks without a hidden layer).
     activation : {'identity', 'logistic', 'tanh', 'relu', 'leaky_relu', 'elu', 'selu', \
-'hard_tanh', 'gelu', 'silu', 'mish', 'softplus'} or list of them, default='relu'
+'hard_tanh', 'gelu', 'silu', 'mish', 'softplus'}, Activation or list, default='relu'
         Activation of the hidden layers (lecture 000, activation functions), or a list
         or tuple with one for each of them. 'leaky_relu' has slope 0.01 for negative
         arguments, 'elu' has alpha 1, 'gelu' is the exact one. The page on estimators in
@@ -170,6 +170,12 @@ default='adam'
     label_smoothing : float, default=0.0
         In [0, 1): targets are mixed with so much of the uniform distribution over the
         classes, of which a logistic output has two.
+    weight_init : str, Initializer of :mod:`fastbp.initializers`, list or None, \
+default=None
+        Initial weights: 'glorot_uniform', 'glorot_normal', 'he_uniform', 'he_normal',
+        'lecun_uniform', 'lecun_normal', 'orthogonal', 'zeros', or an object, or a list
+        with one for each layer of weights; biases are then zero. None draws both as
+        scikit-learn does, with the same random numbers.
 
     Attributes
     ----------
@@ -205,6 +211,9 @@ default='adam'
         Number of output units: 1 for two classes.
     out_activation_ : {'logistic', 'softmax'}
         Activation of the output layer.
+    feature_importances_ : ndarray of shape (n_features_in_,)
+        Mean absolute gradient times input, over outputs and at most 256 training
+        samples, computed when it is asked for: see ``input_gradient``.
 
     See Also
     --------
@@ -240,7 +249,7 @@ default='adam'
     >>> X, y = make_classification(n_samples=100, random_state=1)
     >>> clf = MLPClassifier(max_iter=400, random_state=1).fit(X, y)
     >>> clf.predict(X[:5])
-    array([0, 0, 1, 0, 0])
+    array([1, 1, 1, 0, 0])
     """
 
     _parameter_constraints = {
@@ -300,6 +309,7 @@ default='adam'
         callbacks: Any = None,
         validation_stratify: bool = False,
         class_weight: Any = None,
+        weight_init: Any = None,
         loss: Any = "log_loss",
         output_activation: str | None = None,
         label_smoothing: float = 0.0,
@@ -342,6 +352,7 @@ default='adam'
             callbacks=callbacks,
             validation_stratify=validation_stratify,
             class_weight=class_weight,
+            weight_init=weight_init,
             loss=loss,
             output_activation=output_activation,
             label_smoothing=label_smoothing,
@@ -568,6 +579,14 @@ default='adam'
 
     def _is_multiclass(self) -> bool:
         return bool(self._label_binarizer.y_type_ == "multiclass")
+
+    def _output_of(self, target: Any) -> tuple[int, int]:
+        found = np.flatnonzero(self.classes_ == target)
+        if len(found) != 1:
+            raise ValueError(f"target must be one of {self.classes_}, got {target!r}")
+        if self._is_multiclass() or self._is_multilabel():
+            return int(found[0]), 1
+        return 0, 1 if found[0] == len(self.classes_) - 1 else -1
 
     def _loss(self) -> Loss:
         return loss_of(self.loss, CLASSIFICATION_LOSSES, estimator="MLPClassifier")

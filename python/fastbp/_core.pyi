@@ -20,7 +20,11 @@ Activation: TypeAlias = Literal[
     "silu",
     "mish",
     "softplus",
+    "sign",
+    "step",
 ]
+# With a negative slope of its own, if need be.
+OneActivation: TypeAlias = Activation | tuple[Activation, float]
 LossName: TypeAlias = Literal[
     "softmax_cross_entropy",
     "binary_cross_entropy",
@@ -104,7 +108,7 @@ class Network:
     def __init__(
         self,
         n_units: Sequence[int],
-        activation: Activation | Sequence[Activation],
+        activation: OneActivation | Sequence[OneActivation],
         loss: Loss | LossName,
         dtype: Literal["float32", "float64"],
         *,
@@ -120,6 +124,21 @@ class Network:
     def uses_blas(self) -> bool: ...
     @property
     def n_units(self) -> list[int]: ...
+    def set_layer(
+        self,
+        layer: int,
+        activation: Activation,
+        *,
+        negative_slope: float = 0.01,
+        trains_weights: bool = True,
+        trains_biases: bool = True,
+    ) -> None:
+        """Set a layer's activation, also of the last, and what training changes.
+
+        To be called before the network is used. Behind an activation of the last layer
+        the loss is computed as if its outputs were pre-activations.
+        """
+
     def set_parameters(
         self,
         coefs: Sequence[Floats],
@@ -158,6 +177,50 @@ class Network:
         ``outer_loss``, for a network with the loss 'linear', is called for each batch
         with targets and outputs and returns the losses (n_rows,) and their gradient
         with respect to the outputs (n_rows, n_outputs), in the network's dtype.
+        """
+
+@final
+class Tape:
+    """A forward pass of some rows that is kept, and backward passes through it."""
+
+    def __init__(self, network: Network, X: Rows, *, n_threads: int = 1) -> None:
+        """Run X forward. The network must keep its parameters."""
+
+    @property
+    def n_rows(self) -> int: ...
+    def output(self, layer: int) -> Any:
+        """Activations of a layer, (n_rows, n_out), a copy."""
+
+    def pre_activations(self, layer: int, *, n_threads: int = 1) -> Any:
+        """What its activation was applied to, computed again."""
+
+    def backward(
+        self,
+        dy: Floats,
+        *,
+        parameters: bool = True,
+        inputs: bool = True,
+        n_threads: int = 1,
+    ) -> tuple[list[Any], list[Any], Any]:
+        """Gradients (coef_grads, intercept_grads, dx) from that at the outputs, dy.
+
+        The lists are empty, or dx is None, unless wanted. Gradients of parameters are
+        sums over the rows.
+        """
+
+    def loss_backward(
+        self,
+        X: Rows,
+        y: NDArray[Any],
+        sample_weight: NDArray[np.float64] | None,
+        *,
+        parameters: bool = True,
+        inputs: bool = True,
+        n_threads: int = 1,
+    ) -> tuple[Any, list[Any], list[Any], Any]:
+        """Losses of the rows, with weights, and then gradients of their sum.
+
+        X is that of the tape, y and the loss as in `Network.loss_and_gradients`.
         """
 
 @final
@@ -240,7 +303,7 @@ def predict_few(
     coefs: Sequence[Floats],
     intercepts: Sequence[Floats],
     X: Rows,
-    activation: Activation | Sequence[Activation],
+    activation: OneActivation | Sequence[OneActivation],
     loss: Loss | LossName,
     *,
     negative_slope: float = 0.01,

@@ -22,6 +22,7 @@ __all__ = [
     "check_weights",
     "check_X",
     "check_Xy",
+    "check_inputs",
     "rows_of",
     "total_weight",
     "weighted_mean",
@@ -66,6 +67,19 @@ def check_X(estimator: Any, X: Any) -> Any:
         dtype=_wanted_dtype(X),
         reset=False,
     )
+    return _readable(X)
+
+
+def check_inputs(X: Any, n_in: int, name: str = "X") -> Any:
+    """Validate X for a network with ``n_in`` inputs, outside of an estimator."""
+    _check_structure(X)
+    X = check_array(
+        X, accept_sparse=["csr", "csc"], dtype=_wanted_dtype(X), input_name=name
+    )
+    if X.shape[1] != n_in:
+        raise ValueError(
+            f"{name} has {X.shape[1]} columns, the network has {n_in} inputs"
+        )
     return _readable(X)
 
 

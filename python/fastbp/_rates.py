@@ -14,7 +14,7 @@ from .schedules import Constant, Plateau, Schedule, Warmup, get_schedule
 if TYPE_CHECKING:
     from ._base import BaseMLP
 
-__all__ = ["ScheduledRates", "plateau_of", "schedule_of"]
+__all__ = ["ScheduledRates", "plateau_of", "rates_of_epoch", "schedule_of"]
 
 
 def schedule_of(est: BaseMLP) -> Schedule | None:
@@ -30,6 +30,28 @@ def plateau_of(schedule: Schedule | None) -> Plateau | None:
     if isinstance(schedule, Warmup):
         schedule = schedule.then
     return schedule if isinstance(schedule, Plateau) else None
+
+
+def rates_of_epoch(
+    schedule: Schedule,
+    rate: float,
+    epoch: int,
+    fractions: NDArray[np.float64],
+    n_epochs: float,
+) -> NDArray[np.float64]:
+    """Return ``rate`` times the schedule's factor for each step of an epoch.
+
+    ``fractions`` are the places of the steps in the epoch, (n_steps,).
+    """
+    factors = schedule(epoch + fractions, n_epochs)
+    rates = np.ascontiguousarray(rate * factors, dtype=np.float64)
+    is_allowed = np.isfinite(rates) & (rates >= 0)
+    if rates.shape != fractions.shape or not is_allowed.all():
+        raise ValueError(
+            f"{schedule!r} must give a finite factor >= 0 for each of "
+            f"{len(fractions)} steps of epoch {epoch}, got {factors!r}"
+        )
+    return rates
 
 
 class ScheduledRates:
@@ -50,15 +72,13 @@ class ScheduledRates:
         """Return the rates, (n_steps,)."""
         optimizer = self.est._optimizer
         epoch = len(self.est.loss_curve_) - optimizer.first_epoch
-        factors = self.schedule(epoch + self.fractions, self.n_epochs(epoch))
-        rates = float(optimizer.learning_rate_init) * optimizer.plateau_factor * factors
-        rates = np.ascontiguousarray(rates, dtype=np.float64)
-        is_allowed = np.isfinite(rates) & (rates >= 0)
-        if rates.shape != self.fractions.shape or not is_allowed.all():
-            raise ValueError(
-                f"{self.schedule!r} must give a finite factor >= 0 for each of "
-                f"{len(self.fractions)} steps of epoch {epoch}, got {factors!r}"
-            )
+        rates = rates_of_epoch(
+            self.schedule,
+            float(optimizer.learning_rate_init) * optimizer.plateau_factor,
+            epoch,
+            self.fractions,
+            self.n_epochs(epoch),
+        )
         self.warn_once_of_zeros(epoch, rates)
         return rates
 

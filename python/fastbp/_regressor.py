@@ -57,13 +57,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     hidden_layer_sizes : array-like of int, default=(100,)
         Number of units of each hidden layer; ``()`` is linear regression.
     activation : {'identity', 'logistic', 'tanh', 'relu', 'leaky_relu', 'elu', 'selu', \
-'hard_tanh', 'gelu', 'silu', 'mish', 'softplus'} or list of them, default='relu'
+'hard_tanh', 'gelu', 'silu', 'mish', 'softplus'}, Activation or list, default='relu'
         Activation of the hidden layers, or one for each of them.
     solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter, \
 shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, \
 early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, \
 max_fun, n_jobs, dtype, weight_decay, l1, max_norm, clip_norm, lr_schedule, warmup, \
-scoring, restore_best, max_time, callbacks
+scoring, restore_best, max_time, callbacks, weight_init
         See :class:`MLPClassifier`. The score that ``early_stopping`` watches is R2, or
         the negative loss if that is a quantile loss or a function.
     output_activation : {'identity', 'logistic', 'tanh', 'softplus', 'exp'} or None, \
@@ -80,7 +80,7 @@ default=None
     ----------
     loss_, best_loss_, loss_curve_, validation_scores_, best_validation_score_, \
 validation_loss_curve_, t_, coefs_, intercepts_, n_features_in_, feature_names_in_, \
-n_iter_, n_layers_, n_outputs_
+n_iter_, n_layers_, n_outputs_, feature_importances_
         See :class:`MLPClassifier`.
     out_activation_ : {'identity', 'logistic', 'tanh', 'softplus', 'exp'}
         Activation of the output layer.
@@ -163,6 +163,7 @@ n_iter_, n_layers_, n_outputs_
         restore_best: bool | None = None,
         max_time: float | None = None,
         callbacks: Any = None,
+        weight_init: Any = None,
         output_activation: str | None = None,
         quantile: Any = None,
         missing_targets: str = "error",
@@ -204,6 +205,7 @@ n_iter_, n_layers_, n_outputs_
             restore_best=restore_best,
             max_time=max_time,
             callbacks=callbacks,
+            weight_init=weight_init,
             output_activation=output_activation,
             quantile=quantile,
             missing_targets=missing_targets,

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from . import _core
-from ._blas import one_blas_thread
 from ._data import Samples, mean_inputs
+from ._epochs import run_epoch
 from ._hooks import Hooks, wants_hooks
 from ._optimizer import OptimizerState
 from ._rates import ScheduledRates, schedule_of
@@ -181,26 +181,17 @@ class _Fit:
         self.save()
         schedule = self.schedule
         self.rate = est._optimizer.rate if schedule is None else schedule.of_epoch()
-        rate = self.rate
-        total = 0.0
-        first_step = 0
-        for piece in self.samples.pieces(rows, self.batch_size):
-            if schedule is not None and self.samples.in_pieces:
-                n_steps = -(-piece.rows.n_rows // self.batch_size)
-                rate = self.rate[first_step : first_step + n_steps]
-                first_step += n_steps
-            with one_blas_thread(self.network):
-                total += self.trainer.run_epoch(
-                    piece.rows,
-                    piece.y,
-                    piece.weights,
-                    piece.order,
-                    batch_size=self.batch_size,
-                    learning_rate=rate,
-                    alpha=est.alpha,
-                    n_threads=self.n_threads,
-                    outer_loss=self.outer_loss,
-                )
+        total = run_epoch(
+            self.trainer,
+            self.network,
+            self.samples,
+            rows,
+            batch_size=self.batch_size,
+            rate=self.rate,
+            alpha=est.alpha,
+            n_threads=self.n_threads,
+            outer_loss=self.outer_loss,
+        )
         return total / float(self.n_samples)
 
     def ends(self, loss: float) -> bool:

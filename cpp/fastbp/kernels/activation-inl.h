@@ -76,6 +76,15 @@ struct HardTanh {
   V chain(V y, V d) const { return select(less(abs(y), V(1)), d, V(0)); }
 };
 
+// high for z >= 0, else low: the linear threshold unit (lecture 000, Perceptron).
+template <class T>
+struct Threshold {
+  using V = Vec<T>;
+  V low, high;
+  V value(V z) const { return select(less(z, V(0)), low, high); }
+  V chain(V, V) const { return V(0); }
+};
+
 // One of smooth-inl.h. both(z) is value and derivative.
 template <class T, Smooth<T> (*kFunction)(Vec<T>)>
 struct Stored {
@@ -113,6 +122,10 @@ void with_activation(Activation kind, T slope, Use use) {
       return use(Stored<T, mish<T>>{});
     case Activation::kSoftplus:
       return use(Stored<T, softplus<T>>{});
+    case Activation::kSign:
+      return use(Threshold<T>{Vec<T>(-1), Vec<T>(1)});
+    case Activation::kStep:
+      return use(Threshold<T>{Vec<T>(0), Vec<T>(1)});
   }
 }
 

@@ -47,6 +47,8 @@ enum class Activation {
   kSilu,
   kMish,
   kSoftplus,
+  kSign,  // forward only, like step: their derivative is 0 wherever there is one
+  kStep,
 };
 // What the output layer makes of its pre-activations.
 enum class Output { kIdentity, kLogistic, kTanh, kSoftplus, kExp, kSoftmax };

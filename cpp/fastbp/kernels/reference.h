@@ -63,6 +63,10 @@ inline Wide activate(Activation kind, Wide slope, Wide z) {
       return z * std::tanh(softplus(z));
     case Activation::kSoftplus:
       return softplus(z);
+    case Activation::kSign:
+      return z < 0 ? -1 : 1;
+    case Activation::kStep:
+      return z < 0 ? 0 : 1;
   }
   return z;
 }
@@ -109,6 +113,9 @@ inline Wide derivative(Activation kind, Wide slope, Wide y) {
     case Activation::kMish:
     case Activation::kSoftplus:
       return y;
+    case Activation::kSign:
+    case Activation::kStep:
+      return 0;
   }
   return 1;
 }

@@ -35,10 +35,8 @@ BlasDense<T>::BlasDense(const Kernels<T>& kernels, Index n_in, Index n_out,
 }
 
 template <class T>
-void BlasDense<T>::forward(const Input<T>& x, MatrixView<T> y,
-                           MatrixView<T> derivative) const {
-  if (x.is_sparse()) return Dense<T>::forward(x, y, derivative);
-  const Forward<T> f = this->forward_block(x, y, derivative);
+void BlasDense<T>::run_forward(const Forward<T>& f, const Input<T>& x) const {
+  if (x.is_sparse()) return Dense<T>::run_forward(f, x);
   blas_.product(f.n_rows, f.row_stride, f.n_in, {f.x, f.x_stride, false},
                 {f.weights, f.row_stride, false}, f.y, f.y_stride, false);
   this->kernels_.activate(f);
@@ -90,8 +88,10 @@ PenaltySums BlasDense<T>::update(Index i, const Input<T>& x, MatrixView<const T>
                           kStride,
                           this->layout_.panel_size,
                           this->layout_.row_stride};
-    sums_of_weights.add(
-        this->kernels_.step(g, rule, this->parameters_of(strip, state)));
+    if (this->trained_.weights) {
+      sums_of_weights.add(
+          this->kernels_.step(g, rule, this->parameters_of(strip, state)));
+    }
     this->update_bias(strip, dz, rule, state);
   });
   return sums_of_weights;

@@ -17,8 +17,6 @@ class BlasDense final : public Dense<T> {
             OutputActivation<T> activation, const Blas<T>& blas, T* parameters,
             Index offset);
 
-  void forward(const Input<T>& x, MatrixView<T> y,
-               MatrixView<T> derivative) const override;
   void backward(MatrixView<const T> dz, MatrixView<const T> x,
                 OutputActivation<T> below, MatrixView<T> dx) const override;
   Index n_tiles(bool sparse_input) const override;
@@ -26,6 +24,9 @@ class BlasDense final : public Dense<T> {
                      const Update<T>& rule, const FlatState<T>& state) override;
   void gradient(Index tile, const Input<T>& x, MatrixView<const T> dz, T* gradient,
                 bool add) const override;
+
+ protected:
+  void run_forward(const Forward<T>& f, const Input<T>& x) const override;
 
  private:
   using typename Dense<T>::Tile;

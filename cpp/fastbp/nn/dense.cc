@@ -49,9 +49,16 @@ Dense<T>::Dense(const Kernels<T>& kernels, Index n_in, Index n_out,
                 Index offset)
     : Dense(kernels, n_in, n_out, activation, {n_in * kPanel<T>, kPanel<T>}, parameters,
             offset) {
-  if (is_first) return;
+  if (!is_first) keep_mirror();
+}
+
+template <class T>
+bool Dense<T>::keep_mirror() {
+  const bool is_in_panels = layout_.row_stride == kPanel<T>;
+  if (!is_in_panels || mirror_.size() > 0) return false;
   mirror_rows_ = n_panels_ * kPanel<T>;
-  mirror_ = Buffer<T>(checked_mul(round_up(n_in, kPanel<T>), mirror_rows_));
+  mirror_ = Buffer<T>(checked_mul(round_up(n_in_, kPanel<T>), mirror_rows_));
+  return true;
 }
 
 template <class T>
@@ -112,7 +119,18 @@ Backward<T> Dense<T>::backward_block(MatrixView<const T> dz, MatrixView<const T>
 template <class T>
 void Dense<T>::forward(const Input<T>& x, MatrixView<T> y,
                        MatrixView<T> derivative) const {
-  const Forward<T> f = forward_block(x, y, derivative);
+  run_forward(forward_block(x, y, derivative), x);
+}
+
+template <class T>
+void Dense<T>::pre_activations(const Input<T>& x, MatrixView<T> z) const {
+  Forward<T> f = forward_block(x, z, {});
+  f.activation = Activation::kIdentity;
+  run_forward(f, x);
+}
+
+template <class T>
+void Dense<T>::run_forward(const Forward<T>& f, const Input<T>& x) const {
   if (x.is_sparse()) {
     kernels_.sparse_forward(f, x.sparse);
   } else {
@@ -188,20 +206,21 @@ template <class T>
 PenaltySums Dense<T>::update(Index i, const Input<T>& x, MatrixView<const T> dz,
                              const Update<T>& rule, const FlatState<T>& state) {
   const Tile t = tile(i, x.is_sparse());
+  update_bias(t, dz, rule, state);
+  if (!trained_.weights) return {};
   const Parameters<T> weights = parameters_of(t, state);
   const PenaltySums sums =
       x.is_sparse()
           ? kernels_.sparse_update(sparse_gradient_tile(t, x.sparse, dz), rule, weights)
           : kernels_.update(gradient_tile(t, x.dense, dz), rule, weights);
   refresh_mirror(t);
-  update_bias(t, dz, rule, state);
   return sums;
 }
 
 template <class T>
 void Dense<T>::update_bias(const Tile& t, MatrixView<const T> dz, const Update<T>& rule,
                            const FlatState<T>& state) const {
-  if (t.first_in != 0) return;
+  if (t.first_in != 0 || !trained_.biases) return;
   kernels_.update(bias_tile(t, dz), for_biases(rule),
                   parameters_at(bias_offset() + t.panel * kPanel<T>, state));
 }
@@ -238,7 +257,8 @@ double Dense<T>::gradient_squares(Index panel, const T* gradient,
                           weights);
   kernels_.column_squares(
       {1, layout_.row_stride, gradient + bias, parameters_ + bias, 0, 0}, biases);
-  return add_lanes(weights) + add_lanes(biases);
+  return (trained_.weights ? add_lanes(weights) : 0) +
+         (trained_.biases ? add_lanes(biases) : 0);
 }
 
 template <class T>
@@ -250,18 +270,22 @@ PenaltySums Dense<T>::step(Index panel, const T* gradient, const Update<T>& rule
                          update, parameters_at(place, state));
   };
   PenaltySums sums;
+  if (trained_.biases) {
+    step_on(bias_offset() + panel * kPanel<T>, 1, for_biases(rule));
+  }
+  if (!trained_.weights) return sums;
   const Index first = weights_offset() + panel * layout_.panel_size;
   for (Index i = 0; i < n_in_; i += kSumChunk) {
     sums.add(
         step_on(first + i * layout_.row_stride, std::min(kSumChunk, n_in_ - i), rule));
   }
   refresh_mirror({0, n_in_, panel, 1, false});
-  step_on(bias_offset() + panel * kPanel<T>, 1, for_biases(rule));
   return sums;
 }
 
 template <class T>
 void Dense<T>::limit_norms(Index panel, T max_norm) {
+  if (!trained_.weights) return;
   T* weights = parameters_ + weights_offset() + panel * layout_.panel_size;
   T squares[kPanel<T>], factors[kPanel<T>];
   kernels_.column_squares({n_in_, layout_.row_stride, weights, weights, 0, 0}, squares);

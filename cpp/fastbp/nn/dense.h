@@ -14,6 +14,17 @@ class Dense : public Layer<T> {
   Dense(const Kernels<T>& kernels, Index n_in, Index n_out,
         OutputActivation<T> activation, bool is_first, T* parameters, Index offset);
 
+  // To be set before the layer is used.
+  void set_activation(OutputActivation<T> activation) { activation_ = activation; }
+  // Which parameters the optimizer steps on; gradients are computed of all.
+  struct Trained {
+    bool weights = true, biases = true;
+  };
+  void set_trained(Trained trained) { trained_ = trained; }
+  // The mirror that backward() reads, also for a first layer; false if it was there, or
+  // is not needed.
+  bool keep_mirror();
+
   static Index n_parameters_of(Index n_in, Index n_out);
 
   Index n_in() const override { return n_in_; }
@@ -22,7 +33,8 @@ class Dense : public Layer<T> {
   OutputActivation<T> output_activation() const override { return activation_; }
 
   void forward(const Input<T>& x, MatrixView<T> y,
-               MatrixView<T> derivative) const override;
+               MatrixView<T> derivative) const final;
+  void pre_activations(const Input<T>& x, MatrixView<T> z) const final;
   void backward(MatrixView<const T> dz, MatrixView<const T> x,
                 OutputActivation<T> below, MatrixView<T> dx) const override;
   Index n_tiles(bool sparse_input) const override;
@@ -67,6 +79,7 @@ class Dense : public Layer<T> {
 
   Forward<T> forward_block(const Input<T>& x, MatrixView<T> y,
                            MatrixView<T> derivative) const;
+  virtual void run_forward(const Forward<T>& f, const Input<T>& x) const;
   Backward<T> backward_block(MatrixView<const T> dz, MatrixView<const T> x,
                              OutputActivation<T> below, MatrixView<T> dx) const;
 
@@ -92,6 +105,7 @@ class Dense : public Layer<T> {
   const Kernels<T>& kernels_;
   Layout layout_;
   T* parameters_;
+  Trained trained_;
 
  private:
   Index tile_height(bool sparse_input) const {

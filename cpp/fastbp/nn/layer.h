@@ -57,6 +57,9 @@ class Layer {
   virtual void forward(const Input<T>& x, MatrixView<T> y,
                        MatrixView<T> derivative) const = 0;
 
+  // z (rows, n_out), what the activation is applied to.
+  virtual void pre_activations(const Input<T>& x, MatrixView<T> z) const = 0;
+
   // From dz (rows, n_out), the gradient with respect to this layer's pre-activations,
   // that of the layer below: dx (rows, n_in) = (gradient of the input x) * derivative
   // of `below` at x. If `below` stores its derivative, x is what it has stored.

@@ -46,6 +46,9 @@ class Network {
   // false if poll stopped it.
   void parameters_written() { is_stale_ = true; }
   bool refresh(int n_threads, const Poll& poll);
+  // Has the first layer keep its mirror: the gradient at the inputs needs it, training
+  // does not.
+  void keep_first_mirror() { is_stale_ |= layer(0).keep_mirror(); }
 
   bool is_finite() const;  // all parameters
 

@@ -91,7 +91,7 @@ void Batch<T>::gather_values(const LossSettings& loss, const Targets<T>& targets
 }
 
 template <class T>
-Input<T> Batch<T>::rows_input(Index layer, Index first, Index n) const {
+Input<T> Batch<T>::input(Index layer, Index first, Index n) const {
   if (layer > 0) return {output(layer - 1, first, n)};
   if (is_sparse_)
     return {{},
@@ -102,7 +102,7 @@ Input<T> Batch<T>::rows_input(Index layer, Index first, Index n) const {
 template <class T>
 void Batch<T>::forward(const Network<T>& network, Index first, Index n) {
   for (Index l = 0; l < network.n_layers(); ++l) {
-    network.layer(l).forward(rows_input(l, first, n), output(l, first, n),
+    network.layer(l).forward(input(l, first, n), output(l, first, n),
                              derivative(l, first, n));
   }
 }
@@ -132,6 +132,20 @@ void Batch<T>::loss(const Network<T>& network, Index first, Index n, T* losses) 
     block.entry_weights_stride = entry_weights_.view.stride;
   }
   network.kernels().loss(network.loss(), block);
+  output_backward(network, first, n);
+}
+
+template <class T>
+void Batch<T>::output_backward(const Network<T>& network, Index first, Index n) {
+  const Index last = network.n_layers() - 1;
+  const OutputActivation<T> f = network.layer(last).output_activation();
+  if (f.kind == Activation::kIdentity) return;
+  const auto y =
+      f.stores_derivative() ? derivative(last, first, n) : output(last, first, n);
+  const auto dz = gradient(last, first, n);
+  network.kernels().chain({n, 0, ceil_div(network.n_out(), kPanel<T>), nullptr, 0,
+                           nullptr, 0, f.kind, f.slope, y.data, y.stride, dz.data,
+                           dz.stride});
 }
 
 template <class T>

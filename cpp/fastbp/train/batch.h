@@ -51,6 +51,8 @@ class Batch {
   // Rows first .. first + n of the batch, through all layers and back.
   void forward(const Network<T>& network, Index first, Index n);
   void loss(const Network<T>& network, Index first, Index n, T* losses);
+  // From the gradient at the outputs, which gradient() of the last layer then holds.
+  void output_backward(const Network<T>& network, Index first, Index n);
   void backward(const Network<T>& network, Index first, Index n);
 
   // If the loss is computed elsewhere: after forward(), predict() makes outputs of
@@ -62,9 +64,9 @@ class Batch {
   T weight(Index i) const { return weights_[i]; }
 
   // Whole-batch views for the parameter tasks of layer l.
-  Input<T> input(Index layer, Index n_rows) const {
-    return rows_input(layer, 0, n_rows);
-  }
+  Input<T> input(Index layer, Index n_rows) const { return input(layer, 0, n_rows); }
+  // Views of some rows.
+  Input<T> input(Index layer, Index first, Index n) const;
   MatrixView<T> output(Index layer, Index first, Index n) const {
     return outputs_[static_cast<std::size_t>(layer)].view.block(first, n);
   }
@@ -75,7 +77,6 @@ class Batch {
  private:
   void gather_values(const LossSettings& loss, const Targets<T>& targets, Index row,
                      Index i);
-  Input<T> rows_input(Index layer, Index first, Index n) const;
   MatrixView<T> derivative(Index layer, Index first, Index n) const {
     return derivatives_[static_cast<std::size_t>(layer)].view.block(first, n);
   }

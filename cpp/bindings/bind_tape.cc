@@ -1,0 +1,178 @@
+// Tape: a forward pass that is kept, and backward passes from any gradient.
+#include "bindings/samples.h"
+#include "fastbp/train/tape.h"
+
+namespace fastbp::bindings {
+namespace {
+
+struct TapeHandle {
+  std::variant<std::unique_ptr<Tape<float>>, std::unique_ptr<Tape<double>>> tape;
+  NetworkHandle& network;
+
+  // use(tape, network of its type)
+  template <class Use>
+  decltype(auto) visit(Use use) {
+    return std::visit(
+        [&]<class T>(std::unique_ptr<Tape<T>>& held) -> decltype(auto) {
+          return use(*held, *std::get<std::unique_ptr<Network<T>>>(network.network));
+        },
+        tape);
+  }
+};
+
+std::unique_ptr<TapeHandle> make_tape(NetworkHandle& network, const RowsHandle& x,
+                                      int n_threads) {
+  check_positive(n_threads, "n_threads");
+  auto handle = std::make_unique<TapeHandle>(TapeHandle{{}, network});
+  network.visit([&]<class T>(Network<T>& n) {
+    auto tape = std::make_unique<Tape<T>>(n, x.rows);
+    unlocked_until_interrupt(
+        [&](const Poll& poll) { return tape->forward(x.rows, n_threads, poll); });
+    handle->tape = std::move(tape);
+  });
+  return handle;
+}
+
+template <class T>
+void check_layer(const Network<T>& network, Index layer) {
+  if (layer >= 0 && layer < network.n_layers()) return;
+  throw py::index_error("layer must be in [0, " + std::to_string(network.n_layers()) +
+                        "), got " + std::to_string(layer));
+}
+
+template <class T>
+py::array_t<T> output(const Tape<T>& tape, const Network<T>& network, Index layer) {
+  check_layer(network, layer);
+  const MatrixView<const T> y = tape.output(layer);
+  py::array_t<T> out({y.rows, y.cols});
+  for (Index i = 0; i < y.rows; ++i) {
+    std::copy_n(y.row(i), y.cols, out.mutable_data() + i * y.cols);
+  }
+  return out;
+}
+
+template <class T>
+py::array_t<T> pre_activations(const Tape<T>& tape, const Network<T>& network,
+                               Index layer, int n_threads) {
+  check_layer(network, layer);
+  py::array_t<T> z({tape.n_rows(), network.layer(layer).n_out()});
+  T* data = z.mutable_data();
+  unlocked_until_interrupt([&](const Poll& poll) {
+    return tape.pre_activations(layer, data, n_threads, poll);
+  });
+  return z;
+}
+
+// What a backward pass shall give.
+struct Wanted {
+  bool parameters, inputs;
+  int n_threads;
+};
+
+// work(gradient, dx, poll) makes those that are not null. Returns (coef_grads,
+// intercept_grads, dx): empty lists, or None for dx, if they are not wanted.
+template <class T, class Work>
+py::tuple gradients(const Tape<T>& tape, const Network<T>& network,
+                    const Wanted& wanted, const Work& work) {
+  Buffer<T> gradient(wanted.parameters ? network.parameters().size() : 0);
+  py::object dx = py::none();
+  T* dx_data = nullptr;
+  if (wanted.inputs) {
+    py::array_t<T> array({tape.n_rows(), network.n_in()});
+    dx_data = array.mutable_data();
+    dx = array;
+  }
+  unlocked_until_interrupt([&](const Poll& poll) {
+    return work(wanted.parameters ? gradient.data() : nullptr, dx_data, poll);
+  });
+  if (!wanted.parameters) return py::make_tuple(py::list(), py::list(), dx);
+  const auto arrays = to_arrays(network, gradient.data(), wanted.n_threads);
+  return py::make_tuple(arrays.coefs, arrays.intercepts, dx);
+}
+
+template <class T>
+py::tuple backward(Tape<T>& tape, const Network<T>& network, const py::array& dy,
+                   const Wanted& wanted) {
+  const auto at_outputs = expect_array<T>(dy, "dy", {tape.n_rows(), network.n_out()});
+  const T* data = at_outputs.data();
+  return gradients(tape, network, wanted, [&](T* gradient, T* dx, const Poll& poll) {
+    return tape.backward(data, gradient, dx, wanted.n_threads, poll);
+  });
+}
+
+// (losses, coef_grads, intercept_grads, dx)
+template <class T>
+py::tuple loss_backward(Tape<T>& tape, const Network<T>& network, const RowsHandle& x,
+                        const py::object& y, const py::object& weights,
+                        const Wanted& wanted) {
+  const SamplesHandle<T> handle(network, x, y, weights, py::none(), py::none());
+  const Samples<T>& samples = handle.samples;
+  if (samples.x.n_rows() != tape.n_rows() || samples.targets.weighs_entries()) {
+    throw py::value_error("X must be that of the tape, sample_weight one for each row");
+  }
+  py::array_t<T> losses(tape.n_rows());
+  T* data = losses.mutable_data();
+  const py::tuple others =
+      gradients(tape, network, wanted, [&](T* gradient, T* dx, const Poll& poll) {
+        return tape.loss_backward(samples.targets, samples.weights, data, gradient, dx,
+                                  wanted.n_threads, poll);
+      });
+  return py::make_tuple(losses, others[0], others[1], others[2]);
+}
+
+}  // namespace
+
+void bind_tape(py::module_& m) {
+  py::class_<TapeHandle>(m, "Tape", py::is_final())
+      .def(py::init(&make_tape), py::keep_alive<1, 2>(), py::arg("network"),
+           py::arg("X"), py::kw_only(), py::arg("n_threads") = 1)
+      .def_property_readonly(
+          "n_rows",
+          [](TapeHandle& h) {
+            return h.visit([](auto& tape, auto&) { return tape.n_rows(); });
+          })
+      .def(
+          "output",
+          [](TapeHandle& h, Index layer) {
+            return h.visit([&](auto& tape, auto& network) -> py::array {
+              return output(tape, network, layer);
+            });
+          },
+          py::arg("layer"))
+      .def(
+          "pre_activations",
+          [](TapeHandle& h, Index layer, int n_threads) {
+            check_positive(n_threads, "n_threads");
+            return h.visit([&](auto& tape, auto& network) -> py::array {
+              return pre_activations(tape, network, layer, n_threads);
+            });
+          },
+          py::arg("layer"), py::kw_only(), py::arg("n_threads") = 1)
+      .def(
+          "backward",
+          [](TapeHandle& h, const py::array& dy, bool parameters, bool inputs,
+             int n_threads) {
+            check_positive(n_threads, "n_threads");
+            return h.visit([&](auto& tape, auto& network) {
+              return backward(tape, network, dy, {parameters, inputs, n_threads});
+            });
+          },
+          py::arg("dy"), py::kw_only(), py::arg("parameters") = true,
+          py::arg("inputs") = true, py::arg("n_threads") = 1)
+      .def(
+          "loss_backward",
+          [](TapeHandle& h, const RowsHandle& x, const py::object& y,
+             const py::object& sample_weight, bool parameters, bool inputs,
+             int n_threads) {
+            check_positive(n_threads, "n_threads");
+            return h.visit([&](auto& tape, auto& network) {
+              return loss_backward(tape, network, x, y, sample_weight,
+                                   {parameters, inputs, n_threads});
+            });
+          },
+          py::arg("X"), py::arg("y"), py::arg("sample_weight"), py::kw_only(),
+          py::arg("parameters") = true, py::arg("inputs") = true,
+          py::arg("n_threads") = 1);
+}
+
+}  // namespace fastbp::bindings

@@ -1,0 +1,65 @@
+// Tape: all that a network makes of some rows, kept, so that it can be looked at and
+// any gradient at the outputs sent back through it: to the parameters (lecture 004, BP1
+// to BP4) and to the inputs (lecture 001, error signal to the input layer). Training
+// goes by batches and keeps none (see Pass); this is for whoever wants to see.
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "fastbp/train/pass.h"
+
+namespace fastbp {
+
+template <class T>
+class Tape {
+ public:
+  // Reserves all memory for the rows; throws if the network has not as many inputs.
+  Tape(Network<T>& network, const Rows& x);
+
+  // All of these return false if poll stopped them.
+
+  // The rows that the tape was made for, through all layers.
+  bool forward(const Rows& x, int n_threads, const Poll& poll);
+
+  // From dy (n_rows, n_out), the gradient at the outputs of the last layer: `gradient`,
+  // with the shape of the flat parameters, and dx (n_rows, n_in), both unless null. The
+  // parameters must be those of forward().
+  bool backward(const T* dy, T* gradient, T* dx, int n_threads, const Poll& poll);
+
+  // The same from the network's loss: that of each row, (n_rows), with weights, and the
+  // gradients of their sum.
+  bool loss_backward(const Targets<T>& targets, const double* weights, T* losses,
+                     T* gradient, T* dx, int n_threads, const Poll& poll);
+
+  // z (n_rows, n_out of the layer), what its activation was applied to.
+  bool pre_activations(Index layer, T* z, int n_threads, const Poll& poll) const;
+
+  Index n_rows() const { return n_rows_; }
+  MatrixView<const T> output(Index layer) const {
+    return batch_.output(layer, 0, n_rows_);
+  }
+
+ private:
+  static Index n_entries(const Rows& x);
+  // Calls use(first, n) for each block of rows.
+  template <class Use>
+  void in_block(Index block, const Use& use) const;
+  Index n_blocks() const;
+  // Backward, when start(first, n) has put the gradient at the outputs or, behind them,
+  // at the last pre-activations of a block of rows in its place.
+  template <class Start>
+  bool backward_from(const Start& start, T* gradient, T* dx, int n_threads,
+                     const Poll& poll);
+
+  Network<T>& network_;
+  Index n_rows_;
+  Buffer<Index> first_entry_;  // of each row, if x is sparse
+  Batch<T> batch_;
+  std::vector<std::pair<Index, Index>> tiles_;  // layer and number in it
+};
+
+extern template class Tape<float>;
+extern template class Tape<double>;
+
+}  // namespace fastbp

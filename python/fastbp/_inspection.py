@@ -1,0 +1,125 @@
+"""What a fitted estimator's outputs depend on: gradients with respect to the inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.utils.validation import check_is_fitted
+
+from . import _core
+from ._blas import one_blas_thread
+from ._data import check_X, mean_inputs, rows_of
+from ._network import NetworkOwner
+
+__all__ = ["InputGradients"]
+
+# Rows of the training data that are kept for feature_importances_, and numbers of them.
+_MOST_ROWS = 256
+_MOST_NUMBERS = 2**22
+
+
+class InputGradients(NetworkOwner):
+    """The estimators' ``input_gradient`` and ``feature_importances_``."""
+
+    n_outputs_: int
+    _kept_rows: Any
+    _kept_importances: NDArray[np.float64]
+
+    def input_gradient(self, X: Any, target: Any = None) -> NDArray[Any]:
+        """Compute the gradient of the outputs with respect to the inputs.
+
+        Of the outputs before their activation, that is, of the logit of a class or
+        label, of a prediction, or with ``loss='poisson'`` of its logarithm (lecture
+        001, error signal to the input layer).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+        target : class label, int or None, default=None
+            Which output: a class of a classifier, the number of an output of a
+            regressor or of a label. For two classes None is the second, and the
+            gradient for the first is the opposite.
+
+        Returns
+        -------
+        gradient : ndarray of shape (n_samples, n_features) or (n_samples, n_outputs, \
+n_features)
+            For a target, or if there is a single output; else for all of them.
+
+        Raises
+        ------
+        ValueError
+            If X or the target is invalid.
+        """
+        check_is_fitted(self)
+        X = check_X(self, X)
+        if target is None and self.n_outputs_ > 1:
+            return np.stack(list(self._gradients(X, range(self.n_outputs_))), axis=1)
+        output, sign = (0, 1) if target is None else self._output_of(target)
+        (gradient,) = self._gradients(X, [output])
+        return gradient if sign > 0 else -gradient
+
+    def _output_of(self, target: Any) -> tuple[int, int]:
+        """Return an output's number and the sign that it has for the target."""
+        if not isinstance(target, int | np.integer) or isinstance(target, bool):
+            raise ValueError(f"target must be the number of an output, got {target!r}")
+        if not 0 <= target < self.n_outputs_:
+            raise ValueError(f"target must be in [0, {self.n_outputs_}), got {target}")
+        return int(target), 1
+
+    def _gradients(self, X: Any, outputs: Any) -> Iterator[NDArray[Any]]:
+        """Yield the gradient (n_samples, n_features) of each of the outputs."""
+        network = self._network(self._prediction_dtype(X), self._core_output())
+        n_threads = _core.threads_for(
+            network, X.shape[0], self._n_threads(), n_inputs=mean_inputs(X)
+        )
+        with one_blas_thread(network):
+            tape = _core.Tape(network, rows_of(X), n_threads=n_threads)
+            dtype: Any = network.dtype
+            for output in outputs:
+                dy = np.zeros((X.shape[0], self.n_outputs_), dtype)
+                dy[:, output] = 1
+                yield tape.backward(dy, parameters=False, n_threads=n_threads)[2]
+
+    @property
+    def feature_importances_(self) -> NDArray[np.float64]:
+        """Mean absolute gradient times input, (n_features,), for ``SelectFromModel``.
+
+        The mean over all outputs (as in ``input_gradient``) and some training samples:
+        at most 256, evenly spread over those of the last call of ``fit`` or
+        ``partial_fit`` (fewer if there are more than 16384 features). It is computed
+        when it is asked for, from the weights as they are; a pickle contains the result
+        and not the samples.
+        """
+        check_is_fitted(self)
+        if not hasattr(self, "_kept_rows"):
+            return self._kept_importances
+        X = self._kept_rows
+        total = np.zeros(X.shape[1])
+        for gradient in self._gradients(X, range(self.n_outputs_)):
+            product = (
+                X.multiply(gradient) if sparse.issparse(X) else np.multiply(X, gradient)
+            )
+            total += np.asarray(abs(product).sum(axis=0, dtype=np.float64)).ravel()
+        importances: NDArray[np.float64] = total / (X.shape[0] * self.n_outputs_)
+        return importances
+
+    def _keep_rows(self, X: Any) -> None:
+        """Keep what ``feature_importances_`` needs of the training data."""
+        most = min(_MOST_ROWS, max(1, _MOST_NUMBERS // X.shape[1]))
+        n = min(X.shape[0], most)
+        rows = np.linspace(0, X.shape[0] - 1, n).round().astype(np.int64)
+        self._kept_rows = X[rows]
+
+    def _without_rows(self, state: dict[str, Any]) -> dict[str, Any]:
+        """Return a state to be pickled, with the importances in place of the rows."""
+        if "_kept_rows" in state:
+            importances = self.feature_importances_
+            state = {k: v for k, v in state.items() if k != "_kept_rows"}
+            state["_kept_importances"] = importances
+        return state

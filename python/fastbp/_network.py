@@ -1,0 +1,220 @@
+"""The network of an estimator: made of its weights, for prediction and for training."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.utils.validation import check_is_fitted
+
+from . import _core
+from ._blas import one_blas_thread
+from ._config import configured_blas
+from ._data import check_X, mean_inputs, row_parts, rows_of
+from ._lbfgs import Packing, pack
+from ._threads import effective_n_threads
+from .losses import CustomLoss, Loss
+
+__all__ = ["NetworkOwner"]
+
+# What the core needs to know for a prediction: the output activation, by its name.
+_OUTPUTS = {
+    name: _core.Loss("linear", name)
+    for name in ("identity", "logistic", "tanh", "softplus", "exp", "softmax")
+}
+
+# Few rows: less work than the packing of the weights, and within the milliseconds for
+# which Ctrl-C and other Python threads can wait.
+_FEW_ROWS = 32
+_FEW_PRODUCTS = 2**26
+
+
+class NetworkOwner(ABC):
+    """What an estimator does with its ``coefs_`` and ``intercepts_``."""
+
+    alpha: float
+    dtype: str
+    n_jobs: int | None
+    coefs_: list[Any]
+    intercepts_: list[Any]
+    out_activation_: str
+
+    @abstractmethod
+    def _hidden_activations(self, n_hidden: int) -> Any:
+        """Return the activations as the core takes them."""
+
+    @abstractmethod
+    def _loss(self) -> Loss:
+        """Return the loss that the parameters ask for."""
+
+    @abstractmethod
+    def _output_activation(self) -> str:
+        """Return the name for ``out_activation_``."""
+
+    def _smoothing(self) -> float:
+        """Return the label smoothing."""
+        return 0.0
+
+    def _core_loss(self, n_outputs: int) -> _core.Loss:
+        """Return the loss as the core takes it."""
+        output = self._output_activation()
+        loss: _core.Loss = self._loss()._in_core(output, n_outputs, self._smoothing())
+        return loss
+
+    def _outer_loss(self) -> CustomLoss | None:
+        """Return the loss that the core must ask for, if the user wrote it."""
+        loss = self._loss()
+        return loss if isinstance(loss, CustomLoss) else None
+
+    def _core_output(self) -> _core.Loss:
+        """Return what the core needs to know of the loss for a prediction."""
+        name = self.out_activation_
+        if name not in _OUTPUTS:
+            raise ValueError(
+                f"out_activation_ must be one of {', '.join(_OUTPUTS)}, got {name!r}"
+            )
+        return _OUTPUTS[name]
+
+    def _n_threads(self) -> int:
+        return effective_n_threads(self.n_jobs)[0]
+
+    def _network(self, dtype: np.dtype[Any], loss: _core.Loss) -> _core.Network:
+        """Return the core's network with the estimator's weights."""
+        coefs, intercepts = self._parameters(dtype)
+        n_units = [len(coefs[0]), *(len(b) for b in intercepts)]
+        name: Any = dtype.name
+        network = _core.Network(
+            n_units,
+            self._hidden_activations(len(n_units) - 2),
+            loss,
+            name,
+            blas=configured_blas(),
+        )
+        n_threads = self._n_threads() if _are_large(coefs) else 1
+        network.set_parameters(coefs, intercepts, n_threads=n_threads)
+        return network
+
+    def _parameters(self, dtype: np.dtype[Any]) -> tuple[list[Any], list[Any]]:
+        """Return ``coefs_`` and ``intercepts_``, checked: users may write them."""
+        lists: list[list[Any]] = []
+        for name, ndim in (("coefs_", 2), ("intercepts_", 1)):
+            arrays = getattr(self, name)
+            if not isinstance(arrays, list | tuple) or len(arrays) == 0:
+                raise ValueError(f"{name} must be a list of arrays, got {arrays!r:.60}")
+            for i, array in enumerate(map(np.asarray, arrays)):
+                if array.ndim != ndim or array.dtype.kind not in "fiu":
+                    raise ValueError(
+                        f"{name}[{i}] must be an array of numbers with {ndim} "
+                        f"dimension(s), got {array.dtype} of shape {array.shape}"
+                    )
+            lists.append([_as_required(a, dtype) for a in arrays])
+        return lists[0], lists[1]
+
+    def _parameter_dtype(self) -> np.dtype[Any]:
+        """Return the type of the weights: float32 if they are, else float64."""
+        arrays = self.coefs_ if isinstance(self.coefs_, list | tuple) else []
+        dtypes = [np.asarray(a).dtype.newbyteorder("=") for a in arrays[:1]]
+        return np.dtype(np.float32 if dtypes == [np.float32] else np.float64)
+
+    def _prediction_dtype(self, X: Any) -> np.dtype[Any]:
+        """Return the type to compute in for this X."""
+        if self.dtype == "auto" and X.dtype != np.float32:
+            return np.dtype(np.float64)
+        return self._parameter_dtype()
+
+    def _outputs(self, X: Any, *, raw: bool = False) -> NDArray[Any]:
+        """Return the network's outputs, or pre-activations, (n_samples, n_outputs_)."""
+        if not hasattr(self, "coefs_"):
+            check_is_fitted(self)
+        X = check_X(self, X)
+        dtype = self._prediction_dtype(X)
+        coefs, intercepts = self._parameters(dtype)
+        if self._is_few(X, coefs):
+            outputs: NDArray[Any] = _core.predict_few(
+                coefs,
+                intercepts,
+                _core.Rows.dense(X),
+                self._hidden_activations(len(coefs) - 1),
+                self._core_output(),
+                raw=raw,
+            )
+            return outputs
+        return self._predict_rows(self._network(dtype, self._core_output()), X, raw=raw)
+
+    def _is_few(self, X: Any, coefs: list[Any]) -> bool:
+        """Tell whether a network would take longer to build than to predict X."""
+        if sparse.issparse(X) or X.shape[0] > _FEW_ROWS or configured_blas():
+            return False
+        n_weights = sum(coef.size for coef in coefs)
+        return bool(X.shape[0] * n_weights <= _FEW_PRODUCTS)
+
+    def _predict_rows(
+        self, network: _core.Network, X: Any, *, raw: bool = False
+    ) -> NDArray[Any]:
+        n_rows, n_inputs = X.shape[0], mean_inputs(X)
+        n_threads = _core.threads_for(
+            network, n_rows, 2, n_inputs=n_inputs, training=False
+        )
+        if n_threads > 1:  # only then ask how many there are: the answer takes a while
+            n_threads = _core.threads_for(
+                network, n_rows, self._n_threads(), n_inputs=n_inputs, training=False
+            )
+        with one_blas_thread(network):
+            parts = [
+                network.predict(rows, raw=raw, n_threads=n_threads)
+                for rows in row_parts(X)
+            ]
+        outputs: NDArray[Any] = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return outputs
+
+    def _loss_grad_lbfgs(
+        self,
+        packed_coef_inter: Any,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *_buffers: Any,
+    ) -> tuple[float, NDArray[Any]]:
+        """Return loss and gradient, packed as scikit-learn's method packs them.
+
+        ``y`` is the label-binarized target; the buffers that scikit-learn passes are
+        not needed.
+        """
+        n_units = [X.shape[1], *(len(b) for b in self.intercepts_)]
+        network = _core.Network(
+            n_units,
+            self._hidden_activations(len(n_units) - 2),
+            self._core_loss(n_units[-1]),
+            "float64",
+            blas=configured_blas(),
+        )
+        theta = np.ascontiguousarray(packed_coef_inter, dtype=np.float64)
+        network.set_parameters(*Packing(n_units).unpack(theta))
+        if self._output_activation() == "softmax":
+            y = np.argmax(y, axis=1)
+        else:
+            y = np.require(y, np.float64, ["C", "A"]).reshape(len(y), -1)
+        with one_blas_thread(network):
+            value, coef_grads, intercept_grads = network.loss_and_gradients(
+                rows_of(X),
+                y,
+                sample_weight,
+                alpha=self.alpha,
+                outer_loss=self._outer_loss(),
+            )
+        return value, pack(coef_grads + intercept_grads)
+
+
+def _are_large(coefs: list[Any]) -> bool:
+    """Tell whether there is enough to copy for more than one thread."""
+    return bool(sum(coef.size for coef in coefs) > 2**20)
+
+
+def _as_required(array: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return the array as the core reads it, most often itself."""
+    if type(array) is np.ndarray and array.dtype == dtype and array.flags.carray:
+        return array
+    return np.require(array, dtype, ["C", "A"])

@@ -1,0 +1,335 @@
+"""Initial weights: small immutable functions of a layer's size.
+
+An initializer maps ``(fan_in, fan_out, rng)``, the inputs and units of a layer and a
+source of random numbers, to its weights, an array (fan_in, fan_out). Biases are not
+theirs: they begin at zero.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import isfinite, sqrt
+from numbers import Integral, Real
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import qr
+
+from ._blas import held_to_one_thread
+
+__all__ = [
+    "Constant",
+    "Given",
+    "GlorotNormal",
+    "GlorotUniform",
+    "HeNormal",
+    "HeUniform",
+    "Initializer",
+    "LeCunNormal",
+    "LeCunUniform",
+    "Orthogonal",
+    "Zeros",
+    "get_initializer",
+]
+
+Rng: TypeAlias = np.random.RandomState | np.random.Generator
+Weights: TypeAlias = NDArray[np.float64]
+
+_DRAWN_AT_ONCE = 2**20  # random numbers, a few milliseconds
+
+
+class Initializer(ABC):
+    """Base of the initializers; a subclass of one's own defines ``__call__``."""
+
+    @abstractmethod
+    def __call__(self, fan_in: int, fan_out: int, rng: Rng) -> Any:
+        """Return the initial weights of a layer.
+
+        Parameters
+        ----------
+        fan_in, fan_out : int
+            Inputs and units of the layer, at least 1.
+        rng : RandomState or Generator
+            Where random numbers are drawn from.
+
+        Returns
+        -------
+        weights : ndarray of shape (fan_in, fan_out)
+
+        Raises
+        ------
+        ValueError
+            If there are no such weights.
+        """
+
+
+def _empty(fan_in: int, fan_out: int) -> Weights:
+    """Return an array for the weights, if there is a layer of that size."""
+    for name, n in (("fan_in", fan_in), ("fan_out", fan_out)):
+        if not isinstance(n, Integral) or n < 1:
+            raise ValueError(f"{name} must be an integer of at least 1, got {n!r}")
+    return np.empty((fan_in, fan_out))
+
+
+def _fill(weights: Weights, draw: Callable[[int], Weights]) -> Weights:
+    """Fill the array in pieces, so that Ctrl-C need not wait for the last."""
+    flat = weights.ravel()
+    for first in range(0, flat.size, _DRAWN_AT_ONCE):
+        piece = flat[first : first + _DRAWN_AT_ONCE]
+        piece[:] = draw(piece.size)
+    return weights
+
+
+class _Uniform(Initializer):
+    """Uniform in [-bound, bound)."""
+
+    @abstractmethod
+    def _bound(self, fan_in: int, fan_out: int) -> float: ...
+
+    def __call__(self, fan_in: int, fan_out: int, rng: Rng) -> Weights:
+        weights = _empty(fan_in, fan_out)
+        bound = self._bound(fan_in, fan_out)
+        return _fill(weights, lambda n: rng.uniform(-bound, bound, n))
+
+
+class _Normal(Initializer):
+    """Normal with mean 0, and not truncated."""
+
+    @abstractmethod
+    def _deviation(self, fan_in: int, fan_out: int) -> float: ...
+
+    def __call__(self, fan_in: int, fan_out: int, rng: Rng) -> Weights:
+        weights = _empty(fan_in, fan_out)
+        deviation = self._deviation(fan_in, fan_out)
+        return _fill(weights, lambda n: deviation * rng.standard_normal(n))
+
+
+@dataclass(frozen=True)
+class GlorotUniform(_Uniform):
+    """Uniform in ±sqrt(6 / (fan_in + fan_out)), for tanh and other odd activations.
+
+    The variance 2 / (fan_in + fan_out) keeps both signals and gradients at about the
+    same size in all layers. X. Glorot and Y. Bengio, "Understanding the difficulty of
+    training deep feedforward neural networks", AISTATS 2010, equation 16.
+    """
+
+    def _bound(self, fan_in: int, fan_out: int) -> float:
+        return sqrt(6 / (fan_in + fan_out))
+
+
+@dataclass(frozen=True)
+class GlorotNormal(_Normal):
+    """Normal with deviation sqrt(2 / (fan_in + fan_out)): see GlorotUniform.
+
+    X. Glorot and Y. Bengio, 2010, equation 12, met on average over both directions.
+    """
+
+    def _deviation(self, fan_in: int, fan_out: int) -> float:
+        return sqrt(2 / (fan_in + fan_out))
+
+
+@dataclass(frozen=True)
+class HeUniform(_Uniform):
+    """Uniform in ±sqrt(6 / fan_in), for ReLU and its kin: see HeNormal."""
+
+    def _bound(self, fan_in: int, fan_out: int) -> float:
+        return sqrt(6 / fan_in)
+
+
+@dataclass(frozen=True)
+class HeNormal(_Normal):
+    """Normal with deviation sqrt(2 / fan_in), for ReLU and its kin.
+
+    It makes up for the half of the signal that a ReLU sets to zero. K. He et al.,
+    "Delving deep into rectifiers", 2015, arXiv:1502.01852, equation 10.
+    """
+
+    def _deviation(self, fan_in: int, fan_out: int) -> float:
+        return sqrt(2 / fan_in)
+
+
+@dataclass(frozen=True)
+class LeCunUniform(_Uniform):
+    """Uniform in ±sqrt(3 / fan_in): see LeCunNormal."""
+
+    def _bound(self, fan_in: int, fan_out: int) -> float:
+        return sqrt(3 / fan_in)
+
+
+@dataclass(frozen=True)
+class LeCunNormal(_Normal):
+    """Normal with deviation 1 / sqrt(fan_in), for scaled tanh and SELU.
+
+    Y. LeCun et al., "Efficient BackProp", 1998, equation 16; for SELU: G. Klambauer et
+    al., "Self-normalizing neural networks", 2017, arXiv:1706.02515.
+    """
+
+    def _deviation(self, fan_in: int, fan_out: int) -> float:
+        return 1 / sqrt(fan_in)
+
+
+@dataclass(frozen=True)
+class Orthogonal(Initializer):
+    """A random matrix whose rows or columns, the fewer, are orthonormal, times gain.
+
+    A. M. Saxe et al., "Exact solutions to the nonlinear dynamics of learning in deep
+    linear neural networks", 2013, arXiv:1312.6120. It is the Q of the QR decomposition
+    of a normal matrix, with the signs of R's diagonal, which makes it uniform over all
+    such matrices: F. Mezzadri, "How to generate random matrices from the classical
+    compact groups", 2006, arXiv:math-ph/0609050. LAPACK computes it: other than
+    everything else here, it may differ in the last digits from one machine to another.
+
+    Parameters
+    ----------
+    gain : float, default=1
+        Above 0; sqrt(2) is usual for ReLU.
+    """
+
+    gain: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_number(self, "gain")
+        if self.gain <= 0:
+            raise ValueError(f"gain of Orthogonal must be above 0, got {self.gain!r}")
+
+    def __call__(self, fan_in: int, fan_out: int, rng: Rng) -> Weights:
+        weights = _fill(_empty(fan_in, fan_out), rng.standard_normal)
+        is_wide = fan_in < fan_out
+        with held_to_one_thread():
+            q, r = qr(weights.T if is_wide else weights, mode="economic")
+        q *= np.where(np.diagonal(r) < 0, -self.gain, self.gain)
+        return np.ascontiguousarray(q.T if is_wide else q)
+
+
+@dataclass(frozen=True)
+class Zeros(Initializer):
+    """All weights 0.
+
+    Right for a network without hidden layers; in any other all units of a layer stay
+    alike, since they all get the same gradient.
+    """
+
+    def __call__(self, fan_in: int, fan_out: int, rng: Rng) -> Weights:
+        weights = _empty(fan_in, fan_out)
+        weights.fill(0)
+        return weights
+
+
+@dataclass(frozen=True)
+class Constant(Initializer):
+    """All weights the same number.
+
+    Parameters
+    ----------
+    value : float
+        Finite.
+    """
+
+    value: float
+
+    def __post_init__(self) -> None:
+        _check_number(self, "value")
+
+    def __call__(self, fan_in: int, fan_out: int, rng: Rng) -> Weights:
+        weights = _empty(fan_in, fan_out)
+        weights.fill(self.value)
+        return weights
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Given(Initializer):
+    """Given weights, for a layer of their shape.
+
+    Parameters
+    ----------
+    array : array-like of shape (fan_in, fan_out)
+        Finite numbers. A copy is kept.
+    """
+
+    array: ArrayLike
+
+    def __post_init__(self) -> None:
+        array = np.array(self.array)
+        if array.ndim != 2 or array.dtype.kind not in "fiub" or array.size == 0:
+            raise ValueError(
+                "array of Given must be a matrix of numbers, got "
+                f"{array.dtype} of shape {array.shape}"
+            )
+        if not np.isfinite(array).all():
+            raise ValueError("array of Given must be finite, got NaN or infinity")
+        array = array.astype(np.float64)
+        array.setflags(write=False)
+        object.__setattr__(self, "array", array)
+
+    def __repr__(self) -> str:
+        return f"Given(array of shape {np.shape(self.array)})"
+
+    def __call__(self, fan_in: int, fan_out: int, rng: Rng) -> Weights:
+        weights = _empty(fan_in, fan_out)
+        if np.shape(self.array) != weights.shape:
+            raise ValueError(
+                f"array of Given has shape {np.shape(self.array)}, the layer needs "
+                f"{weights.shape}"
+            )
+        weights[:] = self.array
+        return weights
+
+
+def _check_number(initializer: Initializer, name: str) -> None:
+    """Refuse a field that is no finite number."""
+    value = getattr(initializer, name)
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not (is_number and isfinite(value)):
+        raise ValueError(
+            f"{name} of {type(initializer).__name__} must be a finite number, got "
+            f"{value!r}"
+        )
+
+
+INITIALIZERS: dict[str, type[Initializer]] = {
+    "glorot_normal": GlorotNormal,
+    "glorot_uniform": GlorotUniform,
+    "he_normal": HeNormal,
+    "he_uniform": HeUniform,
+    "lecun_normal": LeCunNormal,
+    "lecun_uniform": LeCunUniform,
+    "orthogonal": Orthogonal,
+    "zeros": Zeros,
+}
+
+
+def get_initializer(initializer: str | Initializer) -> Initializer:
+    """Return the initializer, or the default one of that name.
+
+    Parameters
+    ----------
+    initializer : str or Initializer
+        'glorot_normal', 'glorot_uniform', 'he_normal', 'he_uniform', 'lecun_normal',
+        'lecun_uniform', 'orthogonal', 'zeros', or an object.
+
+    Returns
+    -------
+    initializer : Initializer
+
+    Raises
+    ------
+    ValueError
+        If the name is not known, or it is something else.
+
+    Examples
+    --------
+    >>> from fastbp.initializers import get_initializer
+    >>> get_initializer("orthogonal")
+    Orthogonal(gain=1.0)
+    """
+    if isinstance(initializer, Initializer):
+        return initializer
+    if isinstance(initializer, str) and initializer in INITIALIZERS:
+        return INITIALIZERS[initializer]()
+    raise ValueError(
+        f"an initializer must be one of {', '.join(map(repr, INITIALIZERS))} or an "
+        f"object of fastbp.initializers, got {initializer!r}"
+    )

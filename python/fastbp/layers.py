@@ -1,0 +1,209 @@
+"""Layers: immutable descriptions of what a :class:`fastbp.Network` is made of.
+
+A layer knows its size, its activation and how its parameters begin. The parameters
+themselves belong to the network, which asks each layer for the shapes of them
+(``_shapes``) and for their first values (``_draw``).
+"""
+
+from __future__ import annotations
+
+import operator
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass, fields
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .activations import Activation, Identity, get_activation
+from .initializers import get_initializer
+
+__all__ = ["Dense", "Layer"]
+
+
+class Layer(ABC):
+    """Base of the layers.
+
+    Attributes
+    ----------
+    name : str
+        What its parameters are called by in a network, before their number.
+    activation : Activation
+        What is applied last.
+    trainable : bool
+        Whether training changes its parameters.
+    """
+
+    name: ClassVar[str]
+    activation: Any = Identity()
+    trainable: bool = True
+
+    @abstractmethod
+    def _n_out(self, n_in: int) -> int:
+        """Return the number of outputs."""
+
+    @abstractmethod
+    def _shapes(self, n_in: int) -> dict[str, tuple[int, ...]]:
+        """Return the shape of each parameter array, in their order."""
+
+    @abstractmethod
+    def _draw(self, n_in: int, generator: np.random.RandomState) -> dict[str, Any]:
+        """Return the first values of each parameter array."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Dense(Layer):
+    """A fully connected layer: ``a = f(x W + b)`` (lecture 004, formulae).
+
+    Parameters
+    ----------
+    n_out : int
+        Number of units, at least 1.
+    activation : str or Activation, default='identity'
+        f: a name or an object of :mod:`fastbp.activations`.
+    bias : bool, default=True
+        Whether there is a b.
+    initializer : str, Initializer or callable, default='glorot_uniform'
+        How W begins: a name or an object of :mod:`fastbp.initializers`, or a function
+        ``(fan_in, fan_out, rng)`` that returns an array (fan_in, fan_out), where rng is
+        a ``numpy.random.RandomState``. b begins with zeros.
+    weights : array-like of shape (n_in, n_out) or None, default=None
+        W itself, in place of the initializer. It is copied.
+    bias_values : array-like of shape (n_out,) or None, default=None
+        b itself.
+    trainable : bool, default=True
+        False: training leaves W and b as they are. Their gradients are computed all
+        the same.
+
+    Raises
+    ------
+    ValueError
+        If a value is not allowed, or two contradict each other.
+
+    Notes
+    -----
+    The rows of W belong to the inputs and its columns to the units, as in
+    scikit-learn's ``coefs_``: it is the transpose of the W of lecture 004. Lecture 003
+    has the threshold as the weight of a constant input -1, which is ``-b``.
+
+    Examples
+    --------
+    >>> from fastbp.layers import Dense
+    >>> Dense(3, "tanh")
+    Dense(3, Tanh())
+    >>> Dense(1, "step", weights=[[1.0], [1.0]], bias_values=[-1.5])  # logical and
+    Dense(1, Step(), weights=<array (2, 1)>, bias_values=<array (1,)>)
+    """
+
+    name = "dense"
+
+    n_out: int
+    activation: Any = "identity"  # after __post_init__ an Activation
+    _: KW_ONLY
+    bias: bool = True
+    initializer: Any = "glorot_uniform"
+    weights: Any = None
+    bias_values: Any = None
+    trainable: bool = True
+
+    def __post_init__(self) -> None:
+        self._set("n_out", checked_size(self.n_out, "n_out of Dense"))
+        self._set("activation", get_activation(self.activation))
+        for name in ("bias", "trainable"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(
+                    f"{name} of Dense must be a bool, got {getattr(self, name)!r}"
+                )
+        _initializer_of(self.initializer)
+        self._set("weights", _given(self.weights, "weights", 2, self.n_out))
+        self._set("bias_values", _given(self.bias_values, "bias_values", 1, self.n_out))
+        if self.bias_values is not None and not self.bias:
+            raise ValueError("bias_values of Dense need bias=True, got False")
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        shown = [str(self.n_out), repr(self.activation)]
+        for field in fields(self)[2:]:
+            value = getattr(self, field.name)
+            if isinstance(value, np.ndarray):
+                shown.append(f"{field.name}=<array {value.shape}>")
+            elif value != field.default:
+                shown.append(f"{field.name}={value!r}")
+        return f"Dense({', '.join(shown)})"
+
+    def _n_out(self, n_in: int) -> int:
+        if self.weights is not None and len(self.weights) != n_in:
+            raise ValueError(
+                f"weights of {self!r} have {len(self.weights)} rows, but the layer has "
+                f"{n_in} inputs"
+            )
+        return self.n_out
+
+    def _shapes(self, n_in: int) -> dict[str, tuple[int, ...]]:
+        shapes: dict[str, tuple[int, ...]] = {"weights": (n_in, self.n_out)}
+        if self.bias:
+            shapes["biases"] = (self.n_out,)
+        return shapes
+
+    def _draw(self, n_in: int, generator: np.random.RandomState) -> dict[str, Any]:
+        weights = self.weights
+        if weights is None:
+            initializer = _initializer_of(self.initializer)
+            weights = np.asarray(initializer(n_in, self.n_out, generator))
+            if weights.shape != (n_in, self.n_out):
+                raise ValueError(
+                    f"initializer of {self!r} must return an array of shape "
+                    f"{(n_in, self.n_out)}, got {weights.shape}"
+                )
+        values = {"weights": weights}
+        if self.bias:
+            zeros = np.zeros(self.n_out)
+            values["biases"] = zeros if self.bias_values is None else self.bias_values
+        return values
+
+
+def checked_size(value: Any, what: str) -> int:
+    """Return a number of units as an int; ValueError unless it is at least 1."""
+    try:
+        number = 0 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = 0
+    if number < 1:
+        raise ValueError(f"{what} must be an integer of at least 1, got {value!r}")
+    return number
+
+
+def _given(values: Any, name: str, ndim: int, n_out: int) -> NDArray[Any] | None:
+    """Return a read-only copy of given parameters, or None."""
+    if values is None:
+        return None
+    array = np.array(values, dtype=np.float64)
+    if array.ndim != ndim or array.shape[-1] != n_out or not np.isfinite(array).all():
+        shape = f"(n_in, {n_out})" if ndim == 2 else f"({n_out},)"
+        raise ValueError(
+            f"{name} of Dense must be finite numbers of shape {shape}, got an array "
+            f"of shape {array.shape}"
+            + ("" if np.isfinite(array).all() else " with NaN or infinity")
+        )
+    array.flags.writeable = False
+    return array
+
+
+def _initializer_of(initializer: Any) -> Callable[[int, int, Any], Any]:
+    if callable(initializer) and not isinstance(initializer, type):
+        return initializer  # type: ignore[no-any-return]
+    return get_initializer(initializer)
+
+
+def check_trainable(layers: Any) -> None:
+    """Refuse to send gradients through an activation that has none."""
+    for i, layer in enumerate(layers):
+        activation: Activation = layer.activation
+        if not activation.is_trainable:
+            raise ValueError(
+                f"layer {i} has activation={activation.name!r}, whose derivative is 0 "
+                "wherever it has one: it cannot be trained, only run forward"
+            )

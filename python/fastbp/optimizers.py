@@ -1,0 +1,285 @@
+"""Update rules: small immutable descriptions of what a step does with a gradient.
+
+``g`` is the gradient of the mean loss of a batch, ``w`` a weight or bias, ``eta`` the
+learning rate times the factor of the schedule, ``t`` the number of the step from 1. All
+moments (``v``, ``m``) start at 0. The compiled core makes the steps; the objects hold
+no state, so one of them may serve several trainers.
+"""
+
+from __future__ import annotations
+
+from abc import ABC
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, ClassVar
+
+__all__ = [
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Lion",
+    "NAdam",
+    "Optimizer",
+    "RMSprop",
+    "SGD",
+    "get_optimizer",
+]
+
+
+class Optimizer(ABC):
+    """Base of the update rules.
+
+    Attributes
+    ----------
+    learning_rate : float
+        The rate; a schedule multiplies it by a factor for each step.
+    """
+
+    _rule: ClassVar[str]
+    # Range of each parameter: lowest, highest, whether the lowest is allowed.
+    _ranges: ClassVar[dict[str, tuple[float, float, bool]]] = {
+        "learning_rate": (0, float("inf"), False),
+        "beta_1": (0, 1, True),
+        "beta_2": (0, 1, True),
+        "epsilon": (0, float("inf"), False),
+        "weight_decay": (0, float("inf"), True),
+    }
+
+    learning_rate: float
+
+    def __post_init__(self) -> None:
+        for name, (low, high, closed) in self._ranges.items():
+            value = getattr(self, name, None)
+            if value is not None:
+                self._check(name, value, low, high, closed)
+
+    def _check(
+        self, name: str, value: Any, low: float, high: float, closed: bool
+    ) -> None:
+        is_number = isinstance(value, Real) and not isinstance(value, bool)
+        number = float(value) if is_number else float("nan")
+        if (low <= number if closed else low < number) and number < high:
+            return
+        bracket = "[" if closed else "("
+        raise ValueError(
+            f"{name} of {type(self).__name__} must be a number in "
+            f"{bracket}{low:g}, {high:g}), got {value!r}"
+        )
+
+    def _core_rule(self) -> tuple[Any, dict[str, float]]:
+        """Return the core's name of the rule, and its settings."""
+        names = ("beta_1", "beta_2", "epsilon", "weight_decay")
+        return self._rule, {n: getattr(self, n) for n in names if hasattr(self, n)}
+
+
+@dataclass(frozen=True)
+class SGD(Optimizer):
+    """Gradient descent: ``w -= eta * g`` (lectures 000, 002 and 004).
+
+    With momentum ``v = momentum * v - eta * g``; then ``w += v``, or with Nesterov's
+    ``w += momentum * v - eta * g`` (lecture 002, momentum, gamma there; Sutskever,
+    Martens, Dahl and Hinton, 2013, for Nesterov's).
+
+    Parameters
+    ----------
+    learning_rate : float, default=0.01
+        eta, > 0.
+    momentum : float, default=0
+        In [0, 1).
+    nesterov : bool, default=False
+        Nesterov's momentum; needs ``momentum > 0``.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range.
+
+    Examples
+    --------
+    >>> from fastbp.optimizers import SGD
+    >>> SGD(0.5, momentum=0.9)
+    SGD(learning_rate=0.5, momentum=0.9, nesterov=False)
+    """
+
+    learning_rate: float = 0.01
+    momentum: float = 0.0
+    nesterov: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check("momentum", self.momentum, 0, 1, True)
+        if not isinstance(self.nesterov, bool):
+            raise ValueError(f"nesterov of SGD must be a bool, got {self.nesterov!r}")
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov=True of SGD needs momentum > 0, got 0")
+
+    def _core_rule(self) -> tuple[Any, dict[str, float]]:
+        if self.momentum == 0:
+            return "sgd", {}
+        rule = "nesterov" if self.nesterov else "momentum"
+        return rule, {"momentum": self.momentum}
+
+
+@dataclass(frozen=True)
+class RMSprop(Optimizer):
+    """``v = beta_2 * v + (1 - beta_2) * g**2; w -= eta * g / (sqrt(v) + epsilon)``.
+
+    Tieleman and Hinton, 2012, lecture 6.5.
+
+    Parameters
+    ----------
+    learning_rate : float, default=0.001
+        eta, > 0.
+    beta_2 : float, default=0.9
+        In [0, 1).
+    epsilon : float, default=1e-8
+        > 0.
+    """
+
+    _rule = "rmsprop"
+    learning_rate: float = 0.001
+    beta_2: float = 0.9
+    epsilon: float = 1e-8
+
+
+@dataclass(frozen=True)
+class Adagrad(Optimizer):
+    """``v += g**2; w -= eta * g / (sqrt(v) + epsilon)``.
+
+    Duchi, Hazan and Singer, 2011.
+
+    Parameters
+    ----------
+    learning_rate : float, default=0.01
+        eta, > 0.
+    epsilon : float, default=1e-8
+        > 0.
+    """
+
+    _rule = "adagrad"
+    learning_rate: float = 0.01
+    epsilon: float = 1e-8
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """``m`` and ``v``, means of ``g`` and ``g**2``, corrected for their start at 0.
+
+    ``m = beta_1 * m + (1 - beta_1) * g``, ``v = beta_2 * v + (1 - beta_2) * g**2``,
+    ``w -= eta * c * m / (sqrt(v) + epsilon)`` with ``c = sqrt(1 - beta_2**t) / (1 -
+    beta_1**t)``: Kingma and Ba, 2014, arXiv:1412.6980, end of section 2.
+
+    Parameters
+    ----------
+    learning_rate : float, default=0.001
+        eta, > 0.
+    beta_1, beta_2 : float, default=0.9 and 0.999
+        In [0, 1).
+    epsilon : float, default=1e-8
+        > 0.
+    """
+
+    _rule = "adam"
+    learning_rate: float = 0.001
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """:class:`Adam` with decoupled weight decay: first ``w *= 1 - eta * weight_decay``.
+
+    Of the weights, not of the biases. Loshchilov and Hutter, 2017, arXiv:1711.05101.
+
+    Parameters
+    ----------
+    learning_rate, beta_1, beta_2, epsilon : float
+        As of :class:`Adam`.
+    weight_decay : float, default=0.01
+        At least 0.
+    """
+
+    weight_decay: float = 0.01
+
+
+@dataclass(frozen=True)
+class NAdam(Adam):
+    """:class:`Adam` with Nesterov's momentum; the formula is in docs/optimizers.md.
+
+    Dozat, 2016, with the numbers of PyTorch.
+
+    Parameters
+    ----------
+    learning_rate, beta_1, beta_2, epsilon : float
+        As of :class:`Adam`.
+    """
+
+    _rule = "nadam"
+
+
+@dataclass(frozen=True)
+class Lion(Optimizer):
+    """``w -= eta * sign(beta_1 * m + (1 - beta_1) * g)``, then ``m`` is updated.
+
+    ``m = beta_2 * m + (1 - beta_2) * g``. Chen et al., 2023, arXiv:2302.06675.
+
+    Parameters
+    ----------
+    learning_rate : float, default=0.0001
+        eta, > 0; three to ten times smaller than for Adam.
+    beta_1, beta_2 : float, default=0.9 and 0.99
+        In [0, 1).
+    weight_decay : float, default=0
+        Decoupled, as of :class:`AdamW`; at least 0.
+    """
+
+    _rule = "lion"
+    learning_rate: float = 0.0001
+    beta_1: float = 0.9
+    beta_2: float = 0.99
+    weight_decay: float = 0.0
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    "sgd": SGD,
+    "rmsprop": RMSprop,
+    "adagrad": Adagrad,
+    "adam": Adam,
+    "adamw": AdamW,
+    "nadam": NAdam,
+    "lion": Lion,
+}
+
+
+def get_optimizer(optimizer: str | Optimizer) -> Optimizer:
+    """Return the optimizer, or the default one of that name.
+
+    Parameters
+    ----------
+    optimizer : str or Optimizer
+        'sgd', 'rmsprop', 'adagrad', 'adam', 'adamw', 'nadam', 'lion', or an object.
+
+    Returns
+    -------
+    optimizer : Optimizer
+
+    Raises
+    ------
+    ValueError
+        If the name is not known, or it is something else.
+
+    Examples
+    --------
+    >>> from fastbp.optimizers import get_optimizer
+    >>> get_optimizer("lion")
+    Lion(learning_rate=0.0001, beta_1=0.9, beta_2=0.99, weight_decay=0.0)
+    """
+    if isinstance(optimizer, Optimizer):
+        return optimizer
+    if isinstance(optimizer, str) and optimizer in OPTIMIZERS:
+        return OPTIMIZERS[optimizer]()
+    raise ValueError(
+        f"an optimizer must be one of {', '.join(map(repr, OPTIMIZERS))} or an object "
+        f"of fastbp.optimizers, got {optimizer!r}"
+    )

@@ -1,0 +1,571 @@
+"""Trainer: the parameters of a network, changed so that a loss gets smaller."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from numbers import Real
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_random_state
+
+from . import _core
+from ._data import Samples, check_inputs, check_weights, mean_inputs, rows_of
+from ._diagnostics import diagnose, sampled_rows
+from ._epochs import run_epoch
+from ._rates import plateau_of, rates_of_epoch
+from ._stochastic import NON_FINITE
+from ._threads import effective_n_threads
+from .callbacks import EpochRecord, as_callback
+from .layers import check_trainable, checked_size
+from .network import Network
+from .optimizers import Optimizer, get_optimizer
+from .schedules import Schedule, get_schedule
+
+__all__ = ["Trainer"]
+
+_PATIENCE = 10  # bad epochs of a Plateau that names none
+
+
+class Trainer:
+    """Gradient descent on a network, epoch by epoch.
+
+    With ``batch_size=1`` it is Algorithm 1 of lecture 000 (one example at a time), with
+    mini-batches Algorithm 2, with ``batch_size=None`` gradient descent on all samples;
+    ``grad_tol`` is the theta at which both stop.
+
+    Parameters
+    ----------
+    network : Network
+        What is trained. Its parameters are written after each epoch.
+    loss : str, Loss or callable
+        A name or an object of :mod:`fastbp.losses`, or a function ``(y_true, y_pred) ->
+        (value per row, gradient)``, of the outputs of the network. 'squared_error' is
+        half the squared error, summed over the outputs (lectures 000, 002, 004).
+
+        A loss of probabilities ('log_loss' and its kind) takes them from a last layer
+        with the activation 'softmax' or 'logistic'. Behind 'identity' it applies a
+        softmax of its own, or with a single output the logistic function; 'poisson' and
+        'gamma' apply the exponential function there. Then the outputs of the network
+        are logits, or logarithms. Both are computed from pre-activations: no
+        probability is too small for its logarithm.
+    optimizer : str or Optimizer, default='sgd'
+        A name or an object of :mod:`fastbp.optimizers`.
+    schedule : str, Schedule or None, default=None
+        A name or an object of :mod:`fastbp.schedules`, whose time begins at 0 in each
+        call of ``fit``. For a ``Plateau`` an epoch is bad if the loss (that of the
+        validation set, if there is one) is no new best; ``patience=None`` is 10.
+    batch_size : int or None, default=32
+        Samples of a step; None: all.
+    shuffle : bool, default=True
+        Whether each epoch takes the samples in a new order.
+    random_state : int, RandomState or None, default=None
+        Where the orders are drawn from.
+    callbacks : iterable, default=()
+        Objects of :mod:`fastbp.callbacks` or functions ``(trainer, record)``, called
+        after each epoch; one that returns True ends the training.
+    n_jobs : int or None, default=None
+        Threads, as for :class:`MLPClassifier`. The results do not depend on it.
+    alpha, l1 : float, default=0
+        Penalties ``alpha / 2 * sum(W**2)`` and ``l1 * sum(abs(W))``, divided by the
+        number of samples of the batch, as for :class:`MLPClassifier`.
+    max_norm, clip_norm : float or None, default=None
+        Largest norm of the weights that enter a unit, and of the gradient.
+    grad_tol : float or None, default=None
+        Training stops after an epoch at whose end the gradient of the mean loss over
+        all samples, penalties included, has a norm under this. It costs a pass over
+        the samples.
+    metrics : mapping of str to function or None, default=None
+        Functions ``(y, outputs)`` that return a number, measured after each epoch on
+        training and validation data; outputs are those that the loss sees, as
+        :meth:`predict` returns them.
+    diagnostics : bool, default=False
+        Whether ``history['diagnostics']`` gets what :meth:`diagnose` returns, after
+        each epoch.
+    saturation_bound : float, default=0.01
+        A unit counts as saturated where the derivative of its activation is smaller.
+
+    Attributes
+    ----------
+    network : Network
+    history : dict of str to list
+        A number for each epoch of all calls of ``fit``: 'epoch' (from 1), 'loss' (mean
+        over the epoch's steps, penalties included), 'learning_rate' (of the last step),
+        'seconds' (since ``fit`` began); 'val_loss' if there is a validation set;
+        'gradient_norm' with ``grad_tol``; for each metric its name and 'val_' + name;
+        'diagnostics'.
+
+    Raises
+    ------
+    ValueError
+        If a value is not allowed, or the network has a threshold in it.
+
+    Notes
+    -----
+    Ctrl-C raises KeyboardInterrupt, and everything is as after the last complete epoch:
+    another ``fit`` goes on from there as if it had not been interrupted. A ``fit`` that
+    fails leaves everything as it was. Moments of the optimizer are kept from one call
+    to the next.
+
+    Examples
+    --------
+    >>> from fastbp import Network, Trainer
+    >>> from fastbp.layers import Dense
+    >>> from fastbp.optimizers import SGD
+    >>> X, y = [[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0]
+    >>> network = Network([Dense(1)], n_in=1, random_state=0)
+    >>> trainer = Trainer(network, "squared_error", SGD(0.5), batch_size=None)
+    >>> network = trainer.fit(X, y, n_epochs=200).network
+    >>> network.flat_parameters.round(3)
+    array([2., 1.])
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        loss: Any,
+        optimizer: str | Optimizer = "sgd",
+        schedule: str | Schedule | None = None,
+        *,
+        batch_size: int | None = 32,
+        shuffle: bool = True,
+        random_state: Any = None,
+        callbacks: Iterable[Any] = (),
+        n_jobs: int | None = None,
+        alpha: float = 0.0,
+        l1: float = 0.0,
+        max_norm: float | None = None,
+        clip_norm: float | None = None,
+        grad_tol: float | None = None,
+        metrics: Mapping[str, Callable[[Any, Any], float]] | None = None,
+        diagnostics: bool = False,
+        saturation_bound: float = 0.01,
+    ) -> None:
+        if not isinstance(network, Network):
+            raise ValueError(f"network must be a fastbp.Network, got {network!r}")
+        check_trainable(network.layers)
+        self.network = network
+        self.loss = loss
+        self._objective = network._objective(loss)
+        self.optimizer = get_optimizer(optimizer)
+        self.schedule = None if schedule is None else get_schedule(schedule)
+        self.batch_size = (
+            None if batch_size is None else checked_size(batch_size, "batch_size")
+        )
+        self.shuffle = bool(shuffle)
+        self.callbacks = [
+            as_callback(c, f"callbacks[{i}]") for i, c in enumerate(callbacks)
+        ]
+        effective_n_threads(n_jobs)
+        self.n_jobs = n_jobs
+        self.alpha = _number(alpha, "alpha", at_least_0=True)
+        self.l1 = _number(l1, "l1", at_least_0=True)
+        self.max_norm = _limit(max_norm, "max_norm")
+        self.clip_norm = _limit(clip_norm, "clip_norm")
+        self.grad_tol = _limit(grad_tol, "grad_tol")
+        self.metrics = dict(metrics or {})
+        self.diagnostics = bool(diagnostics)
+        self.saturation_bound = _number(saturation_bound, "saturation_bound")
+        self._generator = check_random_state(random_state)
+        self._records: list[dict[str, Any]] = []
+        self._order: NDArray[np.int64] | None = None
+        self._t = 0
+        self._moments: list[list[Any]] = []
+
+    @property
+    def history(self) -> dict[str, list[Any]]:
+        """What was recorded after each epoch: a list for each name."""
+        names = dict.fromkeys(name for record in self._records for name in record)
+        return {name: [r.get(name) for r in self._records] for name in names}
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        n_epochs: int,
+        X_val: Any = None,
+        y_val: Any = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+    ) -> Trainer:
+        """Train for some epochs, from where the network is.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_rows, n_in)
+            Inputs; never copied as a whole.
+        y : array-like of shape (n_rows, n_out) or (n_rows,)
+            Targets; class labels 0 .. n_out - 1 behind a softmax, or probabilities of
+            the classes.
+        n_epochs : int
+            How many at most, at least 1.
+        X_val, y_val : like X and y, or None, default=None
+            A validation set.
+        sample_weight : array-like of shape (n_rows,) or None, default=None
+            Weights of the rows of X; None: all 1.
+
+        Returns
+        -------
+        self : Trainer
+
+        Raises
+        ------
+        ValueError
+            If something has the wrong shape or values, or training diverges.
+        """
+        n_epochs = checked_size(n_epochs, "n_epochs")
+        samples = self._samples(X, y, sample_weight)
+        if (X_val is None) != (y_val is None):
+            raise ValueError("a validation set is both X_val and y_val")
+        held_out = None if X_val is None else self._samples(X_val, y_val, None, "_val")
+        _Fit(self, samples, held_out, n_epochs).run()
+        return self
+
+    def _samples(self, X: Any, y: Any, sample_weight: Any, suffix: str = "") -> Samples:
+        X = check_inputs(X, self.network.n_in, f"X{suffix}")
+        y = self._objective.encode(y, X.shape[0], self.network.dtype, f"y{suffix}")
+        return Samples(X, y, check_weights(sample_weight, X))
+
+    def evaluate(
+        self, X: Any, y: Any, sample_weight: ArrayLike | None = None
+    ) -> dict[str, float]:
+        """Measure loss, without penalties, and metrics.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for :meth:`fit`. Metrics do not see the weights.
+
+        Returns
+        -------
+        measured : dict of str to float
+            'loss' and each metric.
+
+        Raises
+        ------
+        ValueError
+            If something has the wrong shape or values.
+        """
+        return self._measure(self._samples(X, y, sample_weight))
+
+    def _measure(self, samples: Samples) -> dict[str, float]:
+        objective, network = self._objective, self.network
+        core = network._core_network(objective, samples.y)
+        outputs = network._predict(core, samples.X, raw=False)
+        measured = {"loss": objective.mean(samples.y, outputs, samples.weights)}
+        for name, metric in self.metrics.items():
+            measured[name] = float(metric(samples.y, outputs))
+        return measured
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return outputs as the loss sees them: of a classifier, probabilities.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_rows, n_in)
+            Inputs.
+
+        Returns
+        -------
+        outputs : ndarray of shape (n_rows, n_out)
+
+        Raises
+        ------
+        ValueError
+            If X has the wrong shape or values.
+        """
+        X = check_inputs(X, self.network.n_in)
+        no_targets = np.empty(0)
+        core = self.network._core_network(self._objective, no_targets)
+        return self.network._predict(core, X, raw=False)
+
+    def diagnose(
+        self, X: Any, y: Any, sample_weight: ArrayLike | None = None
+    ) -> NDArray[Any]:
+        """Look into every layer: sizes of gradients, dead and saturated units.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for :meth:`fit`; at most 1024 rows of them, evenly spread, are used.
+
+        Returns
+        -------
+        records : structured ndarray of shape (n_layers,)
+            'layer', a name; Euclidean norms over all parameters of the layer:
+            'gradient_norm' (of the mean loss), 'weight_norm', and 'update_norm' (the
+            change in an epoch; NaN outside of ``fit``); 'dead', the share of units
+            whose activation has the derivative 0 in every row, as of a dead ReLU;
+            'saturated', the share of units and rows in which the absolute derivative
+            is less than ``saturation_bound``.
+        """
+        return self._diagnose(self._samples(X, y, sample_weight))
+
+    def _diagnose(
+        self, samples: Samples, update: NDArray[Any] | None = None
+    ) -> NDArray[Any]:
+        few = samples.subset(sampled_rows(len(samples.y)))
+        return diagnose(
+            self.network,
+            few.X,
+            few.y,
+            few.weights,
+            self._objective,
+            bound=self.saturation_bound,
+            update=update,
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"Trainer({self.network!r}, {self.loss!r}, {self.optimizer!r}, "
+            f"{self.schedule!r}, batch_size={self.batch_size!r})"
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the callbacks, which belong to the process."""
+        return {**self.__dict__, "callbacks": []}
+
+
+@dataclass
+class _State:
+    """All that training changes."""
+
+    parameters: NDArray[Any]
+    t: int
+    moments: list[list[Any]]
+    order: NDArray[np.int64] | None
+    stream: Any
+    n_records: int
+
+
+class _Fit:
+    """One call of fit."""
+
+    def __init__(
+        self,
+        owner: Trainer,
+        samples: Samples,
+        held_out: Samples | None,
+        n_epochs: int,
+    ) -> None:
+        self.owner = owner
+        self.samples = samples
+        self.held_out = held_out
+        self.n_epochs = n_epochs
+        self.n_rows = len(samples.y)
+        self.batch_size = min(owner.batch_size or self.n_rows, self.n_rows)
+        n_steps = -(-self.n_rows // self.batch_size)
+        self.fractions = np.arange(n_steps) / n_steps
+        self.falls = _Falls(owner.schedule)
+        self.core = owner.network._core_network(owner._objective, samples.y)
+        self.n_threads = _core.threads_for(
+            self.core,
+            self.batch_size,
+            effective_n_threads(owner.n_jobs)[0],
+            n_inputs=mean_inputs(samples.X),
+        )
+        self.trainer = self.core_trainer()
+        self.order = owner._order
+        if self.order is None or len(self.order) != self.n_rows:
+            self.order = np.arange(self.n_rows)
+
+    def core_trainer(self) -> _core.Trainer:
+        owner = self.owner
+        rule, settings = owner.optimizer._core_rule()
+        trainer = _core.Trainer(
+            self.core,
+            rule,
+            l1=owner.l1,
+            max_norm=np.inf if owner.max_norm is None else owner.max_norm,
+            clip_norm=np.inf if owner.clip_norm is None else owner.clip_norm,
+            **settings,
+        )
+        if owner._t > 0:
+            trainer.set_state(owner._t, owner._moments, n_threads=self.n_threads)
+        return trainer
+
+    def run(self) -> None:
+        before = complete = self.state()
+        self.started = perf_counter()
+        try:
+            with ExitStack() as stack:
+                for callback in self.owner.callbacks:
+                    callback.on_fit_begin(self.owner)
+                    stack.callback(callback.on_fit_end, self.owner)
+                for epoch in range(self.n_epochs):
+                    record = self.epoch(epoch)
+                    complete = self.state()
+                    if self.is_last(record):
+                        break
+        except KeyboardInterrupt:
+            self.restore(complete)
+            raise
+        except BaseException:
+            self.restore(before)
+            raise
+
+    def state(self) -> _State:
+        owner = self.owner
+        order = None if owner._order is None else owner._order.copy()
+        return _State(
+            owner.network.flat_parameters.copy(),
+            owner._t,
+            owner._moments,
+            order,
+            owner._generator.get_state(),
+            len(owner._records),
+        )
+
+    def restore(self, state: _State) -> None:
+        owner = self.owner
+        owner.network.flat_parameters[:] = state.parameters
+        owner._t, owner._moments = state.t, state.moments
+        owner._order = state.order
+        owner._generator.set_state(state.stream)
+        del owner._records[state.n_records :]
+
+    def epoch(self, epoch: int) -> dict[str, Any]:
+        """Make one pass over the samples; returns its record."""
+        owner = self.owner
+        if owner.shuffle:
+            owner._generator.shuffle(self.order)
+        owner._order = self.order
+        rate = self.rate(epoch)
+        total = run_epoch(
+            self.trainer,
+            self.core,
+            self.samples,
+            self.order if owner.shuffle else None,
+            batch_size=self.batch_size,
+            rate=rate,
+            alpha=owner.alpha,
+            n_threads=self.n_threads,
+            outer_loss=owner._objective.outer_loss,
+        )
+        if not self.core.is_finite():
+            raise ValueError(NON_FINITE)
+        update = self.take()
+        record = {
+            "epoch": len(owner._records) + 1,
+            "loss": total / self.n_rows,
+            "learning_rate": float(np.ravel(rate)[-1]),
+            "seconds": perf_counter() - self.started,
+            **self.measured(update),
+        }
+        self.falls.see(record.get("val_loss", record["loss"]))
+        owner._records.append(record)
+        return record
+
+    def rate(self, epoch: int) -> float | NDArray[np.float64]:
+        owner = self.owner
+        rate = float(owner.optimizer.learning_rate) * self.falls.factor
+        if owner.schedule is None:
+            return rate
+        return rates_of_epoch(
+            owner.schedule, rate, epoch, self.fractions, float(self.n_epochs)
+        )
+
+    def take(self) -> NDArray[Any]:
+        """Give the network the new parameters; returns by how much they changed."""
+        owner, network = self.owner, self.owner.network
+        self.trainer.save(n_threads=self.n_threads)
+        owner._t, weights, biases, owner._moments = self.trainer.take_saved()
+        update = -network.flat_parameters
+        network._store(weights, biases, network.parameters)
+        update += network.flat_parameters
+        return update
+
+    def measured(self, update: NDArray[Any]) -> dict[str, Any]:
+        """Return what is recorded only if asked for."""
+        owner = self.owner
+        measured: dict[str, Any] = {}
+        if owner.metrics:
+            measured = owner._measure(self.samples)
+            del measured["loss"]  # that of the epoch is there
+        if self.held_out is not None:
+            for name, value in owner._measure(self.held_out).items():
+                measured[f"val_{name}"] = value
+        if owner.grad_tol is not None:
+            measured["gradient_norm"] = self.gradient_norm()
+        if owner.diagnostics:
+            measured["diagnostics"] = owner._diagnose(self.samples, update)
+        return measured
+
+    def gradient_norm(self) -> float:
+        """Return the norm over the parameters that training changes."""
+        owner, network, samples = self.owner, self.owner.network, self.samples
+        _, weights, biases = self.core.loss_and_gradients(
+            rows_of(samples.X),
+            samples.y,
+            samples.weights,
+            alpha=owner.alpha,
+            n_threads=self.n_threads,
+            outer_loss=owner._objective.outer_loss,
+        )
+        all_gradients = network._views_of(np.zeros_like(network.flat_parameters))
+        network._store(weights, biases, all_gradients)
+        squares = 0.0
+        for i, layer in enumerate(network.layers):
+            for name in network._names_of(i) if layer.trainable else ():
+                gradient = all_gradients[name]
+                if gradient.ndim == 2:  # a weight matrix
+                    signs = np.sign(network.parameters[name])
+                    gradient = gradient + owner.l1 / samples.weight * signs
+                squares += np.square(gradient, dtype=np.float64).sum()
+        return float(np.sqrt(squares))
+
+    def is_last(self, record: dict[str, Any]) -> bool:
+        """Ask the callbacks and grad_tol whether training is to stop."""
+        owner = self.owner
+        seen = EpochRecord(
+            epoch=record["epoch"],
+            loss=record["loss"],
+            validation_loss=record.get("val_loss"),
+            validation_score=next(
+                (record[f"val_{name}"] for name in owner.metrics if self.held_out), None
+            ),
+            learning_rate=record["learning_rate"],
+            seconds=record["seconds"],
+        )
+        stops = [bool(c.on_epoch_end(owner, seen)) for c in owner.callbacks]
+        tolerance = owner.grad_tol
+        return any(stops) or (
+            tolerance is not None and record["gradient_norm"] < tolerance
+        )
+
+
+class _Falls:
+    """The factor of a Plateau schedule, which falls when training stalls."""
+
+    def __init__(self, schedule: Schedule | None) -> None:
+        self.plateau = plateau_of(schedule)
+        self.factor = 1.0
+        self.best = np.inf
+        self.n_bad = 0
+
+    def see(self, loss: float) -> None:
+        plateau = self.plateau
+        if plateau is None:
+            return
+        self.n_bad = 0 if loss < self.best else self.n_bad + 1
+        self.best = min(self.best, loss)
+        if self.n_bad > (plateau.patience or _PATIENCE):
+            self.factor = max(self.factor * plateau.factor, plateau.end)
+            self.n_bad = 0
+
+
+def _number(value: Any, name: str, *, at_least_0: bool = False) -> float:
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    number = float(value) if is_number else np.nan
+    if not (np.isfinite(number) and (number >= 0 if at_least_0 else number > 0)):
+        allowed = "of at least 0" if at_least_0 else "above 0"
+        raise ValueError(f"{name} must be a finite number {allowed}, got {value!r}")
+    return number
+
+
+def _limit(value: Any, name: str) -> float | None:
+    return None if value is None else _number(value, name)

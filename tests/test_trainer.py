@@ -1,0 +1,526 @@
+"""Trainer: against steps in plain NumPy, the estimators, and closed forms."""
+
+import pickle
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from fastbp import MLPClassifier, MLPRegressor, Network, Trainer
+from fastbp.callbacks import EarlyStopping, History
+from fastbp.layers import Dense
+from fastbp.optimizers import SGD, Adagrad, Adam, AdamW, Lion, NAdam, RMSprop
+from fastbp.schedules import Exponential, Plateau
+from reference.compare import bits
+from reference.layers import Stack
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(90, 4))
+Y = np.sin(X[:, :1]) + X[:, 1:2] * X[:, 2:3]
+LABELS = (X[:, 0] > 0).astype(int) + (X[:, 1] > 0.5)
+
+
+def network(*activations, dtype="float64", n_out=1, **options):
+    """A network for X with 6 units in each hidden layer."""
+    sizes = [6] * (len(activations) - 1) + [n_out]
+    layers = [Dense(n, f, **options) for n, f in zip(sizes, activations, strict=True)]
+    return Network(layers, n_in=4, dtype=dtype, random_state=0)
+
+
+def stack_of(net):
+    n = len(net.layers)
+    return Stack(
+        [net.parameters[f"dense_{i}.weights"].copy() for i in range(n)],
+        [net.parameters[f"dense_{i}.biases"].copy() for i in range(n)],
+        [layer.activation.name for layer in net.layers],
+    )
+
+
+def assert_parameters_close(net, stack):
+    for i, (W, b) in enumerate(zip(stack.weights, stack.biases, strict=True)):
+        np.testing.assert_allclose(
+            net.parameters[f"dense_{i}.weights"], W, rtol=1e-10, atol=1e-12
+        )
+        np.testing.assert_allclose(
+            net.parameters[f"dense_{i}.biases"], b, rtol=1e-10, atol=1e-12
+        )
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, None])
+@pytest.mark.parametrize("activations", [("tanh", "tanh"), ("logistic", "gelu")])
+def test_gradient_descent_equals_plain_numpy(activations, batch_size):
+    # Algorithm 1 (one at a time), Algorithm 2, all at once; an activation at the end.
+    net = network(*activations)
+    stack = stack_of(net)
+    Trainer(net, "squared_error", SGD(0.1), batch_size=batch_size, shuffle=False).fit(
+        X, Y, 2
+    )
+    size = batch_size or len(X)
+    for _ in range(2):
+        for first in range(0, len(X), size):
+            x, y = X[first : first + size], Y[first : first + size]
+            error = stack.forward(x)[1][-1] - y
+            of_weights, of_biases, _ = stack.backward(x, error / len(x))
+            for values, gradients in (
+                (stack.weights, of_weights),
+                (stack.biases, of_biases),
+            ):
+                for value, gradient in zip(values, gradients, strict=True):
+                    value -= 0.1 * gradient
+    assert_parameters_close(net, stack)
+
+
+def estimator_and_trainer(make, optimizer, loss, y, dtype="float64", settings=None):
+    """Train the same network twice: by an estimator, and by a Trainer."""
+    common = {"alpha": 0.3, "batch_size": 13}
+    model = make(
+        hidden_layer_sizes=(6,),
+        max_iter=3,
+        random_state=5,
+        dtype=dtype,
+        **common,
+        **settings,
+    ).fit(X, y)
+    # The estimator's own first weights, and the generator as it then is.
+    generator = np.random.RandomState(5)
+    layers = []
+    for n_in, n_out, f in (
+        (4, 6, "relu"),
+        (6, model.n_outputs_, "identity"),
+    ):
+        bound = np.sqrt(6 / (n_in + n_out))
+        weights = generator.uniform(-bound, bound, (n_in, n_out))
+        biases = generator.uniform(-bound, bound, n_out)
+        layers.append(Dense(n_out, f, weights=weights, bias_values=biases))
+    net = Network(layers, n_in=4, dtype=dtype)
+    trainer = Trainer(net, loss, optimizer, random_state=generator, **common)
+    return model, trainer.fit(X, y, 3)
+
+
+RATE = {"learning_rate_init": 0.002}
+SOLVERS = [
+    (SGD(0.002), {"solver": "sgd", "momentum": 0, **RATE}),
+    (
+        SGD(0.002, momentum=0.5),
+        {"solver": "sgd", "momentum": 0.5, "nesterovs_momentum": False, **RATE},
+    ),
+    (
+        SGD(0.002, momentum=0.5, nesterov=True),
+        {"solver": "sgd", "momentum": 0.5, **RATE},
+    ),
+    (RMSprop(0.002), {"solver": "rmsprop", "beta_2": 0.9, **RATE}),
+    (Adagrad(0.002), {"solver": "adagrad", **RATE}),
+    (Adam(0.002, beta_1=0.8), {"solver": "adam", "beta_1": 0.8, **RATE}),
+    (AdamW(0.002), {"solver": "adamw", **RATE}),
+    (NAdam(0.002), {"solver": "nadam", **RATE}),
+    (
+        Lion(0.002, weight_decay=0.1),
+        {"solver": "lion", "beta_2": 0.99, "weight_decay": 0.1, **RATE},
+    ),
+]
+
+
+@pytest.mark.parametrize(("optimizer", "settings"), SOLVERS, ids=str)
+def test_optimizers_are_the_solvers_of_the_estimators(optimizer, settings):
+    model, trainer = estimator_and_trainer(
+        MLPRegressor, optimizer, "squared_error", Y.ravel(), settings=settings
+    )
+    assert_same_model(model, trainer)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", ["classes", "two classes", "counts", "huber"])
+def test_losses_are_those_of_the_estimators(kind, dtype):
+    make, y, loss, settings = {
+        "classes": (MLPClassifier, LABELS, "log_loss", {}),
+        "two classes": (MLPClassifier, (LABELS > 0).astype(int), "log_loss", {}),
+        "counts": (MLPRegressor, LABELS, "poisson", {"loss": "poisson"}),
+        "huber": (MLPRegressor, Y.ravel(), "huber", {"loss": "huber"}),
+    }[kind]
+    model, trainer = estimator_and_trainer(make, "adam", loss, y, dtype, settings)
+    assert_same_model(model, trainer)
+
+
+def assert_same_model(model, trainer):
+    parameters = trainer.network.parameters
+    assert bits(*model.coefs_) == bits(
+        parameters["dense_0.weights"], parameters["dense_1.weights"]
+    )
+    assert bits(*model.intercepts_) == bits(
+        parameters["dense_0.biases"], parameters["dense_1.biases"]
+    )
+    assert trainer.history["loss"] == model.loss_curve_
+
+
+# ------------------------------------------------------------------ when to stop
+
+
+def test_training_stops_when_the_gradient_is_small():
+    net = network("identity")
+    trainer = Trainer(net, "squared_error", SGD(0.3), batch_size=None, grad_tol=1e-4)
+    norms = trainer.fit(X, Y, 1000).history["gradient_norm"]
+    assert 3 < len(norms) < 1000
+    assert norms[-1] < 1e-4 <= min(norms[:-1])
+    A = np.column_stack([X, np.ones(len(X))])
+    solution, *_ = np.linalg.lstsq(A, Y.ravel())
+    np.testing.assert_allclose(net.flat_parameters, solution, atol=1e-3)
+
+
+def test_norm_of_the_gradient_contains_the_penalties_of_what_is_trained():
+    net = Network([Dense(6, "tanh", trainable=False), Dense(1)], n_in=4, random_state=0)
+    trainer = Trainer(net, "squared_error", grad_tol=1e-9, alpha=2.0, l1=3.0)
+    (norm,) = trainer.fit(X, Y, 1).history["gradient_norm"]
+    net.loss_and_gradients(X, Y, "squared_error")
+    W = net.parameters["dense_1.weights"]
+    of_weights = net.gradients["dense_1.weights"] + (2 * W + 3 * np.sign(W)) / len(X)
+    of_bias = net.gradients["dense_1.biases"]
+    expected = np.sqrt((of_weights**2).sum() + (of_bias**2).sum())
+    assert norm == pytest.approx(expected, rel=1e-10)
+
+
+def test_callback_can_stop_and_sees_the_new_parameters():
+    seen = []
+
+    def look(trainer, record):
+        seen.append((record.epoch, record.loss, trainer.network.flat_parameters.copy()))
+        return record.epoch == 3
+
+    net = network("tanh", "identity")
+    trainer = Trainer(net, "squared_error", callbacks=[look]).fit(X, Y, 10)
+    assert [epoch for epoch, *_ in seen] == [1, 2, 3] == trainer.history["epoch"]
+    assert [loss for _, loss, _ in seen] == trainer.history["loss"]
+    assert bits(seen[-1][-1]) == bits(net.flat_parameters) != bits(seen[0][-1])
+
+
+def test_objects_of_callbacks_work():
+    history = History()
+    stopper = EarlyStopping("validation_score", patience=2)
+    trainer = Trainer(
+        network("identity"),
+        "squared_error",
+        callbacks=[history, stopper],
+        metrics={"constant": lambda y, outputs: 0.5},
+    ).fit(X, Y, 10, X[:9], Y[:9])
+    assert len(trainer.history["epoch"]) == 3
+    assert history.column("validation_loss") == trainer.history["val_loss"]
+    assert history.column("validation_score") == [0.5] * 3
+
+
+# ------------------------------------------------------------ what is recorded
+
+
+def test_history_has_losses_and_metrics():
+    def accuracy(y, outputs):
+        return np.mean(outputs.argmax(axis=1) == y)
+
+    net = network("tanh", "identity", n_out=3)
+    trainer = Trainer(net, "log_loss", "adam", metrics={"accuracy": accuracy})
+    history = trainer.fit(X[:60], LABELS[:60], 4, X[60:], LABELS[60:]).history
+    assert {name: len(values) for name, values in history.items()} == dict.fromkeys(
+        "epoch loss learning_rate seconds accuracy val_loss val_accuracy".split(), 4
+    )
+    measured = trainer.evaluate(X[60:], LABELS[60:])
+    assert measured == {
+        "loss": history["val_loss"][-1],
+        "accuracy": history["val_accuracy"][-1],
+    }
+    z = net.predict(X[60:])
+    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(trainer.predict(X[60:]), p, rtol=1e-12)
+    expected = -np.log(p[np.arange(30), LABELS[60:]]).mean()
+    assert measured["loss"] == pytest.approx(expected, rel=1e-12)
+    assert measured["accuracy"] == np.mean(z.argmax(axis=1) == LABELS[60:])
+
+
+def fourth_power(y, p):
+    return ((y - p) ** 4).sum(axis=1), -4 * (y - p) ** 3
+
+
+@pytest.mark.parametrize("last", ["identity", "tanh", "gelu"])
+def test_loss_of_the_user_is_minimised(last):
+    net = network("tanh", last)
+    stack = stack_of(net)
+    trainer = Trainer(net, fourth_power, SGD(0.1), batch_size=None, shuffle=False)
+    (loss,) = trainer.fit(X, Y, 1).history["loss"]
+    p = stack.forward(X)[1][-1]
+    assert loss == pytest.approx(((Y - p) ** 4).mean(), rel=1e-12)
+    of_weights, of_biases, _ = stack.backward(X, -4 * (Y - p) ** 3 / len(X))
+    stack.weights = [
+        w - 0.1 * g for w, g in zip(stack.weights, of_weights, strict=True)
+    ]
+    stack.biases = [b - 0.1 * g for b, g in zip(stack.biases, of_biases, strict=True)]
+    assert_parameters_close(net, stack)
+
+
+def test_evaluate_takes_weights():
+    net = network("identity")
+    trainer = Trainer(net, "squared_error")
+    weights = np.arange(1.0, 91.0)
+    losses = (net.predict(X) - Y).ravel() ** 2 / 2
+    expected = (weights * losses).sum() / weights.sum()
+    assert trainer.evaluate(X, Y, weights)["loss"] == pytest.approx(expected, rel=1e-12)
+
+
+def test_rate_follows_the_schedule():
+    net = network("identity")
+    trainer = Trainer(
+        net, "squared_error", SGD(0.5), Exponential(0.5), batch_size=45
+    ).fit(X, Y, 3)
+    # The last of two steps is half an epoch after its beginning.
+    expected = [0.5 * 0.5 ** (epoch + 0.5) for epoch in range(3)]
+    assert trainer.history["learning_rate"] == pytest.approx(expected, rel=1e-12)
+
+
+def test_plateau_falls_after_bad_epochs():
+    trainer = Trainer(
+        network("identity"),
+        "squared_error",
+        SGD(0.5),
+        Plateau(0.1, patience=2),
+        metrics={},
+    )
+    # Weights of zero for all but one sample, which is learned at once: from then on no
+    # epoch is better.
+    trainer.fit(np.zeros((2, 4)), [[0.0], [0.0]], 8)
+    rates = trainer.history["learning_rate"]
+    assert rates == pytest.approx([0.5] * 4 + [0.05] * 3 + [0.005], rel=1e-12)
+
+
+def test_update_norm_of_one_step_is_rate_times_gradient_norm():
+    net = network("tanh", "identity")
+    trainer = Trainer(
+        net, "squared_error", SGD(0.25), batch_size=None, diagnostics=True
+    )
+    before = trainer.diagnose(X, Y)
+    after = trainer.fit(X, Y, 1).history["diagnostics"][0]
+    assert after["layer"].tolist() == ["dense_0", "dense_1"]
+    np.testing.assert_allclose(
+        after["update_norm"], 0.25 * before["gradient_norm"], rtol=1e-10
+    )
+    assert np.isnan(before["update_norm"]).all()
+    for i in range(2):
+        parts = [net.parameters[f"dense_{i}.{p}"] for p in ("weights", "biases")]
+        norm = np.sqrt(sum((p**2).sum() for p in parts))
+        assert after["weight_norm"][i] == pytest.approx(norm, rel=1e-12)
+
+
+def test_dead_and_saturated_units_are_counted():
+    # Of four ReLUs one is never active, of four tanh units two are far out.
+    dead = Dense(4, "relu", weights=np.zeros((4, 4)), bias_values=[1, 1, 1, -1])
+    far = Dense(4, "tanh", weights=np.zeros((4, 4)), bias_values=[0, 0.1, 9, -9])
+    net = Network([dead, far, Dense(1)], n_in=4, random_state=0)
+    trainer = Trainer(net, "squared_error")
+    records = trainer.diagnose(X, Y)
+    assert records["dead"].tolist() == [0.25, 0, 0]
+    assert records["saturated"].tolist() == [0.25, 0.5, 0]
+
+
+def test_diagnostics_leave_the_last_pass_alone():
+    net = network("tanh", "identity")
+    net.forward(X[:3])
+    net.backward(np.ones((3, 1)))
+    before = bits(net.flat_gradients)
+    Trainer(net, "squared_error").diagnose(X, Y)
+    assert bits(net.flat_gradients) == before
+    assert len(net.activations[0]) == 3
+
+
+# ------------------------------------------------------ what is trained, and how
+
+
+@pytest.mark.parametrize("gemm", ["builtin", "blas"])
+@pytest.mark.parametrize("limits", [{}, {"clip_norm": 0.1, "max_norm": 0.5}])
+def test_frozen_layers_and_missing_biases_stay(limits, gemm):
+    import fastbp
+
+    layers = [
+        Dense(6, "tanh", trainable=False),
+        Dense(5, "tanh", bias=False),
+        Dense(1),
+    ]
+    net = Network(layers, n_in=4, random_state=0)
+    before = {name: values.copy() for name, values in net.parameters.items()}
+    with fastbp.config_context(gemm=gemm):
+        Trainer(net, "squared_error", "adamw", alpha=0.5, **limits).fit(X, Y, 2)
+    for name, values in net.parameters.items():
+        assert (bits(values) == bits(before[name])) == name.startswith("dense_0")
+    origin = np.zeros((1, 6))
+    twin = Network([Dense(5, "tanh", bias=False)], n_in=6)
+    assert not twin.predict(origin).any()
+
+
+def test_clipping_leaves_out_what_is_frozen():
+    # One step with the gradient clipped moves the trained layer by rate * clip_norm.
+    net = Network([Dense(6, "tanh", trainable=False), Dense(1)], n_in=4, random_state=0)
+    before = net.flat_parameters.copy()
+    Trainer(net, "squared_error", SGD(0.5), batch_size=None, clip_norm=1e-3).fit(
+        X, Y, 1
+    )
+    assert np.linalg.norm(net.flat_parameters - before) == pytest.approx(5e-4, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "make", [np.asfortranarray, sparse.csr_array, sparse.csc_array]
+)
+def test_data_in_other_forms_give_the_same_model(make):
+    data = np.where(X > 0.3, X, 0)
+    nets = [network("tanh", "identity") for _ in range(2)]
+    for net, x in zip(nets, (data, make(data)), strict=True):
+        Trainer(net, "squared_error", "adam", "cosine", random_state=0).fit(x, Y, 3)
+    np.testing.assert_allclose(
+        nets[0].flat_parameters, nets[1].flat_parameters, rtol=1e-10
+    )
+
+
+def test_sample_weights_count_like_copies():
+    nets = [network("tanh", "identity") for _ in range(2)]
+    weights = RNG.integers(1, 4, len(X))
+    Trainer(nets[0], "squared_error", batch_size=None).fit(
+        X, Y, 3, sample_weight=weights
+    )
+    Trainer(nets[1], "squared_error", batch_size=None).fit(
+        np.repeat(X, weights, axis=0), np.repeat(Y, weights, axis=0), 3
+    )
+    np.testing.assert_allclose(
+        nets[0].flat_parameters, nets[1].flat_parameters, rtol=1e-11
+    )
+
+
+def test_number_of_threads_does_not_change_bits():
+    nets = [network("tanh", "gelu") for _ in range(2)]
+    options = {"batch_size": None, "grad_tol": 1e-9, "random_state": 0}
+    for net, n_jobs in zip(nets, (1, 2), strict=True):
+        Trainer(net, "squared_error", "adam", n_jobs=n_jobs, **options).fit(
+            np.repeat(X, 30, axis=0), np.repeat(Y, 30, axis=0), 3
+        )
+    assert bits(nets[0].flat_parameters) == bits(nets[1].flat_parameters)
+
+
+def test_two_calls_of_fit_equal_one():
+    nets = [network("tanh", "identity") for _ in range(2)]
+    options = {"loss": "squared_error", "optimizer": "adam", "random_state": 3}
+    one = Trainer(nets[0], **options).fit(X, Y, 4)
+    two = Trainer(nets[1], **options).fit(X, Y, 1).fit(X, Y, 3)
+    assert bits(nets[0].flat_parameters) == bits(nets[1].flat_parameters)
+    assert one.history["loss"] == two.history["loss"]
+    assert two.history["epoch"] == [1, 2, 3, 4]
+
+
+# ------------------------------------------------------------- failures, Ctrl-C
+
+
+def content(trainer):
+    history = {k: v for k, v in trainer.history.items() if k != "seconds"}
+    return (
+        bits(trainer.network.flat_parameters),
+        trainer._t,
+        bits(*trainer._moments),
+        None if trainer._order is None else bits(trainer._order),
+        bits(trainer._generator.get_state()[1]),
+        history,
+    )
+
+
+@pytest.mark.parametrize("where", ["callback", "metric"])
+def test_ctrl_c_keeps_the_last_complete_epoch(where):
+    calls = []
+
+    def press(*_):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return 0.0
+
+    # A metric is measured before the epoch is complete, a callback runs after it.
+    hooks = {"callbacks": [press]} if where == "callback" else {"metrics": {"m": press}}
+    options = {"loss": "squared_error", "optimizer": "adam", "random_state": 3}
+    trainer = Trainer(network("tanh", "identity"), **options, **hooks)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit(X, Y, 10)
+    n_complete = 3 if where == "callback" else 2
+    same = Trainer(network("tanh", "identity"), **options).fit(X, Y, n_complete)
+    assert content(trainer)[:5] == content(same)[:5]
+    assert trainer.history["epoch"] == list(range(1, n_complete + 1))
+    trainer.fit(X, Y, 2)
+    same.fit(X, Y, 2)
+    assert content(trainer)[:5] == content(same)[:5]
+
+
+def test_failing_fit_changes_nothing():
+    def fail(trainer, record):
+        if record.epoch == 3:
+            raise ZeroDivisionError
+
+    net = network("tanh", "identity")
+    trainer = Trainer(net, "squared_error", "adam", callbacks=[fail], random_state=1)
+    trainer.fit(X, Y, 1)
+    before = content(trainer)
+    with pytest.raises(ZeroDivisionError):
+        trainer.fit(X, Y, 5)
+    assert content(trainer) == before
+
+
+def test_divergence_is_an_error_and_changes_nothing():
+    net = network("identity")
+    trainer = Trainer(net, "squared_error", SGD(1e200), random_state=0)
+    before = content(trainer)
+    with pytest.raises(ValueError, match="non-finite parameter weights"):
+        trainer.fit(X, Y, 5)
+    assert content(trainer) == before
+
+
+def test_pickled_trainer_goes_on():
+    options = {"loss": "squared_error", "optimizer": "adam", "random_state": 3}
+    trainer = Trainer(
+        network("tanh", "identity"), callbacks=[lambda *_: None], **options
+    ).fit(X, Y, 2)
+    twin = pickle.loads(pickle.dumps(trainer))
+    for one in (trainer, twin):
+        one.fit(X, Y, 2)
+    assert content(twin) == content(trainer)
+
+
+# -------------------------------------------------------------------- bad values
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"network": 3}, "network must be a fastbp.Network, got 3"),
+        ({"loss": "mse"}, "a loss must be one of .* got 'mse'"),
+        ({"optimizer": "lbfgs"}, "an optimizer must be one of .* got 'lbfgs'"),
+        ({"schedule": "warm"}, "a schedule must be one of .* got 'warm'"),
+        ({"batch_size": 0}, "batch_size must be an integer of at least 1, got 0"),
+        ({"callbacks": [3]}, r"callbacks\[0\] must be"),
+        ({"n_jobs": 0}, "n_jobs must be"),
+        ({"alpha": -1}, "alpha must be a finite number of at least 0, got -1"),
+        ({"l1": np.nan}, "l1 must be"),
+        ({"max_norm": 0}, "max_norm must be a finite number above 0, got 0"),
+        ({"clip_norm": "1"}, "clip_norm must be"),
+        ({"grad_tol": 0}, "grad_tol must be"),
+        ({"saturation_bound": 0}, "saturation_bound must be"),
+    ],
+)
+def test_bad_settings_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Trainer(
+            **{"network": network("identity"), "loss": "squared_error", **arguments}
+        )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"n_epochs": 0}, "n_epochs must be an integer of at least 1, got 0"),
+        ({"X": X[:, :2]}, "X has 2 columns, the network has 4 inputs"),
+        ({"y": Y[:5]}, r"y must have shape \(90, 1\)"),
+        ({"X_val": X}, "both X_val and y_val"),
+        ({"X_val": X[:, :2], "y_val": Y}, "X_val has 2 columns"),
+        ({"X_val": X, "y_val": Y[:5]}, r"y_val must have shape \(90, 1\)"),
+        ({"sample_weight": -np.ones(90)}, "weights must not be negative"),
+    ],
+)
+def test_bad_data_are_refused(arguments, message):
+    trainer = Trainer(network("identity"), "squared_error")
+    with pytest.raises(ValueError, match=message):
+        trainer.fit(**{"X": X, "y": Y, "n_epochs": 1, **arguments})
