@@ -283,7 +283,7 @@ def test_what_is_new_is_keyword_only() -> None:
         new = [ours[key] for key in ours.keys() - theirs.keys()]
         regularisers = {"weight_decay", "l1", "max_norm", "clip_norm"}
         policy = {"lr_schedule", "warmup", "scoring", "restore_best", "max_time"}
-        policy |= {"callbacks", "weight_init"}
+        policy |= {"callbacks", "weight_init", "ema", "grad_tol"}
         classes = {"validation_stratify", "class_weight"}
         expected = {"n_jobs", "dtype"} | regularisers | policy
         expected |= classes if name == "MLPClassifier" else set()

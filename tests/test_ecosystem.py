@@ -237,7 +237,8 @@ def test_learning_curve_by_partial_fit_rises() -> None:
     ],
 )
 def test_meta_estimator_of_classifier_learns(wrap: Callable[[Any], Any]) -> None:
-    assert wrap(classifier()).fit(X, CLASSES).score(X, CLASSES) > 0.9
+    # Less with sigmoids of single logits, which know nothing of the others.
+    assert wrap(classifier()).fit(X, CLASSES).score(X, CLASSES) > 0.8
 
 
 @pytest.mark.parametrize(

@@ -9,17 +9,20 @@ namespace {
 template <class T>
 struct Saved {
   Index t = -1;                            // -1: nothing whole is here
-  std::vector<ParameterArrays<T>> arrays;  // parameters, then each moment
+  std::vector<ParameterArrays<T>> arrays;  // parameters, moments, their average if any
 
   void save(Trainer<T>& trainer, int n_threads) {
     const Network<T>& network = trainer.network();
-    const auto n = 1 + static_cast<std::size_t>(n_moments(trainer.settings().rule));
+    const auto first_average =
+        1 + static_cast<std::size_t>(n_moments(trainer.settings().rule));
+    const auto n = first_average + (trainer.settings().ema > 0 ? 1 : 0);
     while (arrays.size() < n) arrays.emplace_back(network);
     t = -1;
     unlocked_until_interrupt([&](const Poll& poll) {
       for (std::size_t i = 0; i < n; ++i) {
-        const T* flat = i == 0 ? network.parameters().data()
-                               : trainer.state().moments[i - 1].data();
+        const T* flat = i == 0              ? network.parameters().data()
+                        : i < first_average ? trainer.state().moments[i - 1].data()
+                                            : trainer.state().average.data();
         if (!arrays[i].fill(network, flat, n_threads, poll)) return false;
       }
       return true;
@@ -88,12 +91,10 @@ void check_number(bool is_allowed, const char* name, double value,
                         std::to_string(value));
 }
 
-std::unique_ptr<TrainerHandle> make_trainer(NetworkHandle& network,
-                                            const std::string& rule, double momentum,
-                                            double beta_1, double beta_2,
-                                            double epsilon, double l1,
-                                            double weight_decay, double max_norm,
-                                            double clip_norm) {
+std::unique_ptr<TrainerHandle> make_trainer(
+    NetworkHandle& network, const std::string& rule, double momentum, double beta_1,
+    double beta_2, double epsilon, double l1, double weight_decay, double max_norm,
+    double clip_norm, double ema, bool measures_norm) {
   check_number(momentum >= 0 && momentum <= 1, "momentum", momentum, "in [0, 1]");
   check_number(beta_1 >= 0 && beta_1 < 1, "beta_1", beta_1, "in [0, 1)");
   check_number(beta_2 >= 0 && beta_2 < 1, "beta_2", beta_2, "in [0, 1)");
@@ -102,8 +103,10 @@ std::unique_ptr<TrainerHandle> make_trainer(NetworkHandle& network,
   check_number(weight_decay >= 0, "weight_decay", weight_decay, "at least 0");
   check_number(max_norm > 0, "max_norm", max_norm, "positive");
   check_number(clip_norm > 0, "clip_norm", clip_norm, "positive");
-  const RuleSettings settings{rule_of(rule), momentum, beta_1,   beta_2, epsilon, l1,
-                              weight_decay,  max_norm, clip_norm};
+  check_number(ema >= 0 && ema < 1, "ema", ema, "in [0, 1)");
+  const RuleSettings settings{rule_of(rule), momentum, beta_1,       beta_2,
+                              epsilon,       l1,       weight_decay, max_norm,
+                              clip_norm,     ema,      measures_norm};
   auto handle = std::make_unique<TrainerHandle>();
   network.visit([&]<class T>(Network<T>& n) {
     handle->held = std::make_unique<TrainerAndSaved<T>>(n, settings);
@@ -111,15 +114,23 @@ std::unique_ptr<TrainerHandle> make_trainer(NetworkHandle& network,
   return handle;
 }
 
-// A moment is a list of arrays like coefs + intercepts.
+// A moment is a list of arrays like coefs + intercepts. The average of the parameters,
+// of the steps after average_start, may follow them; without, it begins anew.
 template <class T>
 void set_state(Trainer<T>& trainer, Index t, const py::sequence& moments,
-               int n_threads) {
-  const auto n = static_cast<std::size_t>(n_moments(trainer.settings().rule));
+               Index average_start, int n_threads) {
+  const auto first_average =
+      static_cast<std::size_t>(n_moments(trainer.settings().rule));
+  const bool averages = trainer.settings().ema > 0;
   if (t < 0) throw py::value_error("t must not be negative, got " + std::to_string(t));
-  if (moments.size() != n) {
-    throw py::value_error("expected " + std::to_string(n) + " moments, got " +
-                          std::to_string(moments.size()));
+  if (average_start < 0 || average_start > t) {
+    throw py::value_error("average_start must be in [0, t], got " +
+                          std::to_string(average_start));
+  }
+  const std::size_t n = moments.size();
+  if (n != first_average && !(averages && n == first_average + 1)) {
+    throw py::value_error("expected " + std::to_string(first_average) +
+                          " moments, got " + std::to_string(n));
   }
   const Index n_layers = trainer.network().n_layers();
   std::vector<Buffer<T>> checked;  // all, before anything is written
@@ -131,10 +142,17 @@ void set_state(Trainer<T>& trainer, Index t, const py::sequence& moments,
     checked.emplace_back(trainer.network().parameters().size());
     from_arrays(trainer.network(), coefs, intercepts, checked.back().data(), n_threads);
   }
-  for (std::size_t i = 0; i < n; ++i) {
-    trainer.state().moments[i] = std::move(checked[i]);
+  const bool begins = n == first_average;
+  if (averages && begins) {
+    checked.emplace_back(trainer.network().parameters().size());
+  }
+  for (std::size_t i = 0; i < checked.size(); ++i) {
+    Buffer<T>& place =
+        i < first_average ? trainer.state().moments[i] : trainer.state().average;
+    place = std::move(checked[i]);
   }
   trainer.state().t = t;
+  trainer.state().average_start = begins ? t : average_start;
 }
 
 // A number, or an array with one for each batch, which `kept` holds.
@@ -178,7 +196,8 @@ void bind_trainer(py::module_& m) {
            py::arg("beta_1") = 0.9, py::arg("beta_2") = 0.999,
            py::arg("epsilon") = 1e-8, py::arg("l1") = 0.0,
            py::arg("weight_decay") = 0.0, py::arg("max_norm") = kNoLimit,
-           py::arg("clip_norm") = kNoLimit)
+           py::arg("clip_norm") = kNoLimit, py::arg("ema") = 0.0,
+           py::arg("measures_norm") = false)
       .def_property_readonly(
           "t",
           [](TrainerHandle& h) {
@@ -192,11 +211,15 @@ void bind_trainer(py::module_& m) {
                              })
       .def(
           "set_state",
-          [](TrainerHandle& h, Index t, const py::sequence& moments, int n_threads) {
+          [](TrainerHandle& h, Index t, const py::sequence& moments,
+             Index average_start, int n_threads) {
             check_positive(n_threads, "n_threads");
-            h.visit([&](auto& trainer) { set_state(trainer, t, moments, n_threads); });
+            h.visit([&](auto& trainer) {
+              set_state(trainer, t, moments, average_start, n_threads);
+            });
           },
-          py::arg("t"), py::arg("moments"), py::kw_only(), py::arg("n_threads") = 1)
+          py::arg("t"), py::arg("moments"), py::kw_only(), py::arg("average_start") = 0,
+          py::arg("n_threads") = 1)
       .def(
           "get_state",
           [](TrainerHandle& h, int n_threads) {
@@ -209,6 +232,30 @@ void bind_trainer(py::module_& m) {
             });
           },
           py::kw_only(), py::arg("n_threads") = 1)
+      .def(
+          "get_average",
+          [](TrainerHandle& h, int n_threads) {
+            check_positive(n_threads, "n_threads");
+            return h.visit([&](auto& trainer) {
+              if (!(trainer.settings().ema > 0)) {
+                throw py::value_error("there is no average: ema is 0");
+              }
+              const auto arrays = to_arrays(trainer.network(),
+                                            trainer.state().average.data(), n_threads);
+              return py::make_tuple(arrays.coefs, arrays.intercepts);
+            });
+          },
+          py::kw_only(), py::arg("n_threads") = 1)
+      .def_property_readonly(
+          "average_start",
+          [](TrainerHandle& h) {
+            return h.visit([](auto& trainer) { return trainer.state().average_start; });
+          })
+      .def_property_readonly(
+          "norm_sum",
+          [](TrainerHandle& h) {
+            return h.visit([](auto& trainer) { return trainer.norm_sum(); });
+          })
       .def(
           "save",
           [](TrainerHandle& h, int n_threads) {

@@ -27,6 +27,7 @@ from ._optimizer import STOCHASTIC_SOLVERS, OptimizerState
 from ._refusals import refuse_contradictions
 from ._stochastic import fit_stochastic
 from ._tasks import FitTask, begin_context
+from ._transform import HiddenFeatures
 from ._validation import given_samples
 from .activations import Activation
 from .initializers import INITIALIZERS, Initializer
@@ -50,7 +51,7 @@ ACTIVATIONS = (
 )
 
 
-class BaseMLP(CallbackSupportMixin, InputGradients, BaseEstimator):
+class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimator):
     """Base of the estimators: a multilayer perceptron with one loss at its end."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -103,6 +104,8 @@ class BaseMLP(CallbackSupportMixin, InputGradients, BaseEstimator):
         "max_time": [Interval(Real, 0, None, closed="neither"), None],
         "callbacks": [list, tuple, None],
         "weight_init": [StrOptions(set(INITIALIZERS)), Initializer, list, tuple, None],
+        "ema": [Interval(Real, 0, 1, closed="neither"), None],
+        "grad_tol": [Interval(Real, 0, None, closed="neither"), None],
     }
 
     activation: str | Activation | Sequence[str | Activation]
@@ -138,6 +141,8 @@ class BaseMLP(CallbackSupportMixin, InputGradients, BaseEstimator):
     max_time: float | None
     callbacks: list[Any] | tuple[Any, ...] | None
     weight_init: Any
+    ema: float | None
+    grad_tol: float | None
 
     # What fitting sets.
     coefs_: list[Any]
@@ -352,12 +357,16 @@ class BaseMLP(CallbackSupportMixin, InputGradients, BaseEstimator):
                 f"hidden_layer_sizes ask for layers of {n_units} units"
             )
         self.out_activation_ = self._output_activation()
+        arrays = [*self.coefs_, *self.intercepts_]
         self.coefs_, self.intercepts_ = self._parameters(dtype)
         # They are about to be changed, and a failing call must find the old ones.
         curves = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
         for name in (*curves, "_optimizer"):
             if hasattr(self, name):
                 setattr(self, name, copy.copy(getattr(self, name)))
+        if hasattr(self, "_optimizer"):
+            if self.ema is None or not self._optimizer.has_average(arrays):
+                self._optimizer.forget_average()
         if self.solver in STOCHASTIC_SOLVERS:
             self._complete_history()
 

@@ -176,6 +176,16 @@ default=None
         'lecun_uniform', 'lecun_normal', 'orthogonal', 'zeros', or an object, or a list
         with one for each layer of weights; biases are then zero. None draws both as
         scikit-learn does, with the same random numbers.
+    ema : float or None, default=None
+        Decay, in (0, 1), of an exponential moving average of weights and biases over
+        the steps [9]_. The average is what is validated and what ``coefs_`` and
+        ``intercepts_`` are; ``partial_fit`` and ``warm_start`` go on from the weights
+        themselves, which are kept beside it. Not for 'lbfgs'.
+    grad_tol : float or None, default=None
+        ``fit`` ends after an epoch in which the norm of the gradient (of all weights
+        and biases, penalties included), on average over the batches, was less than this
+        (lectures 000 and 003, algorithm 1); above 0. Not for 'lbfgs', which has
+        ``tol``.
 
     Attributes
     ----------
@@ -241,6 +251,10 @@ default=None
        overfitting", JMLR 15, 2014, section 5.1.
     .. [8] R. Pascanu, T. Mikolov and Y. Bengio, "On the difficulty of training
        recurrent neural networks", 2013, arXiv:1211.5063.
+    .. [9] B. T. Polyak and A. B. Juditsky, "Acceleration of stochastic approximation by
+       averaging", SIAM J. Control and Optimization 30, 1992; exponentially, C. Szegedy
+       et al., "Rethinking the inception architecture", 2015, arXiv:1512.00567, section
+       8.
 
     Examples
     --------
@@ -310,6 +324,8 @@ default=None
         validation_stratify: bool = False,
         class_weight: Any = None,
         weight_init: Any = None,
+        ema: float | None = None,
+        grad_tol: float | None = None,
         loss: Any = "log_loss",
         output_activation: str | None = None,
         label_smoothing: float = 0.0,
@@ -353,6 +369,8 @@ default=None
             validation_stratify=validation_stratify,
             class_weight=class_weight,
             weight_init=weight_init,
+            ema=ema,
+            grad_tol=grad_tol,
             loss=loss,
             output_activation=output_activation,
             label_smoothing=label_smoothing,
@@ -681,6 +699,26 @@ default=None
         if len(self.classes_) == 1:
             return np.ones_like(p)
         return np.hstack([1 - p, p])
+
+    def decision_function(self, X: Any) -> NDArray[Any]:
+        """Return the pre-activations of the output layer, the logits.
+
+        The probabilities are their softmax, or logistic function; unlike these, they
+        never saturate (lecture 000, softmax). scikit-learn's class has no such method,
+        and meta-estimators prefer it to ``predict_proba`` where there are both.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        z : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            For two classes the logit of ``classes_[1]``, else of each class or label.
+        """
+        z = self._outputs(X, raw=True)
+        return z if self.n_outputs_ > 1 or self._is_multilabel() else z.ravel()
 
     def predict_log_proba(self, X: Any) -> NDArray[Any]:
         """Predict logarithms of the probabilities of the classes.

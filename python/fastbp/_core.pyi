@@ -249,8 +249,13 @@ class Trainer:
         weight_decay: float = 0.0,
         max_norm: float = ...,
         clip_norm: float = ...,
+        ema: float = 0.0,
+        measures_norm: bool = False,
     ) -> None:
-        """Start with moments of zero; norms are not limited by default (infinity)."""
+        """Start with moments of zero; norms are not limited by default (infinity).
+
+        ``ema`` is the decay of the moving average of the parameters, 0 for none.
+        """
 
     @property
     def t(self) -> int:
@@ -261,12 +266,38 @@ class Trainer:
         """Moments that the rule keeps: sgd 0, adam and nadam 2, others 1."""
 
     def set_state(
-        self, t: int, moments: Sequence[Sequence[Floats]], *, n_threads: int = 1
+        self,
+        t: int,
+        moments: Sequence[Sequence[Floats]],
+        *,
+        average_start: int = 0,
+        n_threads: int = 1,
     ) -> None:
-        """Restore ``t`` and each moment, a list shaped like coefs + intercepts."""
+        """Restore ``t`` and each moment, a list shaped like coefs + intercepts.
+
+        With ``ema`` the average may follow the moments: it is that of the steps after
+        ``average_start``. Without, averaging begins with the next step.
+        """
 
     def get_state(self, *, n_threads: int = 1) -> tuple[int, list[list[Any]]]:
-        """Return ``t`` and copies of the ``n_moments`` moments."""
+        """Return ``t`` and copies of the ``n_moments`` moments and of the average."""
+
+    def get_average(self, *, n_threads: int = 1) -> tuple[list[Any], list[Any]]:
+        """Return the average of the parameters (coefs, intercepts).
+
+        It is all zeros before the first step; without ``ema`` a ValueError.
+        """
+
+    @property
+    def average_start(self) -> int:
+        """``t`` at the time when averaging began."""
+
+    @property
+    def norm_sum(self) -> float:
+        """Sum over the steps of the last ``run_epoch`` of the gradient's norm.
+
+        It is that which ``clip_norm`` limits, before; 0 without ``measures_norm``.
+        """
 
     def run_epoch(
         self,
@@ -297,7 +328,10 @@ class Trainer:
         """``t`` of what is saved; -1 if nothing is."""
 
     def take_saved(self) -> tuple[int, list[Any], list[Any], list[list[Any]]]:
-        """Return (t, coefs, intercepts, moments) as saved, and keep nothing."""
+        """Return (t, coefs, intercepts, moments) as saved, and keep nothing.
+
+        With ``ema`` the average follows the moments.
+        """
 
 def predict_few(
     coefs: Sequence[Floats],

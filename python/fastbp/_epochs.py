@@ -25,13 +25,16 @@ def run_epoch(
     alpha: float,
     n_threads: int,
     outer_loss: _core.OuterLoss | None = None,
-) -> float:
-    """Make the steps of an epoch; returns the sum of batch loss * batch rows.
+) -> tuple[float, float]:
+    """Make the steps of an epoch.
+
+    Returns the sum of batch loss * batch rows and that of the norms of the gradients,
+    if the trainer takes them.
 
     ``rows`` are to be taken in their order, None: all. ``rate`` is one for all steps,
     or an array with one for each. ``outer_loss`` is a loss that is not the core's.
     """
-    total = 0.0
+    total = norms = 0.0
     first_step = 0
     for piece in samples.pieces(rows, batch_size):
         piece_rate: Any = rate
@@ -51,4 +54,5 @@ def run_epoch(
                 n_threads=n_threads,
                 outer_loss=outer_loss,
             )
-    return total
+        norms += trainer.norm_sum
+    return total, norms

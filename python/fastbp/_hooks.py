@@ -69,12 +69,12 @@ class Hooks:
     def epoch_ends(self) -> bool:
         """Run all that is to run; answers whether training is to stop."""
         stops = bool(self.callbacks) and self.run_callbacks()
-        stops |= self.task.epoch_ends(self.fit.network.get_parameters)
+        stops |= self.task.epoch_ends(self.fit.parameters)
         return stops or self.time_is_over()
 
     def run_callbacks(self) -> bool:
         est, record = self.fit.est, self.record()
-        model = snapshot(est, self.fit.network) if self.reads_model else est
+        model = snapshot(est, self.fit.fitted()) if self.reads_model else est
         stops = [
             callback.on_epoch_end(model if callback.reads_model else est, record)
             for callback in self.callbacks

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from math import sqrt
 from typing import Any
 
+import numpy as np
+
 from . import _core
 
 __all__ = ["STOCHASTIC_SOLVERS", "OptimizerState"]
@@ -40,6 +42,13 @@ class OptimizerState:
         What a Plateau schedule has made of the rate.
     is_rate_zero : bool
         Whether a schedule has come to an epoch without any learning, which was told.
+    raw : tuple of list of ndarray or None
+        With ``ema``, the weights and biases that training goes on from; ``coefs_`` and
+        ``intercepts_`` are their average.
+    average : list of ndarray or None
+        That average, the same arrays, if it is to go on too.
+    average_start : int
+        Steps taken before it began.
     """
 
     solver: str
@@ -52,6 +61,9 @@ class OptimizerState:
     first_epoch: int = 0
     plateau_factor: float = 1.0
     is_rate_zero: bool = False
+    raw: tuple[list[Any], list[Any]] | None = None
+    average: list[Any] | None = None
+    average_start: int = 0
 
     def __post_init__(self) -> None:
         self.learning_rate = float(self.learning_rate_init)
@@ -63,12 +75,30 @@ class OptimizerState:
             return float(self.learning_rate_init)
         return self.learning_rate
 
-    def load_into(self, trainer: _core.Trainer, dtype: str, n_threads: int) -> None:
-        """Give the moments, if they are of its rule, to a new trainer."""
+    def load_into(
+        self, trainer: _core.Trainer, network: _core.Network, n_threads: int
+    ) -> None:
+        """Give the moments, if they are of its rule, and weights to a new trainer."""
+        dtype = network.dtype
+        if self.raw is not None:
+            raw = [[a.astype(dtype, copy=False) for a in part] for part in self.raw]
+            network.set_parameters(*raw, n_threads=n_threads)
         if self.t == 0 or len(self.moments) != trainer.n_moments:
             return
-        moments = [[a.astype(dtype, copy=False) for a in m] for m in self.moments]
-        trainer.set_state(self.t, moments, n_threads=n_threads)
+        state = self.moments if self.average is None else [*self.moments, self.average]
+        moments = [[a.astype(dtype, copy=False) for a in m] for m in state]
+        start = 0 if self.average is None else self.average_start
+        trainer.set_state(self.t, moments, average_start=start, n_threads=n_threads)
+
+    def has_average(self, arrays: list[Any]) -> bool:
+        """Tell whether these are the average, and not what the user has put there."""
+        if self.average is None or len(arrays) != len(self.average):
+            return False
+        return all(map(np.array_equal, self.average, arrays))
+
+    def forget_average(self) -> None:
+        """Have training go on from ``coefs_`` and ``intercepts_``."""
+        self.raw = self.average = None
 
     def store(
         self, t: int, moments: list[list[Any]], beta_1: float, beta_2: float

@@ -33,6 +33,8 @@ _OF_STOCHASTIC_SOLVERS: dict[str, tuple[Any, ...]] = {
     "validation_stratify": (False,),
     "max_time": (None,),
     "callbacks": (None, [], ()),
+    "ema": (None,),
+    "grad_tol": (None,),
 }
 
 
@@ -159,10 +161,10 @@ def _of_partial_fit(est: BaseMLP, is_validated: bool) -> Iterator[str]:
         yield (
             "partial_fit does not support restore_best=True: it must be None or False"
         )
-    if est.max_time is not None:
-        yield (
-            f"partial_fit does not support max_time={est.max_time!r}: it must be None"
-        )
+    for name in ("max_time", "grad_tol"):
+        value = getattr(est, name)
+        if value is not None:
+            yield f"partial_fit does not support {name}={value!r}: it must be None"
     if est.verbose == "progress":
         yield (
             "partial_fit does not support verbose='progress': it must be a bool or int"

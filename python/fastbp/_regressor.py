@@ -63,7 +63,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, \
 early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, \
 max_fun, n_jobs, dtype, weight_decay, l1, max_norm, clip_norm, lr_schedule, warmup, \
-scoring, restore_best, max_time, callbacks, weight_init
+scoring, restore_best, max_time, callbacks, weight_init, \
+ema, grad_tol
         See :class:`MLPClassifier`. The score that ``early_stopping`` watches is R2, or
         the negative loss if that is a quantile loss or a function.
     output_activation : {'identity', 'logistic', 'tanh', 'softplus', 'exp'} or None, \
@@ -164,6 +165,8 @@ n_iter_, n_layers_, n_outputs_, feature_importances_
         max_time: float | None = None,
         callbacks: Any = None,
         weight_init: Any = None,
+        ema: float | None = None,
+        grad_tol: float | None = None,
         output_activation: str | None = None,
         quantile: Any = None,
         missing_targets: str = "error",
@@ -206,6 +209,8 @@ n_iter_, n_layers_, n_outputs_, feature_importances_
             max_time=max_time,
             callbacks=callbacks,
             weight_init=weight_init,
+            ema=ema,
+            grad_tol=grad_tol,
             output_activation=output_activation,
             quantile=quantile,
             missing_targets=missing_targets,

@@ -55,10 +55,12 @@ def fit_stochastic(
             stacklevel=2,
         )
     if not incremental or not _goes_on(est):
+        former = getattr(est, "_optimizer", None)
         est._optimizer = OptimizerState(
             est.solver, est.learning_rate_init, est.learning_rate, est.power_t
         )
         est._optimizer.first_epoch = len(est.loss_curve_)
+        est._optimizer.raw = former.raw if former is not None else None
     fit = _Fit(est, network, samples, validation, incremental)
     if not wants_hooks(est):
         return fit.run()
@@ -108,9 +110,15 @@ class _Fit:
             weight_decay=_weight_decay(est),
             max_norm=np.inf if est.max_norm is None else est.max_norm,
             clip_norm=np.inf if est.clip_norm is None else est.clip_norm,
+            ema=est.ema or 0.0,
+            measures_norm=est.grad_tol is not None,
         )
         self.outer_loss = est._outer_loss()
-        est._optimizer.load_into(self.trainer, network.dtype, self.n_threads)
+        self.averaged: _core.Network | None = None
+        if est.ema is not None:
+            self.averaged = est._network(np.dtype(network.dtype))
+        est._optimizer.load_into(self.trainer, network, self.n_threads)
+        self.gradient_norm = np.nan
         self.rate: Any = est._optimizer.rate
         self.schedule = _scheduled_rates(est, -(-n_samples // self.batch_size))
         self.best_parameters: tuple[list[Any], list[Any]] | None = None
@@ -181,7 +189,8 @@ class _Fit:
         self.save()
         schedule = self.schedule
         self.rate = est._optimizer.rate if schedule is None else schedule.of_epoch()
-        total = run_epoch(
+        first_t = self.trainer.t
+        total, norms = run_epoch(
             self.trainer,
             self.network,
             self.samples,
@@ -192,6 +201,7 @@ class _Fit:
             n_threads=self.n_threads,
             outer_loss=self.outer_loss,
         )
+        self.gradient_norm = norms / max(self.trainer.t - first_t, 1)
         return total / float(self.n_samples)
 
     def ends(self, loss: float) -> bool:
@@ -215,6 +225,8 @@ class _Fit:
                 stacklevel=2,
             )
             return True
+        if self.is_flat():
+            return True
         if self.schedule is not None and self.schedule.falls():
             est._no_improvement_count = 0
         if est._no_improvement_count > est.n_iter_no_change:
@@ -222,6 +234,17 @@ class _Fit:
                 return True
             est._no_improvement_count = 0
         return self.incremental
+
+    def is_flat(self) -> bool:
+        """Tell whether the gradient has become as small as ``grad_tol`` asks for."""
+        limit = self.est.grad_tol
+        if limit is None:
+            return False
+        if self.prints:
+            print(f"Gradient norm: {self.gradient_norm:g}")
+        if self.prints and self.gradient_norm < limit:
+            print(f"Gradient norm is less than grad_tol={limit:g}. Stopping.")
+        return self.gradient_norm < limit
 
     def count_bad_epochs(self) -> None:
         """Update the number of epochs in a row that brought no progress."""
@@ -237,7 +260,7 @@ class _Fit:
         """Record loss and score of the validation set; answers whether they are bad."""
         est = self.est
         assert self.validation is not None
-        score, loss = measure(est, self.network, self.validation, self.scorer)
+        score, loss = measure(est, self.fitted(), self.validation, self.scorer)
         est.validation_scores_.append(score)
         est.validation_loss_curve_.append(loss)
         if self.prints:
@@ -261,6 +284,14 @@ class _Fit:
         """Set the estimator's weights and optimizer state from what is saved."""
         est = self.est
         t, coefs, intercepts, moments = self.trainer.take_saved()
+        est._optimizer.forget_average()
+        if self.averaged is not None:
+            average = moments.pop()
+            if self.best_parameters is None:
+                est._optimizer.raw = coefs, intercepts
+                est._optimizer.average = average
+                est._optimizer.average_start = self.trainer.average_start
+            coefs, intercepts = average[: len(coefs)], average[len(coefs) :]
         est.coefs_, est.intercepts_ = self.best_parameters or (coefs, intercepts)
         if self.best_parameters is not None and not self.network.is_finite():
             t, moments = 0, []  # they diverged with the weights
@@ -270,8 +301,17 @@ class _Fit:
         """Have the core keep a copy of what it has now."""
         self.trainer.save(n_threads=self.n_threads)
 
+    def fitted(self) -> _core.Network:
+        """Return the network that counts: that of the average, if there is one."""
+        if self.averaged is None:
+            return self.network
+        if self.trainer.t > self.trainer.average_start:
+            average = self.trainer.get_average(n_threads=self.n_threads)
+            self.averaged.set_parameters(*average, n_threads=self.n_threads)
+        return self.averaged
+
     def parameters(self) -> tuple[list[Any], list[Any]]:
-        return self.network.get_parameters(n_threads=self.n_threads)
+        return self.fitted().get_parameters(n_threads=self.n_threads)
 
 
 class _Progress:

@@ -196,6 +196,9 @@ def _save_figure(fits: list[Fit], file: str) -> None:
     """Draw the loss against epochs and against time."""
     from matplotlib.figure import Figure
 
+    from .plots import LearningCurveDisplay
+    from .plots._axes import tidy
+
     # Figure, not pyplot: needs no display and leaves no global state.
     figure = Figure(figsize=(9, 3.8), layout="constrained")
     by_epoch, by_time = figure.subplots(1, 2, sharey=True)
@@ -207,20 +210,16 @@ def _save_figure(fits: list[Fit], file: str) -> None:
         epochs = np.arange(1, len(fit.losses) + 1)
         times = 1e3 * fit.seconds * epochs / len(epochs)
         style["marker"] = "o" if len(epochs) == 1 else ""
-        by_epoch.plot(epochs, fit.losses, label=fit.name, **style)
+        LearningCurveDisplay(fit.losses, name=fit.name).plot(by_epoch, **style)
         by_time.plot(times, fit.losses, label=fit.name, **style)
-    by_epoch.set(xlabel="epoch", ylabel="training loss (log scale)", yscale="log")
+    by_epoch.set(ylabel="training loss (log scale)", yscale="log")
     by_epoch.set_title("Loss by epoch", loc="left")
     by_time.set(xlabel="time of one fit (ms, log scale)", xscale="log")
     by_time.set_title("Loss by time", loc="left")
-    by_epoch.legend(frameon=False)
     for axis in (by_epoch.yaxis, by_time.xaxis):
         axis.set_major_formatter("{x:g}")
         axis.set_minor_formatter("")
-    for axes in (by_epoch, by_time):
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(color="#e5e5e5", linewidth=0.8)
-        axes.set_axisbelow(True)
+    tidy(by_time)
     try:
         figure.savefig(file, dpi=160)
     except OSError as error:

@@ -435,7 +435,7 @@ class _Fit:
             owner._generator.shuffle(self.order)
         owner._order = self.order
         rate = self.rate(epoch)
-        total = run_epoch(
+        total, _ = run_epoch(
             self.trainer,
             self.core,
             self.samples,

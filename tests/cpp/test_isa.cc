@@ -255,6 +255,20 @@ TEST_CASE_TEMPLATE("column squares have the same bits on all fused paths", T, fl
   }
 }
 
+TEST_CASE_TEMPLATE("a moving average has the same bits on all fused paths", T, float,
+                   double) {
+  Numbers numbers = rough(1);
+  const Index n = 5 * kPanel<T>;
+  const auto w = matrix<T>(1, n, [&] { return numbers.next<T>(); });
+  const auto former = matrix<T>(1, n, [&] { return numbers.next<T>(); });
+  std::vector<Guarded<T>> results;
+  for (const auto& isa : fused_isas()) {
+    results.push_back(former);
+    kernels_of<T>(isa).average(n, T(0.3), w.data(), results.back().data());
+    CHECK(difference_in_bits(results.back(), results.front()) == "");
+  }
+}
+
 // A zero adds nothing to a chain, so sparse rows have the bits of dense ones.
 TEST_CASE_TEMPLATE("sparse forward has the bits of dense forward", T, float, double) {
   const Index n_in = 200, n_out = 100;

@@ -188,6 +188,39 @@ TEST_CASE_TEMPLATE("scaled columns equal the reference", T, float, double) {
   }
 }
 
+TEST_CASE_TEMPLATE("moving average equals the reference", T, float, double) {
+  Numbers numbers(7, Digits::kAll);
+  for (const Index n_panels : {1, 2, 33}) {
+    const Index n = n_panels * kPanel<T>;
+    const auto w = matrix<T>(1, n, [&] { return numbers.next<T>(); });
+    const auto former = matrix<T>(1, n, [&] { return numbers.next<T>(); });
+    for (const double rate : {1.0, 0.1, 1e-3}) {
+      Guarded<T> expected = former;
+      reference::average(n, static_cast<T>(rate), w.data(), expected.data());
+      for (const auto& isa : available_isas()) {
+        CAPTURE(isa);
+        Guarded<T> got = former;
+        kernels_of<T>(isa).average(n, static_cast<T>(rate), w.data(), got.data());
+        CHECK(difference(got, expected, [](T) { return few_roundings(T{1}); }) == "");
+      }
+    }
+  }
+}
+
+TEST_CASE("rates of a moving average weight its steps by powers of the decay") {
+  for (const double decay : {0.5, 0.9, 0.999}) {
+    double average = 0, expected = 0, weights = 0;
+    for (Index n = 1; n <= 100; ++n) {
+      const double value = std::sin(static_cast<double>(n));
+      average += average_rate(decay, n) * (value - average);
+      expected = decay * expected + value;
+      weights = decay * weights + 1;
+      CHECK(average == doctest::Approx(expected / weights).epsilon(1e-12));
+    }
+    CHECK(average_rate(decay, 1) == 1);
+  }
+}
+
 // Dozat's schedule with PyTorch's numbers, by the library's own powers.
 TEST_CASE("nadam's rates follow their formula") {
   const RuleSettings settings{Rule::kNadam, 0.9, 0.9, 0.999, 1e-8};

@@ -1,6 +1,6 @@
 """An epoch of mini-batches (lecture 000, "Mini-Batch Backpropagation", Algorithm 2)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -21,12 +21,14 @@ def run_epoch(
     learning_rate: float | Array,
     alpha: float = 0.0,
     l1: float = 0.0,
+    on_step: Callable[[list[Array]], None] = lambda gradients: None,
 ) -> float:
     """Take a step for every ``batch_size`` rows of ``order``; the last may have fewer.
 
     Returns the sum over the batches of cost times rows, each cost taken before its
     step. A batch whose weights are all zero says nothing: it is left out. An array of
-    learning rates has one for each batch, also for those.
+    learning rates has one for each batch, also for those. After each step ``on_step``
+    is called with the gradients, coefs and intercepts.
     """
     order = np.arange(len(X)) if order is None else np.asarray(order)
     weights = np.ones(len(X)) if sample_weight is None else sample_weight
@@ -42,4 +44,5 @@ def run_epoch(
         coef_grads, intercept_grads = network.gradients(*batch, alpha=alpha, l1=l1)
         gradients = coef_grads + intercept_grads
         optimizer.step(network.parameters, gradients, float(rate))
+        on_step(gradients)
     return total

@@ -49,6 +49,7 @@ constexpr Kernels<T> table() {
       update<T, SummedTile<T>>,
       column_squares<T>,
       scale_columns<T>,
+      average<T>,
       transpose<T>,
       loss<T>,
       output<T>,

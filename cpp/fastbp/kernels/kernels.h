@@ -331,6 +331,9 @@ struct Kernels {
   void (*column_squares)(const GradientPanel<T>&, T* sums);
   void (*scale_columns)(Index n_rows, Index row_stride, const T* factors, T* weights);
 
+  // average += rate * (w - average), fused; n is a multiple of kPanel.
+  void (*average)(Index n, T rate, const T* weights, T* average);
+
   // mirror block (kPanel x kPanel) = transpose of n_rows <= kPanel rows of a weight
   // panel.
   void (*transpose)(const T* panel_rows, Index n_rows, T* mirror_block);

@@ -327,6 +327,14 @@ void scale_columns(Index n_rows, Index row_stride, const T* factors, T* weights)
 }
 
 template <class T>
+void average(Index n, T rate, const T* weights, T* average) {
+  for (Index i = 0; i < n; ++i) {
+    const Wide former = average[i];
+    average[i] = static_cast<T>(former + rate * (weights[i] - former));
+  }
+}
+
+template <class T>
 void transpose(const T* panel_rows, Index n_rows, T* mirror_block) {
   for (Index i = 0; i < n_rows; ++i) {
     for (Index j = 0; j < kPanel<T>; ++j) {
@@ -546,6 +554,7 @@ Kernels<T> kernels() {
           update<T, SummedTile<T>>,
           column_squares<T>,
           scale_columns<T>,
+          average<T>,
           transpose<T>,
           loss<T>,
           output<T>,

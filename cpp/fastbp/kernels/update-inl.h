@@ -273,6 +273,16 @@ void scale_columns(Index n_rows, Index row_stride, const T* factors, T* weights)
 }
 
 template <class T>
+void average(Index n, T rate, const T* weights, T* average) {
+  using V = Vec<T>;
+  const V rates(rate);
+  for (Index i = 0; i < n; i += V::kLanes) {
+    const V former = V::load(average + i);
+    fma(rates, V::load(weights + i) - former, former).store(average + i);
+  }
+}
+
+template <class T>
 void transpose(const T* panel_rows, Index n_rows, T* mirror_block) {
   if (n_rows == kPanel<T>) return transpose_whole_block(panel_rows, mirror_block);
   for (Index j = 0; j < kPanel<T>; ++j) {

@@ -23,6 +23,9 @@ struct RuleSettings {
   // and the largest norm of the weights that enter a unit.
   double l1 = 0, weight_decay = 0, max_norm = kNoLimit;
   double clip_norm = kNoLimit;  // the largest norm of the whole gradient
+
+  double ema = 0;  // decay of the moving average of the parameters; 0: there is none
+  bool measures_norm = false;  // of the whole gradient, at each step
 };
 
 inline int n_moments(Rule rule) {
@@ -79,6 +82,13 @@ inline double nadam_product(double beta_1, Index t) {
   return product;
 }
 
+// The rate of the n-th step (from 1) of a moving average that begins with the first of
+// what it is given: after n steps step i has the weight decay^(n - i), divided by the
+// sum of all. (Adam's bias correction, Kingma and Ba, 2014, section 3, as a rate.)
+inline double average_rate(double decay, Index n) {
+  return (1 - decay) / (1 - power(decay, n));
+}
+
 // The kernel's numbers for step t (from 1), for a batch of the given total weight.
 // Adam's rate carries both bias corrections; its epsilon is not corrected (Kingma and
 // Ba, 2014, section 2, the more efficient order of computation). Nadam's is. The decay
@@ -112,6 +122,8 @@ template <class T>
 struct RuleState {
   Index t = 0;  // steps taken
   Buffer<T> moments[2];
+  Buffer<T> average;        // of the parameters, if there is to be one
+  Index average_start = 0;  // the last step that it does not contain
 };
 
 }  // namespace fastbp

@@ -77,6 +77,11 @@ class Pass {
     // Likewise task(i, layer, panel).
     template <class Task>
     bool for_each_panel(const Task& task) const;
+    // Likewise task(i) for i below n.
+    template <class Task>
+    bool for_each(Index n, const Task& task) const {
+      return member_.for_each(n, task);
+    }
 
    private:
     Pass& pass_;

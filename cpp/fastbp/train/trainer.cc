@@ -1,6 +1,7 @@
 // An epoch of optimizer steps.
 #include "fastbp/train/trainer.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace fastbp {
@@ -14,9 +15,10 @@ class Steps {
         Index n_parameters)
       : clip_norm_(settings.clip_norm),
         max_norm_(settings.max_norm),
+        needs_norm_(settings.measures_norm || settings.clip_norm < kNoLimit),
         state_(state),
-        sums_(clips() ? pass.n_panels() : pass.n_tiles()) {
-    if (!clips()) return;
+        sums_(needs_norm_ ? pass.n_panels() : pass.n_tiles()) {
+    if (!needs_norm_) return;
     gradient_ = Buffer<T>(n_parameters);
     squares_ = Buffer<double>(pass.n_panels());
   }
@@ -24,7 +26,7 @@ class Steps {
   // By every member of the team. Most steps are a single phase.
   template <class Step>
   bool make(const Step& step, Update<T> update) {
-    if (!clips()) return step_by_tiles(step, update) && limit_norms(step);
+    if (!needs_norm_) return step_by_tiles(step, update) && limit_norms(step);
     if (!store_gradient(step) || !store_squares(step, update)) return false;
     update.scale *= clip_factor(step.weight);
     return step_by_panels(step, update);
@@ -36,8 +38,14 @@ class Steps {
     return all;
   }
 
+  // Every member adds all squares, which is the same sum for any number of members.
+  double gradient_norm(double weight) const {
+    double squares = 0;
+    for (Index i = 0; i < squares_.size(); ++i) squares += squares_[i];
+    return std::sqrt(squares) / weight;
+  }
+
  private:
-  bool clips() const { return clip_norm_ < kNoLimit; }
   bool limits() const { return max_norm_ < kNoLimit; }
 
   template <class Step>
@@ -56,7 +64,8 @@ class Steps {
     });
   }
 
-  // What is clipped is stepped with when all of it is known: gradient, norm, step.
+  // Where the norm is wanted, a step is made when all of the gradient is known:
+  // gradient, norm, step.
 
   template <class Step>
   bool store_gradient(const Step& step) {
@@ -73,11 +82,8 @@ class Steps {
     });
   }
 
-  // Every member adds all squares, which is the same sum for any number of members.
   T clip_factor(double weight) const {
-    double squares = 0;
-    for (Index i = 0; i < squares_.size(); ++i) squares += squares_[i];
-    const double norm = std::sqrt(squares) / weight;
+    const double norm = gradient_norm(weight);
     // NaN if a square overflows: divergence is to be seen.
     return norm > clip_norm_ ? static_cast<T>(clip_norm_ / norm + (norm - norm)) : 1;
   }
@@ -91,6 +97,7 @@ class Steps {
   }
 
   double clip_norm_, max_norm_;
+  bool needs_norm_;
   FlatState<T> state_;
   Buffer<PenaltySums> sums_;  // of each tile, or of each panel
   Buffer<T> gradient_;
@@ -111,6 +118,24 @@ Trainer<T>::Trainer(Network<T>& network, const RuleSettings& settings)
   for (int i = 0; i < n_moments(settings.rule); ++i) {
     state_.moments[i] = Buffer<T>(network.parameters().size());
   }
+  if (settings.ema > 0) state_.average = Buffer<T>(network.parameters().size());
+}
+
+// A phase of its own: what a step has left, norms limited, in pieces of the flat
+// buffer.
+template <class T>
+template <class Step>
+bool Trainer<T>::update_average(const Step& step, Index t) {
+  if (!(settings_.ema > 0)) return true;
+  constexpr Index kPiece = 256 * kPanel<T>;  // 16 kB
+  const auto rate =
+      static_cast<T>(average_rate(settings_.ema, t - state_.average_start));
+  const Index size = state_.average.size();
+  return step.for_each(ceil_div(size, kPiece), [&](Index i) {
+    network_.kernels().average(std::min(kPiece, size - i * kPiece), rate,
+                               network_.parameters().data() + i * kPiece,
+                               state_.average.data() + i * kPiece);
+  });
 }
 
 template <class T>
@@ -126,15 +151,18 @@ double Trainer<T>::run_epoch(const Samples<T>& samples, Index batch_size,
   Steps<T> steps(pass, settings_, {moment(0), moment(1)}, network_.parameters().size());
   const Index t = state_.t;
   double sum = 0;
+  norm_sum_ = 0;
   const auto update = [&](const auto& step) {
-    return steps.make(
-        step, update_for_step<T>(settings_, t + step.number + 1, rates[step.batch],
-                                 penalty, step.weight));
+    const Index now = t + step.number + 1;
+    return steps.make(step, update_for_step<T>(settings_, now, rates[step.batch],
+                                               penalty, step.weight)) &&
+           update_average(step, now);
   };
   const auto on_batch = [&](const auto& step, double loss_sum) {
     const double loss = loss_sum / step.weight +
                         penalty_loss(penalty, settings_.l1, steps.sums(), step.weight);
     sum += loss * static_cast<double>(step.n_rows);
+    if (settings_.measures_norm) norm_sum_ += steps.gradient_norm(step.weight);
     ++state_.t;
   };
   *finished = pass.run(n_threads, poll, update, on_batch, &caution_);

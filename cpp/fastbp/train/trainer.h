@@ -21,14 +21,22 @@ class Trainer {
   double run_epoch(const Samples<T>& samples, Index batch_size, const Rates& rates,
                    double penalty, int n_threads, const Poll& poll, bool* finished);
 
+  // The sum over the steps of the last pass of the norm of the gradient, as clip_norm
+  // sees it; 0 unless the settings ask for it.
+  double norm_sum() const { return norm_sum_; }
+
   Network<T>& network() { return network_; }
   const RuleSettings& settings() const { return settings_; }
   RuleState<T>& state() { return state_; }
 
  private:
+  template <class Step>
+  bool update_average(const Step& step, Index t);
+
   Network<T>& network_;
   RuleSettings settings_;
   RuleState<T> state_;
+  double norm_sum_ = 0;
   Caution caution_;
 };
 
