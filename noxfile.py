@@ -74,9 +74,11 @@ def sanitize(session: nox.Session, preset: str) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Run the code blocks of README and docs, and check their links."""
-    session.install(".[test]")
+    """Build the documentation in build/docs; first run its code, check its links."""
+    session.install(".[test,docs]")
     session.run("python", "-m", "pytest", "tests/test_readme.py")
+    sphinx = ["python", "-m", "sphinx", "-W", "--keep-going", "-b", "html"]
+    session.run(*sphinx, "docs", "build/docs", *session.posargs)
 
 
 @nox.session

@@ -33,7 +33,7 @@ templates_path = ["_templates"]
 nitpicky = True
 suppress_warnings = ["config.cache"]  # sphinx-gallery is given a function
 
-# --- Pages ------------------------------------------------------------------------------
+# --- Pages ----------------------------------------------------------------------------
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
@@ -56,7 +56,7 @@ def setup(app):
     app.connect("source-read", translate_links)
 
 
-# --- Reference --------------------------------------------------------------------------
+# --- Reference ------------------------------------------------------------------------
 
 # A module's page has what its __all__ has, wherever that is defined.
 autosummary_ignore_module_all = False
@@ -75,7 +75,7 @@ if os.environ.get("FASTBP_DOCS_ONLINE"):
         "sklearn": ("https://scikit-learn.org/stable/", None),
     }
 
-# --- Examples ---------------------------------------------------------------------------
+# --- Examples -------------------------------------------------------------------------
 
 matplotlib.use("Agg")
 
@@ -105,7 +105,7 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
 }
 
-# --- Looks ------------------------------------------------------------------------------
+# --- Looks ----------------------------------------------------------------------------
 
 html_theme = "furo"
 html_title = f"fastbp {release}"
