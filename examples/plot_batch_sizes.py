@@ -87,7 +87,7 @@ X_digits = (X_digits / 16).astype(np.float32)
 SETTINGS = {
     "one sample": (1, 0.02, 20),
     "32 samples": (32, 0.3, 40),
-    "all samples": (len(X_digits), 1.0, 400),
+    "all samples": (len(X_digits), 1.0, 200),
 }
 curves = {}
 for name, (batch_size, rate, n_epochs) in SETTINGS.items():

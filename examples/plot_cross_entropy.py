@@ -67,8 +67,8 @@ for name, weights in SETTINGS.items():
     (_, false_alarms), (missed, found) = confusion_matrix(y[1::2], predicted)
     balanced = balanced_accuracy_score(y[1::2], predicted)
     print(
-        f"{name:10} finds {found:2} of {found + missed}, {false_alarms:3} false alarms, "
-        f"balanced accuracy {balanced:.3f}"
+        f"{name:10} finds {found:2} of {found + missed}, {false_alarms:3} false alarms,"
+        f" balanced accuracy {balanced:.3f}"
     )
 
 # %%

@@ -25,7 +25,8 @@ X_train, X_val, y_train, y_val = train_test_split(
     X_rest, y_rest, test_size=0.25, stratify=y_rest, random_state=0
 )
 print(
-    f"{len(X_train)} images to train on, {len(X_val)} to validate, {len(X_test)} to test"
+    f"images to train on: {len(X_train)}, to validate: {len(X_val)}, "
+    f"to test: {len(X_test)}"
 )
 
 

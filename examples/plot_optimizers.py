@@ -58,16 +58,16 @@ for name, path in paths.items():
     print(f"{name:12} {np.linalg.norm(path[-1] - [1.0, 2.0]):.3f}")
 
 # %%
-# A network for handwritten digits. ``"adaptive"`` divides the rate by 5 when the loss
-# stalls, ``"invscaling"`` makes it smaller all the time.
+# A network for handwritten digits. A large rate is fast and rough; ``"adaptive"`` begins
+# with it, and divides it by 5 whenever the loss stalls.
 X_digits, y_digits = load_digits(return_X_y=True)
 X_digits = (X_digits / 16).astype(np.float32)
 SETTINGS = {
     "fixed rate 0.02": {"momentum": 0.0, "learning_rate_init": 0.02},
-    "fixed rate 0.5": {"momentum": 0.0, "learning_rate_init": 0.5},
-    "0.5, then adaptive": {
+    "fixed rate 1": {"momentum": 0.0, "learning_rate_init": 1.0},
+    "1, adaptive": {
         "momentum": 0.0,
-        "learning_rate_init": 0.5,
+        "learning_rate_init": 1.0,
         "learning_rate": "adaptive",
         "n_iter_no_change": 2,
     },
