@@ -25,14 +25,14 @@ X = rng.normal(size=(200, 2)) * [1.0, 0.15]
 y = X @ [1.0, 2.0]
 START = np.array([[-1.0], [-1.0]])
 RULES = {
-    "fixed rate": {"solver": "sgd", "momentum": 0.0, "learning_rate_init": 1.0},
+    "fixed rate": {"solver": "sgd", "momentum": 0.0, "learning_rate_init": 1.8},
     "momentum": {
         "solver": "sgd",
-        "momentum": 0.8,
+        "momentum": 0.85,
         "nesterovs_momentum": False,
-        "learning_rate_init": 1.0,
+        "learning_rate_init": 0.6,
     },
-    "Nesterov": {"solver": "sgd", "momentum": 0.8, "learning_rate_init": 1.0},
+    "Nesterov": {"solver": "sgd", "momentum": 0.85, "learning_rate_init": 0.6},
     "RMSprop": {"solver": "rmsprop", "beta_2": 0.9, "learning_rate_init": 0.1},
     "Adam": {"solver": "adam", "learning_rate_init": 0.2},
 }
