@@ -58,8 +58,8 @@ for name, path in paths.items():
     print(f"{name:12} {np.linalg.norm(path[-1] - [1.0, 2.0]):.3f}")
 
 # %%
-# A network for handwritten digits. A large rate is fast and rough; ``"adaptive"`` begins
-# with it, and divides it by 5 whenever the loss stalls.
+# A network for handwritten digits. A large rate is fast and rough; ``"adaptive"``
+# begins with it, and divides it by 5 whenever the loss stalls.
 X_digits, y_digits = load_digits(return_X_y=True)
 X_digits = (X_digits / 16).astype(np.float32)
 SETTINGS = {
