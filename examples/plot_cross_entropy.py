@@ -30,7 +30,7 @@ with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
 stable = -network.predict_log_proba(logits)
 print("-log p of the three classes, for logits 1000, 0, -1000")
 print("as written: ", naive[np.searchsorted(sizes, 1000)].round())
-print("log-softmax:", -network.predict_log_proba([[1000.0, 0.0, -1000.0]])[0])
+print("log-softmax:", 0 - network.predict_log_proba([[1000.0, 0.0, -1000.0]])[0])
 
 # %%
 # The weighted loss: each sample counts with the weight of its class, and the sum is

@@ -77,14 +77,16 @@ network.fit(X_train, y_train)
 print(f"{network.score(X_test, y_test):.1%} of {X_test.shape[0]} descriptions right")
 
 # %%
-# A network without hidden layer has a weight for each word and package: the largest
-# show what it goes by.
+# A network without hidden layer has a weight for each word and package. Weight times the
+# word's mean value in the texts of the package is what it goes by.
 linear = MLPClassifier((), learning_rate_init=0.01, random_state=0).fit(
     X_train, y_train
 )
 words = vectorizer.get_feature_names_out()
 for package, weights in zip(linear.classes_, linear.coefs_[0].T, strict=True):
-    print(f"{package:12} {' '.join(words[np.argsort(weights)[-6:][::-1]])}")
+    texts_of_package = X_train[np.flatnonzero(np.equal(y_train, package))]
+    says = np.asarray(texts_of_package.mean(axis=0)).ravel() * weights
+    print(f"{package:12} {' '.join(words[np.argsort(says)[-6:][::-1]])}")
 
 # %%
 try:
