@@ -77,8 +77,8 @@ network.fit(X_train, y_train)
 print(f"{network.score(X_test, y_test):.1%} of {X_test.shape[0]} descriptions right")
 
 # %%
-# A network without hidden layer has a weight for each word and package. Weight times the
-# word's mean value in the texts of the package is what it goes by.
+# A network without hidden layer has a weight for each word and package. Weight times
+# the word's mean value in the texts of the package is what it goes by.
 linear = MLPClassifier((), learning_rate_init=0.01, random_state=0).fit(
     X_train, y_train
 )
