@@ -13,6 +13,7 @@ else OpenML's copy, which is fetched from the internet once.
 import argparse
 import os
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ import pandas as pd
 import sklearn
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.datasets import fetch_openml
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import (
     RocCurveDisplay,
     accuracy_score,
@@ -32,6 +34,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from fastbp import MLPClassifier
+
+warnings.simplefilter("ignore", ConvergenceWarning)  # the best epoch is kept
 
 
 def load():

@@ -12,6 +12,7 @@ The table is ``california_housing.csv.gz`` in the folder given by ``--data`` or
 import argparse
 import os
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ import pandas as pd
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.datasets import fetch_california_housing
 from sklearn.dummy import DummyRegressor
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import SimpleImputer
 from sklearn.metrics import mean_absolute_error, r2_score
 from sklearn.model_selection import train_test_split
@@ -26,6 +28,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from fastbp import MLPRegressor
+
+warnings.simplefilter("ignore", ConvergenceWarning)  # a schedule ends the training
 
 
 def load():

@@ -115,20 +115,6 @@ def write_california_housing(folder: Path) -> None:
         file.write("\n".join(lines))
 
 
-def write_mnist(folder: Path) -> None:
-    """Noise with a bright row for each digit, for ten samples of each."""
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 50, size=(100, 28, 28), dtype=np.uint8)
-    labels = np.arange(100, dtype=np.uint8) % 10
-    for image, label in zip(images, labels, strict=True):
-        image[2 * label] = 255
-    images = images.reshape(100, 784)
-    np.savez(
-        folder / "mnist.npz",
-        x_train=images, y_train=labels, x_test=images, y_test=labels,
-    )  # fmt: skip
-
-
 WRITERS = {"adult": write_adult, "california_housing": write_california_housing}
 
 
@@ -142,13 +128,12 @@ def test_script_runs_on_the_data_that_it_is_given(name: str, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", WRITERS)
-def test_script_says_which_data_is_missing(name: str, tmp_path: Path) -> None:
+def test_script_says_which_data_is_missing(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, str(ROOT / "examples" / f"{name}.py")],
+        [sys.executable, str(ROOT / "examples" / "adult.py")],
         env={**os.environ, "FASTBP_DATA": str(tmp_path)},
         capture_output=True,
         text=True,
     )
     assert done.returncode == 1
-    assert done.stderr == f"{name}.csv.gz is not in {tmp_path}\n"
+    assert done.stderr == f"adult.csv.gz is not in {tmp_path}\n"
