@@ -115,7 +115,21 @@ def write_california_housing(folder: Path) -> None:
         file.write("\n".join(lines))
 
 
-WRITERS = {"adult": write_adult, "california_housing": write_california_housing}
+def write_mnist(folder: Path) -> None:
+    """Ten images of each digit: noise, and a bright line at a height of its own."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 50, size=(100, 28, 28), dtype=np.uint8)
+    labels = np.arange(100, dtype=np.uint8) % 10
+    images[np.arange(100), 2 * labels] = 255
+    X = images.reshape(100, 784)
+    np.savez(folder / "mnist.npz", x_train=X, y_train=labels, x_test=X, y_test=labels)
+
+
+WRITERS = {
+    "adult": write_adult,
+    "california_housing": write_california_housing,
+    "mnist_book_network": write_mnist,
+}
 
 
 @pytest.mark.slow
