@@ -24,3 +24,11 @@ def pytest_report_header(config: pytest.Config) -> str:
 
     facts = ", ".join(f"{name}: {value}" for name, value in _core.build_info().items())
     return f"fastbp {fastbp.__version__} at {Path(fastbp.__file__).parent} ({facts})"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that name an instruction set: FASTBP_ISA is nothing to them."""
+    for item in items:
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
+            if "isa" in item.callspec.params:
+                item.add_marker("names_isa")

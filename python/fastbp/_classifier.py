@@ -211,7 +211,7 @@ default=None
         Biases of each layer.
     n_features_in_ : int
         Number of features of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape ``(n_features_in_,)``
         Their names, if X has names that are all strings.
     n_iter_ : int
         Epochs or iterations of the last fit.

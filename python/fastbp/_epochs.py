@@ -26,9 +26,10 @@ def run_epoch(
     n_threads: int,
     outer_loss: _core.OuterLoss | None = None,
 ) -> tuple[float, float]:
-    """Make the steps of an epoch; returns the sum of batch loss * batch rows.
+    """Make the steps of an epoch.
 
-    And the sum of the norms of the steps' gradients, if the trainer measures them.
+    Returns the sum of batch loss * batch rows and that of the norms of the gradients,
+    if the trainer takes them.
 
     ``rows`` are to be taken in their order, None: all. ``rate`` is one for all steps,
     or an array with one for each. ``outer_loss`` is a loss that is not the core's.

@@ -15,6 +15,10 @@ namespace {
 
 constexpr int kEpochs = 8;
 
+// Fewer and more threads than tasks, even and odd; sanitized and emulated ones are slow.
+const std::vector<int> kThreadCounts =
+    kThinning == 1 ? std::vector<int>{2, 3, 4, 8} : std::vector<int>{3, 8};
+
 // FNV-1a, 64 bits (Fowler, Noll and Vo).
 template <class T>
 std::uint64_t hash(const Buffer<T>& buffer) {
@@ -199,7 +203,7 @@ TEST_CASE_TEMPLATE("any number of threads gives the same bits", T, float, double
   for (const Trained& training : trainings()) {
     CAPTURE(training.name);
     const auto alone = train<T>(training.recipe, 1);
-    for (const int n_threads : {2, 3, 4, 8}) {
+    for (const int n_threads : kThreadCounts) {
       CAPTURE(n_threads);
       const auto together = train<T>(training.recipe, n_threads);
       CHECK(together.losses == alone.losses);
