@@ -104,9 +104,12 @@ def test_constructor_is_scikit_learns_plus_keywords() -> None:
         ("callbacks", inspect.Parameter.KEYWORD_ONLY, None),
         ("validation_stratify", inspect.Parameter.KEYWORD_ONLY, False),
         ("class_weight", inspect.Parameter.KEYWORD_ONLY, None),
+        ("weight_init", inspect.Parameter.KEYWORD_ONLY, None),
         ("loss", inspect.Parameter.KEYWORD_ONLY, "log_loss"),
         ("output_activation", inspect.Parameter.KEYWORD_ONLY, None),
         ("label_smoothing", inspect.Parameter.KEYWORD_ONLY, 0.0),
+        ("ema", inspect.Parameter.KEYWORD_ONLY, None),
+        ("grad_tol", inspect.Parameter.KEYWORD_ONLY, None),
     ]
 
 
@@ -457,6 +460,7 @@ def test_learned_attributes_are_scikit_learns(
     # New, and like validation_scores_; L-BFGS has neither.
     new = ours.pop("validation_loss_curve_", None)
     assert new is theirs.get("validation_scores_")
+    assert ours.pop("feature_importances_") is np.ndarray  # new, and a property
     assert ours.keys() == theirs.keys()
     for name in ours.keys() - {"loss_", "best_loss_"}:  # theirs are NumPy scalars
         assert ours[name] is theirs[name], name

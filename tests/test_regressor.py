@@ -59,9 +59,12 @@ def test_constructor_is_scikit_learns_plus_keywords() -> None:
         ("restore_best", inspect.Parameter.KEYWORD_ONLY, None),
         ("max_time", inspect.Parameter.KEYWORD_ONLY, None),
         ("callbacks", inspect.Parameter.KEYWORD_ONLY, None),
+        ("weight_init", inspect.Parameter.KEYWORD_ONLY, None),
         ("output_activation", inspect.Parameter.KEYWORD_ONLY, None),
         ("quantile", inspect.Parameter.KEYWORD_ONLY, None),
         ("missing_targets", inspect.Parameter.KEYWORD_ONLY, "error"),
+        ("ema", inspect.Parameter.KEYWORD_ONLY, None),
+        ("grad_tol", inspect.Parameter.KEYWORD_ONLY, None),
     ]
 
 
@@ -261,6 +264,7 @@ def test_learned_attributes_are_scikit_learns(
     # New, and like validation_scores_; L-BFGS has neither.
     new = ours.pop("validation_loss_curve_", None)
     assert new is theirs.get("validation_scores_")
+    assert ours.pop("feature_importances_") is np.ndarray  # new, and a property
     assert ours.keys() == theirs.keys()
     for name in ours.keys() - {"loss_", "best_loss_"}:  # theirs are NumPy scalars
         assert ours[name] is theirs[name], name
