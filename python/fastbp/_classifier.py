@@ -176,8 +176,8 @@ default=None
         What is minimised (lecture 000, training error): a name stands for the default
         object. With 'kl_divergence' y may be probabilities of the classes. A function
         ``(y_true, y_pred) -> (value per row, gradient)`` gets two arrays of shape
-        (n_rows, n_outputs_), targets (1 for the class, or 0) and probabilities, for
-        each batch; it returns arrays of shape (n_rows,) and (n_rows, n_outputs_), the
+        (n_rows, n_outputs), targets (1 for the class, or 0) and probabilities, for
+        each batch; it returns arrays of shape (n_rows,) and (n_rows, n_outputs), the
         derivative with respect to ``y_pred``, both without the weights of the samples.
     output_activation : {'logistic'} or None, default=None
         None is 'softmax' for one of several classes, else 'logistic'. With 'logistic'
@@ -211,7 +211,7 @@ default=None
         Biases of each layer.
     n_features_in_ : int
         Number of features of X.
-    feature_names_in_ : ndarray of shape ``(n_features_in_,)``
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, if X has names that are all strings.
     n_iter_ : int
         Epochs or iterations of the last fit.
@@ -221,7 +221,7 @@ default=None
         Number of output units: 1 for two classes.
     out_activation_ : {'logistic', 'softmax'}
         Activation of the output layer.
-    feature_importances_ : ndarray of shape (n_features_in_,)
+    feature_importances_ : ndarray of shape (n_features,)
         Mean absolute gradient times input, over outputs and at most 256 training
         samples, computed when it is asked for: see ``input_gradient``.
 

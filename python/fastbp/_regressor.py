@@ -51,8 +51,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         004, loss functions); a relative of it that large errors count less in; half the
         Poisson or gamma deviance, for ``y >= 0`` or ``y > 0``. A name stands for the
         default object. A function ``(y_true, y_pred) -> (value per row, gradient)``
-        gets two arrays of shape (n_rows, n_outputs_) for each batch; it returns arrays
-        of shape (n_rows,) and (n_rows, n_outputs_), the derivative with respect to
+        gets two arrays of shape (n_rows, n_outputs) for each batch; it returns arrays
+        of shape (n_rows,) and (n_rows, n_outputs), the derivative with respect to
         ``y_pred``, both without the weights of the samples.
     hidden_layer_sizes : array-like of int, default=(100,)
         Number of units of each hidden layer; ``()`` is linear regression.
