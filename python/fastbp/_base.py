@@ -27,6 +27,7 @@ from ._data import Samples, check_weights, check_X, mean_inputs, row_parts, rows
 from ._lbfgs import Packing, fit_lbfgs, pack
 from ._optimizer import STOCHASTIC_SOLVERS, OptimizerState
 from ._refusals import refuse_contradictions
+from ._stack import dropout_rates, fitted_normalization, initial_norms, stack
 from ._stochastic import fit_stochastic
 from ._tasks import FitTask, begin_context
 from ._threads import effective_n_threads
@@ -110,6 +111,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
         "restore_best": ["boolean", None],
         "max_time": [Interval(Real, 0, None, closed="neither"), None],
         "callbacks": [list, tuple, None],
+        "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
+        "input_dropout": [Interval(Real, 0, 1, closed="left")],
+        "normalization": [StrOptions({"layer", "batch"}), None],
     }
 
     activation: str | Sequence[str]
@@ -144,10 +148,14 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
     restore_best: bool | None
     max_time: float | None
     callbacks: list[Any] | tuple[Any, ...] | None
+    dropout: float | Sequence[float]
+    input_dropout: float
+    normalization: str | None
 
     # What fitting sets.
     coefs_: list[Any]
     intercepts_: list[Any]
+    norms_: list[dict[str, Any]]
     n_iter_: int
     t_: int
     n_layers_: int
@@ -259,6 +267,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
         )
         hidden_layer_sizes = self._hidden_layer_sizes()
         self._hidden_activations(len(hidden_layer_sizes))
+        dropout_rates(self, len(hidden_layer_sizes))
         first_pass = not hasattr(self, "coefs_") or (
             not self.warm_start and not incremental
         )
@@ -340,7 +349,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
             self.__dict__.pop(name, None)
         for name in ("best_loss_", "best_validation_score_", "loss_"):
             self.__dict__.pop(name, None)
-        self.__dict__.pop("validation_loss_curve_", None)
+        for name in ("validation_loss_curve_", "norms_"):
+            self.__dict__.pop(name, None)
         self.n_iter_ = 0
         self.t_ = 0
         self.n_layers_ = len(n_units)
@@ -351,6 +361,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
             coef, intercept = self._draw(fan_in, fan_out, activation, dtype)
             self.coefs_.append(coef)
             self.intercepts_.append(intercept)
+        if self.normalization is not None:
+            self.norms_ = initial_norms(self, n_units[1:-1], dtype)
         if self.solver not in STOCHASTIC_SOLVERS:
             return
         self.loss_curve_ = []
@@ -397,7 +409,13 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
                 f"cannot continue training: coefs_ have shapes {shapes}, but X, y and "
                 f"hidden_layer_sizes ask for layers of {n_units} units"
             )
-        self.coefs_, self.intercepts_ = self._parameters(dtype)
+        has = fitted_normalization(self)
+        if len(n_units) > 2 and has != self.normalization:
+            raise ValueError(
+                f"cannot continue training with normalization={self.normalization!r}: "
+                f"the model has normalization={has!r}"
+            )
+        self._set_parameters(self._parameters(dtype))
         # They are about to be changed, and a failing call must find the old ones.
         curves = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
         for name in (*curves, "_optimizer"):
@@ -424,22 +442,32 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
 
     def _network(self, dtype: np.dtype[Any]) -> _core.Network:
         """Return the core's network with the estimator's weights."""
-        coefs, intercepts = self._parameters(dtype)
+        parameters = self._parameters(dtype)
+        coefs, intercepts = parameters[:2]
         n_units = [len(coefs[0]), *(len(b) for b in intercepts)]
         name: Any = dtype.name
         network = _core.Network(
-            n_units,
-            self._hidden_activations(len(n_units) - 2),
+            stack(self, n_units),
             self._core_loss(),
             name,
+            n_in=n_units[0],
             blas=configured_blas(),
         )
         n_threads = self._n_threads() if _are_large(coefs) else 1
-        network.set_parameters(coefs, intercepts, n_threads=n_threads)
+        network.set_parameters(*parameters, n_threads=n_threads)
         return network
 
-    def _parameters(self, dtype: np.dtype[Any]) -> tuple[list[Any], list[Any]]:
-        """Return ``coefs_`` and ``intercepts_``, checked: users may write them."""
+    def _set_parameters(self, parameters: Sequence[Any]) -> None:
+        """Set the fitted weights from what the core gives."""
+        self.coefs_, self.intercepts_ = parameters[:2]
+        if len(parameters) > 2:
+            self.norms_ = parameters[2]
+
+    def _parameters(self, dtype: np.dtype[Any]) -> tuple[list[Any], ...]:
+        """Return ``coefs_``, ``intercepts_`` and ``norms_``, if there are any.
+
+        They are checked: users may write them.
+        """
         lists: list[list[Any]] = []
         for name, ndim in (("coefs_", 2), ("intercepts_", 1)):
             arrays = getattr(self, name)
@@ -452,7 +480,14 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
                         f"dimension(s), got {array.dtype} of shape {array.shape}"
                     )
             lists.append([_as_required(a, dtype) for a in arrays])
-        return lists[0], lists[1]
+        if getattr(self, "norms_", None):
+            lists.append(
+                [
+                    {name: _as_required(a, dtype) for name, a in norm.items()}
+                    for norm in self.norms_
+                ]
+            )
+        return tuple(lists)
 
     def _parameter_dtype(self) -> np.dtype[Any]:
         """Return the type of the weights: float32 if they are, else float64."""
@@ -468,8 +503,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator, ABC):
         dtype = self._parameter_dtype()
         if self.dtype == "auto" and X.dtype != np.float32:
             dtype = np.dtype(np.float64)
-        coefs, intercepts = self._parameters(dtype)
-        if self._is_few(X, coefs):
+        coefs, intercepts, *norms = self._parameters(dtype)
+        if not norms and self._is_few(X, coefs):
             outputs: NDArray[Any] = _core.predict_few(
                 coefs,
                 intercepts,

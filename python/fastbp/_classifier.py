@@ -145,6 +145,17 @@ default='adam'
         Weights of the classes, by which those of the samples are multiplied (also of
         the samples that ``early_stopping`` sets aside). 'balanced' is ``n_samples /
         (n_classes * count)``. For several labels, 'balanced' or one dict for each.
+    dropout : float or list of float, default=0.0
+        Probability, in [0, 1), with which the output of a hidden unit is set to 0 in a
+        step of training; the others are divided by 1 - ``dropout`` [7]_. One number,
+        or one for each hidden layer. Rates are rounded to multiples of 2 ** -16.
+    input_dropout : float, default=0.0
+        The same for the features of X.
+    normalization : {'layer', 'batch'} or None, default=None
+        Whether the weighted inputs of the hidden units are brought to mean 0 and
+        variance 1 before a gain, a bias and the activation: 'layer' over the units of
+        a layer [9]_, 'batch' over the samples of a batch, in prediction by running
+        averages [10]_. 'lbfgs' has 'layer' only, and no dropout.
 
     Attributes
     ----------
@@ -168,6 +179,9 @@ default='adam'
         Weights of each layer.
     intercepts_ : list of ndarray of shape (n_out,)
         Biases of each layer.
+    norms_ : list of dict
+        With ``normalization``: of each hidden layer the arrays 'gain' and 'bias', of
+        shape (n_units,), and with 'batch' the running 'mean' and 'variance'.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -207,6 +221,10 @@ default='adam'
        overfitting", JMLR 15, 2014, section 5.1.
     .. [8] R. Pascanu, T. Mikolov and Y. Bengio, "On the difficulty of training
        recurrent neural networks", 2013, arXiv:1211.5063.
+    .. [9] J. L. Ba, J. R. Kiros and G. E. Hinton, "Layer normalization", 2016,
+       arXiv:1607.06450.
+    .. [10] S. Ioffe and C. Szegedy, "Batch normalization: accelerating deep network
+       training by reducing internal covariate shift", 2015, arXiv:1502.03167.
 
     Examples
     --------
@@ -269,6 +287,9 @@ default='adam'
         callbacks: Any = None,
         validation_stratify: bool = False,
         class_weight: Any = None,
+        dropout: float | Sequence[float] = 0.0,
+        input_dropout: float = 0.0,
+        normalization: str | None = None,
     ) -> None:
         super().__init__(
             hidden_layer_sizes=hidden_layer_sizes,
@@ -308,6 +329,9 @@ default='adam'
             callbacks=callbacks,
             validation_stratify=validation_stratify,
             class_weight=class_weight,
+            dropout=dropout,
+            input_dropout=input_dropout,
+            normalization=normalization,
         )
 
     @fit_context(prefer_skip_nested_validation=True)

@@ -73,11 +73,31 @@ class Layer:
     ) -> Layer:
         """Return activation(x W + b), fully connected."""
 
+    @staticmethod
+    def layer_norm(
+        activation: Activation = "identity", *, negative_slope: float = 0.01
+    ) -> Layer:
+        """Return activation(gain * n + bias), n each row with mean 0 and variance 1."""
+
+    @staticmethod
+    def batch_norm(
+        activation: Activation = "identity", *, negative_slope: float = 0.01
+    ) -> Layer:
+        """Return the same with n by columns, over the batch or running averages."""
+
+    @staticmethod
+    def dropout(rate: float) -> Layer:
+        """Return, in training only, zeros with probability ``rate`` in [0, 1)."""
+
 @final
 class Network:
     """A stack of layers and the loss at its end, in one floating-point type.
 
-    The last layer is dense and without activation: the loss has its own.
+    First and last layer are dense, but dropout of the inputs may come before; the last
+    is without activation: the loss has its own.
+    Parameters are (coefs, intercepts) of the dense layers and, if the network
+    normalises, norms: a dict for each with ``gain`` and ``bias`` and, of batch
+    normalization, the running ``mean`` and ``variance``.
     ``Network(n_units, activation, ...)`` is short for dense layers only.
     """
 
@@ -116,13 +136,14 @@ class Network:
         self,
         coefs: Sequence[Floats],
         intercepts: Sequence[Floats],
+        norms: Sequence[dict[str, Any]] = (),
         *,
         n_threads: int = 1,
     ) -> None:
         """Copy weights (n_in, n_out) and biases (n_out,) of every layer in."""
 
-    def get_parameters(self, *, n_threads: int = 1) -> tuple[list[Any], list[Any]]:
-        """Return fresh arrays (coefs, intercepts)."""
+    def get_parameters(self, *, n_threads: int = 1) -> tuple[Any, ...]:
+        """Return fresh arrays (coefs, intercepts), and norms if there are any."""
 
     def is_finite(self) -> bool:
         """Whether all parameters are finite."""
@@ -137,9 +158,13 @@ class Network:
         sample_weight: NDArray[np.float64] | None = None,
         *,
         alpha: float = 0.0,
+        seed: int = 0,
         n_threads: int = 1,
-    ) -> tuple[float, list[Any], list[Any]]:
+    ) -> tuple[Any, ...]:
         """Loss over all rows and its gradients (coef_grads, intercept_grads).
+
+        Layers do as in training. With norms their gradients follow, gain and bias of
+        each; batch normalization takes at most 1024 rows. ``seed`` is that of dropout.
 
         ``y`` is int64 class indices (n_rows,) for softmax_cross_entropy, else an array
         (n_rows, n_outputs) of the network's dtype, C-contiguous.
@@ -171,8 +196,12 @@ class Trainer:
         weight_decay: float = 0.0,
         max_norm: float = ...,
         clip_norm: float = ...,
+        seed: int = 0,
     ) -> None:
-        """Start with moments of zero; norms are not limited by default (infinity)."""
+        """Start with moments of zero; norms are not limited by default (infinity).
+
+        Step ``t`` has the dropout of ``seed`` and ``t``.
+        """
 
     @property
     def t(self) -> int:
@@ -185,7 +214,10 @@ class Trainer:
     def set_state(
         self, t: int, moments: Sequence[Sequence[Floats]], *, n_threads: int = 1
     ) -> None:
-        """Restore ``t`` and each moment, a list shaped like coefs + intercepts."""
+        """Restore ``t`` and each moment.
+
+        A moment is a list shaped like coefs + intercepts, and gain and bias of norms.
+        """
 
     def get_state(self, *, n_threads: int = 1) -> tuple[int, list[list[Any]]]:
         """Return ``t`` and copies of the ``n_moments`` moments."""
@@ -217,8 +249,11 @@ class Trainer:
     def saved_t(self) -> int:
         """``t`` of what is saved; -1 if nothing is."""
 
-    def take_saved(self) -> tuple[int, list[Any], list[Any], list[list[Any]]]:
-        """Return (t, coefs, intercepts, moments) as saved, and keep nothing."""
+    def take_saved(self) -> tuple[Any, ...]:
+        """Return (t, coefs, intercepts, moments) as saved, and keep nothing.
+
+        With norms they come before the moments.
+        """
 
 def predict_few(
     coefs: Sequence[Floats],

@@ -33,13 +33,16 @@ class OptimizerState:
         Steps taken.
     moments : list of list of ndarray
         What the rule remembers of former gradients, one or two moments, each a list of
-        arrays like ``coefs_ + intercepts_``; empty before the first step.
+        arrays like ``coefs_ + intercepts_``, and gain and bias of each of ``norms_``;
+        empty before the first step.
     first_epoch : int
         Length of ``loss_curve_`` when it started: schedules count from there.
     plateau_factor : float
         What a Plateau schedule has made of the rate.
     is_rate_zero : bool
         Whether a schedule has come to an epoch without any learning, which was told.
+    dropout_seed : int or None
+        Of the random numbers of dropout, once they are needed.
     """
 
     solver: str
@@ -52,6 +55,7 @@ class OptimizerState:
     first_epoch: int = 0
     plateau_factor: float = 1.0
     is_rate_zero: bool = False
+    dropout_seed: int | None = None
 
     def __post_init__(self) -> None:
         self.learning_rate = float(self.learning_rate_init)

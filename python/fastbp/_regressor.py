@@ -42,14 +42,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, \
 early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, \
 max_fun, n_jobs, dtype, weight_decay, l1, max_norm, clip_norm, lr_schedule, warmup, \
-scoring, restore_best, max_time, callbacks
+scoring, restore_best, max_time, callbacks, dropout, input_dropout, normalization
         See :class:`MLPClassifier`. The score that ``early_stopping`` watches is R2.
 
     Attributes
     ----------
     loss_, best_loss_, loss_curve_, validation_scores_, best_validation_score_, \
 validation_loss_curve_, t_, coefs_, intercepts_, n_features_in_, feature_names_in_, \
-n_iter_, n_layers_, n_outputs_
+n_iter_, n_layers_, n_outputs_, norms_
         See :class:`MLPClassifier`.
     out_activation_ : {'identity', 'exp'}
         Activation of the output layer.
@@ -120,6 +120,9 @@ n_iter_, n_layers_, n_outputs_
         restore_best: bool | None = None,
         max_time: float | None = None,
         callbacks: Any = None,
+        dropout: float | Sequence[float] = 0.0,
+        input_dropout: float = 0.0,
+        normalization: str | None = None,
     ) -> None:
         super().__init__(
             loss=loss,
@@ -158,6 +161,9 @@ n_iter_, n_layers_, n_outputs_
             restore_best=restore_best,
             max_time=max_time,
             callbacks=callbacks,
+            dropout=dropout,
+            input_dropout=input_dropout,
+            normalization=normalization,
         )
 
     @fit_context(prefer_skip_nested_validation=True)

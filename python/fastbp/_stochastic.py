@@ -20,6 +20,7 @@ from ._data import Samples, mean_inputs
 from ._hooks import Hooks, wants_hooks
 from ._optimizer import OptimizerState
 from ._rates import ScheduledRates, schedule_of
+from ._stack import uses_dropout
 from ._validation import begin_history, measure, scorer_of, split
 
 if TYPE_CHECKING:
@@ -108,11 +109,12 @@ class _Fit:
             weight_decay=_weight_decay(est),
             max_norm=np.inf if est.max_norm is None else est.max_norm,
             clip_norm=np.inf if est.clip_norm is None else est.clip_norm,
+            seed=_dropout_seed(est),
         )
         est._optimizer.load_into(self.trainer, network.dtype, self.n_threads)
         self.rate: Any = est._optimizer.rate
         self.schedule = _scheduled_rates(est, -(-n_samples // self.batch_size))
-        self.best_parameters: tuple[list[Any], list[Any]] | None = None
+        self.best_parameters: tuple[Any, ...] | None = None
         if self.validation is not None:
             begin_history(est, is_given=validation is not None, goes_on=incremental)
             self.scorer = scorer_of(est)
@@ -267,8 +269,8 @@ class _Fit:
     def keep(self) -> None:
         """Set the estimator's weights and optimizer state from what is saved."""
         est = self.est
-        t, coefs, intercepts, moments = self.trainer.take_saved()
-        est.coefs_, est.intercepts_ = self.best_parameters or (coefs, intercepts)
+        t, *parameters, moments = self.trainer.take_saved()
+        est._set_parameters(self.best_parameters or parameters)
         if self.best_parameters is not None and not self.network.is_finite():
             t, moments = 0, []  # they diverged with the weights
         est._optimizer.store(t, moments, est.beta_1, est.beta_2)
@@ -277,7 +279,7 @@ class _Fit:
         """Have the core keep a copy of what it has now."""
         self.trainer.save(n_threads=self.n_threads)
 
-    def parameters(self) -> tuple[list[Any], list[Any]]:
+    def parameters(self) -> tuple[Any, ...]:
         return self.network.get_parameters(n_threads=self.n_threads)
 
 
@@ -339,6 +341,19 @@ def _weight_decay(est: BaseMLP) -> float:
     if est.weight_decay is None:
         return 0.01 if est.solver == "adamw" else 0.0
     return est.weight_decay
+
+
+def _dropout_seed(est: BaseMLP) -> int:
+    """Return the seed of dropout, drawn once: without it the random stream is as ever.
+
+    Calls of partial_fit go on with it, as they do with the number of the step.
+    """
+    if not uses_dropout(est):
+        return 0
+    if est._optimizer.dropout_seed is None:
+        high, low = est._random_state.randint(2**32, size=2, dtype=np.uint32)
+        est._optimizer.dropout_seed = int(high) << 32 | int(low)
+    return est._optimizer.dropout_seed
 
 
 def _scheduled_rates(est: BaseMLP, n_steps: int) -> ScheduledRates | None:

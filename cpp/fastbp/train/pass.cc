@@ -57,11 +57,11 @@ int threads_for_step(const Network<T>& network, Index batch_size, double inputs,
 
 template <class T>
 Pass<T>::Pass(Network<T>& network, const Samples<T>& samples, Index batch_size,
-              const Noise& noise)
+              const PassSettings& settings)
     : network_(network),
       samples_(checked(network, samples)),
       batch_size_(std::min(batch_size, samples.n_rows)),
-      noise_(noise),
+      settings_(settings),
       n_batches_(batch_size_ > 0 ? ceil_div(samples.n_rows, batch_size_) : 0),
       weights_(n_batches_),
       n_entries_(samples.x.is_sparse() ? plan_entries() : Batch<T>::kDense),
@@ -115,17 +115,74 @@ Index Pass<T>::n_blocks(const Step& step, Index n_members) const {
 }
 
 template <class T>
-bool Pass<T>::run_rows(Member& member, const Step& step, T* losses) {
-  const TrainingStep facts = step.facts();
-  const Index last = network_.n_layers() - 1;
+template <class Task>
+bool Pass<T>::for_row_blocks(Member& member, const Step& step, const Task& task) {
   const Index n = n_blocks(step, member.size());
   return member.for_each(n, [&](Index i) {
     const Index first = step.n_rows * i / n;
-    const Index n_rows = step.n_rows * (i + 1) / n - first;
-    gather(step.batch, first, n_rows);
-    batch_.forward(network_, facts, 0, last + 1, first, n_rows);
-    batch_.loss(network_, first, n_rows, losses);
-    batch_.backward(network_, facts, 0, last, first, n_rows);
+    task(first, step.n_rows * (i + 1) / n - first);
+  });
+}
+
+template <class T>
+bool Pass<T>::run_rows(Member& member, const Step& step, T* losses) {
+  const TrainingStep facts = step.facts();
+  const auto& norms = network_.batch_norms();
+  Index from = 0;  // the layer that goes on
+  const auto start = [&](Index first, Index n) {
+    if (from > 0) return;
+    gather(step.batch, first, n);
+    batch_.drop_inputs(network_, facts, first, n);
+  };
+  for (const auto& at : norms) {
+    const bool go_on = for_row_blocks(member, step, [&](Index first, Index n) {
+      start(first, n);
+      batch_.forward(network_, facts, from, at.layer, first, n);
+    });
+    if (!go_on || !take_statistics(member, step, at)) {
+      return false;
+    }
+    from = at.layer;
+  }
+  const Index last = network_.n_layers() - 1;
+  const bool go_on = for_row_blocks(member, step, [&](Index first, Index n) {
+    start(first, n);
+    batch_.forward(network_, facts, from, last + 1, first, n);
+    batch_.loss(network_, first, n, losses);
+    batch_.backward(network_, facts, from, last, first, n);
+  });
+  return go_on && run_rows_back(member, step);
+}
+
+template <class T>
+bool Pass<T>::run_rows_back(Member& member, const Step& step) {
+  const auto& norms = network_.batch_norms();
+  for (std::size_t i = norms.size(); i-- > 0;) {
+    const Index begin = i > 0 ? norms[i - 1].layer : 0;
+    if (!sum_gradients(member, step, norms[i])) return false;
+    const bool go_on = for_row_blocks(member, step, [&](Index first, Index n) {
+      batch_.backward(network_, step.facts(), begin, norms[i].layer, first, n);
+    });
+    if (!go_on) return false;
+  }
+  return true;
+}
+
+template <class T>
+bool Pass<T>::take_statistics(Member& member, const Step& step,
+                              const BatchNormPlace& at) {
+  return member.for_each(at.norm->n_panels(), [&](Index panel) {
+    at.norm->take_statistics(panel,
+                             batch_.trace(step.facts(), at.layer, 0, step.n_rows),
+                             settings_.keeps_statistics);
+  });
+}
+
+template <class T>
+bool Pass<T>::sum_gradients(Member& member, const Step& step,
+                            const BatchNormPlace& at) {
+  return member.for_each(at.norm->n_panels(), [&](Index panel) {
+    at.norm->sum_gradients(panel, batch_.trace(step.facts(), at.layer, 0, step.n_rows));
   });
 }
 

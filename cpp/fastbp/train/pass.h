@@ -31,6 +31,12 @@ template <class T>
 int threads_for_step(const Network<T>& network, Index batch_size, double inputs,
                      int n_threads);
 
+struct PassSettings {
+  std::uint64_t seed = 0;         // of dropout
+  Index first_step = 0;           // the number of the first batch, for dropout
+  bool keeps_statistics = false;  // in the running averages of batch normalization
+};
+
 template <class T>
 class Pass {
  public:
@@ -51,7 +57,7 @@ class Pass {
           member_(member) {}
 
     TrainingStep facts() const {
-      return {pass_.noise_.seed, pass_.noise_.first_step + number, weight};
+      return {pass_.settings_.seed, pass_.settings_.first_step + number, weight};
     }
 
     // One phase: task(i, layer, tile, trace of the batch) for the tiles of all layers,
@@ -71,12 +77,8 @@ class Pass {
   using OnBatch = std::function<void(const Step&, double loss_sum)>;
 
   // Checks the targets and reserves all memory.
-  struct Noise {
-    std::uint64_t seed = 0;
-    Index first_step = 0;
-  };
   Pass(Network<T>& network, const Samples<T>& samples, Index batch_size,
-       const Noise& noise = {});
+       const PassSettings& settings = {});
 
   // update(step) goes through the parameter phases of a batch; it is called by each
   // member of the team, and returns what the last phase did. Batches whose weights are
@@ -93,8 +95,16 @@ class Pass {
   Index n_rows(Index batch) const {
     return std::min(batch_size_, samples_.n_rows - first_row(batch));
   }
-  // The row phase of a step: rows forward, through the loss, and backward.
+  using BatchNormPlace = typename Network<T>::BatchNormPlace;
+  // The row tasks of a step: forward, through the loss, and backward. One phase, if no
+  // batch normalization cuts it: then rows wait for the statistics of all, and for the
+  // sums of all gradients. False when the team stops, like all of these.
   bool run_rows(Member& member, const Step& step, T* losses);
+  bool run_rows_back(Member& member, const Step& step);  // from the last one
+  bool take_statistics(Member& member, const Step& step, const BatchNormPlace& at);
+  bool sum_gradients(Member& member, const Step& step, const BatchNormPlace& at);
+  template <class Task>
+  bool for_row_blocks(Member& member, const Step& step, const Task& task);
   Index n_blocks(const Step& step, Index n_members) const;
   void gather(Index batch, Index first, Index n);
   // Part i of n of the rows of a batch, while there is other work to do.
@@ -103,7 +113,7 @@ class Pass {
   Network<T>& network_;
   Samples<T> samples_;
   Index batch_size_;
-  Noise noise_;
+  PassSettings settings_;
   Index n_batches_;
   Buffer<double> weights_;  // of each batch
   Buffer<Index>

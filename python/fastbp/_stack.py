@@ -1,0 +1,93 @@
+"""The hidden layers of an estimator as the core wants them: products, norms, dropout."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core
+
+if TYPE_CHECKING:
+    from ._base import BaseMLP
+
+__all__ = [
+    "dropout_rates",
+    "fitted_normalization",
+    "initial_norms",
+    "norm_arrays",
+    "stack",
+    "uses_dropout",
+]
+
+
+def stack(est: BaseMLP, n_units: list[int]) -> list[_core.Layer]:
+    """Return the layers: dense, norm with the activation, dropout, and so on.
+
+    The weighted inputs of a unit are normalised, not its output, as the authors of both
+    norms propose.
+    """
+    layer = _core.Layer
+    n_hidden = len(n_units) - 2
+    names: Any = est._hidden_activations(n_hidden)
+    activations = [names] * n_hidden if isinstance(names, str) else names
+    rates = dropout_rates(est, n_hidden)
+    norm = {"layer": layer.layer_norm, "batch": layer.batch_norm, None: None}[
+        fitted_normalization(est)
+    ]
+    layers = [layer.dropout(est.input_dropout)] if est.input_dropout > 0 else []
+    for n, activation, rate in zip(n_units[1:-1], activations, rates, strict=True):
+        if norm is None:
+            layers.append(layer.dense(n, activation))
+        else:
+            layers += [layer.dense(n), norm(activation)]
+        if rate > 0:
+            layers.append(layer.dropout(rate))
+    return [*layers, layer.dense(n_units[-1])]
+
+
+def dropout_rates(est: BaseMLP, n_hidden: int) -> list[float]:
+    """Return ``dropout`` as one rate for each hidden layer."""
+    rates = est.dropout
+    if not isinstance(rates, list | tuple):
+        return [float(rates)] * n_hidden
+    for i, rate in enumerate(rates):
+        if not isinstance(rate, Real) or not 0 <= rate < 1:
+            raise ValueError(f"dropout[{i}] must be in [0, 1), got {rate!r}.")
+    if len(rates) != n_hidden:
+        raise ValueError(
+            f"dropout must be one number, or one for each of the {n_hidden} hidden "
+            f"layers, got {len(rates)}: {rates!r}."
+        )
+    return [float(rate) for rate in rates]
+
+
+def uses_dropout(est: BaseMLP) -> bool:
+    """Tell whether training needs random numbers for dropout."""
+    return bool(np.any(est.dropout)) or est.input_dropout > 0
+
+
+def initial_norms(est: BaseMLP, n_hidden_units: list[int], dtype: Any) -> Any:
+    """Return ``norms_`` before the first step; it changes nothing but mean and scale."""
+    values = {"gain": 1, "bias": 0}
+    if est.normalization == "batch":
+        values |= {"mean": 0, "variance": 1}
+    return [
+        {name: np.full(n, value, dtype) for name, value in values.items()}
+        for n in n_hidden_units
+    ]
+
+
+def fitted_normalization(est: BaseMLP) -> str | None:
+    """Return the normalization that the model was fitted with, whatever is set now."""
+    norms = getattr(est, "norms_", None)
+    if not norms:
+        return None
+    return "batch" if "mean" in norms[0] else "layer"
+
+
+def norm_arrays(norms: list[dict[str, NDArray[Any]]]) -> list[NDArray[Any]]:
+    """Return what steps change, in the order of the core's moments."""
+    return [norm[name] for norm in norms for name in ("gain", "bias")]
