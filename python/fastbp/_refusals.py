@@ -71,7 +71,7 @@ def _of_lbfgs(est: BaseMLP, is_validated: bool) -> Iterator[str]:
         if value not in neutral:
             yield f"{name}={value!r} {needs}"
     if uses_dropout(est):
-        name = "dropout" if np.any(est.dropout) else "input_dropout"
+        name = "input_dropout" if est.input_dropout > 0 else "dropout"
         yield f"{name}={getattr(est, name)!r} {needs}: its loss would be a random one"
     if est.normalization == "batch":
         yield f"normalization='batch' {needs}: it needs batches"

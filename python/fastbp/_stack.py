@@ -1,4 +1,4 @@
-"""The hidden layers of an estimator as the core wants them: products, norms, dropout."""
+"""The hidden layers of an estimator for the core: products, norms and dropout."""
 
 from __future__ import annotations
 
@@ -66,11 +66,12 @@ def dropout_rates(est: BaseMLP, n_hidden: int) -> list[float]:
 
 def uses_dropout(est: BaseMLP) -> bool:
     """Tell whether training needs random numbers for dropout."""
-    return bool(np.any(est.dropout)) or est.input_dropout > 0
+    rates = dropout_rates(est, len(est._hidden_layer_sizes()))
+    return any(rate > 0 for rate in [*rates, est.input_dropout])
 
 
 def initial_norms(est: BaseMLP, n_hidden_units: list[int], dtype: Any) -> Any:
-    """Return ``norms_`` before the first step; it changes nothing but mean and scale."""
+    """Return ``norms_`` before the first step: neutral gains, biases and averages."""
     values = {"gain": 1, "bias": 0}
     if est.normalization == "batch":
         values |= {"mean": 0, "variance": 1}

@@ -1,8 +1,8 @@
 """Layer and batch normalization: mean 0 and variance 1, then a gain and a bias.
 
 Ba, Kiros and Hinton (2016), arXiv:1607.06450, of each row over the units; Ioffe and
-Szegedy (2015), arXiv:1502.03167, of each unit over the rows of the batch. Here rows have
-weights, as in the loss.
+Szegedy (2015), arXiv:1502.03167, of each unit over the rows of the batch. Here rows
+have weights, as in the loss.
 """
 
 from typing import NamedTuple
@@ -67,4 +67,6 @@ def running(
     squares = (shares**2).sum()
     unbiased = variance / (1 - squares) if squares < 1 else variance
     now = mean, unbiased
-    return tuple((1 - MOMENTUM) * b + MOMENTUM * n for b, n in zip(before, now))
+    return tuple(
+        (1 - MOMENTUM) * b + MOMENTUM * n for b, n in zip(before, now, strict=True)
+    )
