@@ -75,6 +75,19 @@ LayerSpec dense_spec(Index n_out, const std::string& activation, double negative
   return spec;
 }
 
+template <LayerSpec::Kind kKind>
+LayerSpec norm_spec(const std::string& activation, double negative_slope) {
+  check_slope(negative_slope);
+  return {kKind, 0, activation_of(activation), negative_slope};
+}
+
+LayerSpec dropout_spec(double rate) {
+  LayerSpec spec;
+  spec.kind = LayerSpec::Kind::kDropout;
+  spec.rate = rate;
+  return spec;
+}
+
 std::unique_ptr<NetworkHandle> make_network(const std::vector<LayerSpec>& layers,
                                             const LossOrName& loss,
                                             const std::string& dtype, Index n_in,
@@ -122,9 +135,13 @@ std::unique_ptr<NetworkHandle> make_dense_network(
 
 template <class T>
 void set_parameters(Network<T>& network, const py::sequence& coefs,
-                    const py::sequence& intercepts, int n_threads) {
+                    const py::sequence& intercepts, const py::sequence& norms,
+                    int n_threads) {
+  T* parameters = network.parameters().data();
+  const auto copies = copies_of_norms(network, norms, parameters, true);
   network.parameters_written();  // also if Ctrl-C ends the copy
-  from_arrays(network, coefs, intercepts, network.parameters().data(), n_threads);
+  from_arrays(network, coefs, intercepts, parameters, n_threads);
+  copies.make();
 }
 
 template <class T>
@@ -219,7 +236,7 @@ py::tuple activate_array(const std::string& activation, const py::array& x,
 template <class T>
 py::tuple loss_and_gradients(Network<T>& network, const RowsHandle& x,
                              const py::handle& y, const py::object& weights,
-                             double alpha, int n_threads,
+                             double alpha, std::uint64_t seed, int n_threads,
                              const py::object& outer_loss) {
   const SamplesHandle<T> handle(network, x, y, weights, py::none(), outer_loss);
   Buffer<T> gradient(network.parameters().size());
@@ -227,11 +244,11 @@ py::tuple loss_and_gradients(Network<T>& network, const RowsHandle& x,
   unlocked_until_interrupt([&](const Poll& poll) {
     bool finished = false;
     loss = loss_and_gradient(network, handle.samples, alpha, gradient.data(), n_threads,
-                             poll, &finished);
+                             poll, &finished, seed);
     return finished;
   });
   const auto arrays = to_arrays(network, gradient.data(), n_threads);
-  return py::make_tuple(loss, arrays.coefs, arrays.intercepts);
+  return py::make_tuple(loss) + arrays.as_tuple();
 }
 
 }  // namespace
@@ -241,7 +258,14 @@ void bind_network(py::module_& m) {
       .def_static("dense", &dense_spec, py::arg("n_out"),
                   py::arg("activation") = "identity", py::kw_only(),
                   py::arg("negative_slope") = 0.01, py::arg("trains_weights") = true,
-                  py::arg("trains_biases") = true);
+                  py::arg("trains_biases") = true)
+      .def_static("layer_norm", &norm_spec<LayerSpec::Kind::kLayerNorm>,
+                  py::arg("activation") = "identity", py::kw_only(),
+                  py::arg("negative_slope") = 0.01)
+      .def_static("batch_norm", &norm_spec<LayerSpec::Kind::kBatchNorm>,
+                  py::arg("activation") = "identity", py::kw_only(),
+                  py::arg("negative_slope") = 0.01)
+      .def_static("dropout", &dropout_spec, py::arg("rate"));
   py::class_<NetworkHandle>(m, "Network", py::is_final())
       .def(py::init(&make_dense_network), py::arg("n_units"), py::arg("activation"),
            py::arg("loss"), py::arg("dtype"), py::kw_only(),
@@ -277,22 +301,21 @@ void bind_network(py::module_& m) {
       .def(
           "set_parameters",
           [](NetworkHandle& h, const py::sequence& coefs,
-             const py::sequence& intercepts, int n_threads) {
+             const py::sequence& intercepts, const py::sequence& norms, int n_threads) {
             check_positive(n_threads, "n_threads");
             h.visit([&](auto& network) {
-              set_parameters(network, coefs, intercepts, n_threads);
+              set_parameters(network, coefs, intercepts, norms, n_threads);
             });
           },
-          py::arg("coefs"), py::arg("intercepts"), py::kw_only(),
-          py::arg("n_threads") = 1)
+          py::arg("coefs"), py::arg("intercepts"), py::arg("norms") = py::tuple(),
+          py::kw_only(), py::arg("n_threads") = 1)
       .def(
           "get_parameters",
           [](NetworkHandle& h, int n_threads) {
             check_positive(n_threads, "n_threads");
             return h.visit([&](auto& network) {
-              const auto arrays =
-                  to_arrays(network, network.parameters().data(), n_threads);
-              return py::make_tuple(arrays.coefs, arrays.intercepts);
+              return to_arrays(network, network.parameters().data(), n_threads, true)
+                  .as_tuple();
             });
           },
           py::kw_only(), py::arg("n_threads") = 1)
@@ -312,17 +335,17 @@ void bind_network(py::module_& m) {
       .def(
           "loss_and_gradients",
           [](NetworkHandle& h, const RowsHandle& x, const py::object& y,
-             const py::object& sample_weight, double alpha, int n_threads,
-             const py::object& outer_loss) {
+             const py::object& sample_weight, double alpha, std::uint64_t seed,
+             int n_threads, const py::object& outer_loss) {
             check_positive(n_threads, "n_threads");
             return h.visit([&](auto& network) {
-              return loss_and_gradients(network, x, y, sample_weight, alpha, n_threads,
-                                        outer_loss);
+              return loss_and_gradients(network, x, y, sample_weight, alpha, seed,
+                                        n_threads, outer_loss);
             });
           },
           py::arg("X"), py::arg("y"), py::arg("sample_weight") = py::none(),
-          py::kw_only(), py::arg("alpha") = 0.0, py::arg("n_threads") = 1,
-          py::arg("outer_loss") = py::none());
+          py::kw_only(), py::arg("alpha") = 0.0, py::arg("seed") = 0,
+          py::arg("n_threads") = 1, py::arg("outer_loss") = py::none());
   m.def("activate", &activate_array, py::arg("activation"), py::arg("x").noconvert(),
         py::kw_only(), py::arg("negative_slope") = 0.01, py::arg("isa") = "");
   m.def(

@@ -16,7 +16,7 @@ struct Saved {
     const auto first_average =
         1 + static_cast<std::size_t>(n_moments(trainer.settings().rule));
     const auto n = first_average + (trainer.settings().ema > 0 ? 1 : 0);
-    while (arrays.size() < n) arrays.emplace_back(network);
+    while (arrays.size() < n) arrays.emplace_back(network, arrays.empty());
     t = -1;
     unlocked_until_interrupt([&](const Poll& poll) {
       for (std::size_t i = 0; i < n; ++i) {
@@ -30,15 +30,15 @@ struct Saved {
     t = trainer.state().t;
   }
 
-  // (t, coefs, intercepts, moments); the arrays are given away.
+  // (t, coefs, intercepts, norms if there are any, moments); the arrays are given away.
   py::tuple take() {
     if (t < 0) throw std::runtime_error("nothing has been saved");
     py::list moments;
     for (std::size_t i = 1; i < arrays.size(); ++i) {
-      moments.append(arrays[i].coefs + arrays[i].intercepts);
+      moments.append(arrays[i].as_list());
     }
-    auto taken =
-        py::make_tuple(t, arrays[0].coefs, arrays[0].intercepts, std::move(moments));
+    py::tuple taken =
+        py::make_tuple(t) + arrays[0].as_tuple() + py::make_tuple(std::move(moments));
     arrays.clear();
     t = -1;
     return taken;
@@ -49,8 +49,8 @@ template <class T>
 struct TrainerAndSaved {
   Trainer<T> trainer;
   Saved<T> saved;
-  TrainerAndSaved(Network<T>& network, const RuleSettings& settings)
-      : trainer(network, settings) {}
+  TrainerAndSaved(Network<T>& network, const RuleSettings& settings, std::uint64_t seed)
+      : trainer(network, settings, seed) {}
 };
 
 struct TrainerHandle {
@@ -94,7 +94,7 @@ void check_number(bool is_allowed, const char* name, double value,
 std::unique_ptr<TrainerHandle> make_trainer(
     NetworkHandle& network, const std::string& rule, double momentum, double beta_1,
     double beta_2, double epsilon, double l1, double weight_decay, double max_norm,
-    double clip_norm, double ema, bool measures_norm) {
+    double clip_norm, double ema, bool measures_norm, std::uint64_t seed) {
   check_number(momentum >= 0 && momentum <= 1, "momentum", momentum, "in [0, 1]");
   check_number(beta_1 >= 0 && beta_1 < 1, "beta_1", beta_1, "in [0, 1)");
   check_number(beta_2 >= 0 && beta_2 < 1, "beta_2", beta_2, "in [0, 1)");
@@ -109,13 +109,14 @@ std::unique_ptr<TrainerHandle> make_trainer(
                               clip_norm,     ema,      measures_norm};
   auto handle = std::make_unique<TrainerHandle>();
   network.visit([&]<class T>(Network<T>& n) {
-    handle->held = std::make_unique<TrainerAndSaved<T>>(n, settings);
+    handle->held = std::make_unique<TrainerAndSaved<T>>(n, settings, seed);
   });
   return handle;
 }
 
-// A moment is a list of arrays like coefs + intercepts. The average of the parameters,
-// of the steps after average_start, may follow them; without, it begins anew.
+// A moment is a list of arrays like coefs + intercepts + gain and bias of each norm.
+// The average of the parameters, of the steps after average_start, may follow them;
+// without, it begins anew.
 template <class T>
 void set_state(Trainer<T>& trainer, Index t, const py::sequence& moments,
                Index average_start, int n_threads) {
@@ -132,15 +133,29 @@ void set_state(Trainer<T>& trainer, Index t, const py::sequence& moments,
     throw py::value_error("expected " + std::to_string(first_average) +
                           " moments, got " + std::to_string(n));
   }
-  const Index n_layers = trainer.network().n_dense();
+  const auto n_dense = static_cast<std::size_t>(trainer.network().n_dense());
   std::vector<Buffer<T>> checked;  // all, before anything is written
   for (std::size_t i = 0; i < n; ++i) {
     const auto arrays = py::list(py::object(moments[i]));
-    const py::list coefs = arrays[py::slice(0, n_layers, 1)];
-    const py::list intercepts =
-        arrays[py::slice(n_layers, static_cast<py::ssize_t>(arrays.size()), 1)];
+    const auto part = [&](std::size_t first, std::size_t last) {
+      const auto at = [](std::size_t place) { return static_cast<py::ssize_t>(place); };
+      return py::list(arrays[py::slice(at(first), at(std::max(first, last)), 1)]);
+    };
+    // Arrays that are missing, or too many, are found by who takes the last part.
+    const auto n_norms = static_cast<std::size_t>(trainer.network().n_norms());
+    const std::size_t end = arrays.size();
+    const std::size_t norms_at = end - std::min(end, 2 * n_norms);
+    const py::list coefs = part(0, n_dense), intercepts = part(n_dense, norms_at);
     checked.emplace_back(trainer.network().parameters().size());
     from_arrays(trainer.network(), coefs, intercepts, checked.back().data(), n_threads);
+    py::list norms;
+    for (std::size_t at = norms_at; at + 1 < end; at += 2) {
+      py::dict norm;
+      norm["gain"] = arrays[at];
+      norm["bias"] = arrays[at + 1];
+      norms.append(norm);
+    }
+    copies_of_norms(trainer.network(), norms, checked.back().data(), false).make();
   }
   const bool begins = n == first_average;
   if (averages && begins) {
@@ -197,7 +212,7 @@ void bind_trainer(py::module_& m) {
            py::arg("epsilon") = 1e-8, py::arg("l1") = 0.0,
            py::arg("weight_decay") = 0.0, py::arg("max_norm") = kNoLimit,
            py::arg("clip_norm") = kNoLimit, py::arg("ema") = 0.0,
-           py::arg("measures_norm") = false)
+           py::arg("measures_norm") = false, py::arg("seed") = 0)
       .def_property_readonly(
           "t",
           [](TrainerHandle& h) {
@@ -228,7 +243,7 @@ void bind_trainer(py::module_& m) {
               Saved<T> copy;
               copy.save(trainer, n_threads);
               const py::tuple state = copy.take();
-              return py::make_tuple(state[0], state[3]);
+              return py::make_tuple(state[0], state[state.size() - 1]);
             });
           },
           py::kw_only(), py::arg("n_threads") = 1)

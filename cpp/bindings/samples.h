@@ -140,6 +140,52 @@ bool for_weight_rows(const Network<T>& network, int n_threads, const Poll& poll,
   });
 }
 
+// Calls use(name in Python, array of n_out() numbers) for what a norm has in a flat
+// buffer, and then, if asked for, for what it has of former batches.
+template <class T, class U, class Use>
+void for_norm_arrays(const Norm<T>& norm, U* flat, bool with_running, const Use& use) {
+  use("gain", flat + norm.gain_offset());
+  use("bias", flat + norm.bias_offset());
+  if (!with_running || norm.running_mean() == nullptr) return;
+  use("mean", norm.running_mean());
+  use("variance", norm.running_variance());
+}
+
+// Arrays that have been checked, each with the place that it is to be copied to.
+template <class T>
+struct Copies {
+  std::vector<std::pair<py::array_t<T>, T*>> all;
+
+  void make() const {
+    for (const auto& [array, to] : all) std::copy_n(array.data(), array.size(), to);
+  }
+};
+
+// norms, a list with a dict for each, into a flat buffer and the running averages.
+template <class T>
+Copies<T> copies_of_norms(const Network<T>& network, const py::sequence& norms, T* flat,
+                          bool with_running) {
+  if (static_cast<Index>(norms.size()) != network.n_norms()) {
+    throw py::value_error("expected " + std::to_string(network.n_norms()) +
+                          " norms, got " + std::to_string(norms.size()));
+  }
+  Copies<T> copies;
+  for (Index i = 0; i < network.n_norms(); ++i) {
+    const std::string at = "norms[" + std::to_string(i) + "]";
+    const py::object norm = norms[static_cast<std::size_t>(i)];
+    if (!py::isinstance<py::dict>(norm)) {
+      throw py::type_error(at + " must be a dict, got " + describe(norm));
+    }
+    for_norm_arrays(network.norm(i), flat, with_running, [&](const char* name, T* to) {
+      if (!norm.contains(name)) throw py::value_error(at + " has no '" + name + "'");
+      copies.all.emplace_back(expect_array<T>(norm[name], at + "['" + name + "']",
+                                              {network.norm(i).n_out()}),
+                              to);
+    });
+  }
+  return copies;
+}
+
 // coefs and intercepts, lists with an array for each layer, into a flat buffer.
 template <class T>
 void from_arrays(const Network<T>& network, const py::sequence& coefs,
@@ -172,13 +218,26 @@ void from_arrays(const Network<T>& network, const py::sequence& coefs,
   }
 }
 
-// New arrays, coefs and intercepts, that flat buffers can be copied to.
+// New arrays, coefs and intercepts and what norms have, that flat buffers can be copied
+// to; with the running averages also these.
 template <class T>
 struct ParameterArrays {
-  py::list coefs, intercepts;
-  std::vector<T*> weights, biases;
+  py::list coefs, intercepts, norms;
+  std::vector<T*> weights, biases, of_norms;
+  bool with_running;
 
-  explicit ParameterArrays(const Network<T>& network) {
+  explicit ParameterArrays(const Network<T>& network, bool has_running = false)
+      : with_running(has_running) {
+    for (Index i = 0; i < network.n_norms(); ++i) {
+      py::dict norm;
+      for_norm_arrays(network.norm(i), network.parameters().data(), with_running,
+                      [&](const char* name, const T*) {
+                        py::array_t<T> array(network.norm(i).n_out());
+                        of_norms.push_back(array.mutable_data());
+                        norm[name] = array;
+                      });
+      norms.append(norm);
+    }
     for (Index l = 0; l < network.n_dense(); ++l) {
       const Dense<T>& layer = network.dense(l);
       py::array_t<T> coef({layer.n_in(), layer.n_out()});
@@ -197,18 +256,42 @@ struct ParameterArrays {
       std::copy_n(flat + layer.bias_offset(), layer.n_out(),
                   biases[static_cast<std::size_t>(l)]);
     }
+    auto to = of_norms.begin();
+    for (Index i = 0; i < network.n_norms(); ++i) {
+      for_norm_arrays(network.norm(i), flat, with_running,
+                      [&](const char*, const T* from) {
+                        std::copy_n(from, network.norm(i).n_out(), *to++);
+                      });
+    }
     return for_weight_rows(network, n_threads, poll,
                            [&](Index l, Index first, Index n) {
                              network.dense(l).unpack_rows(
                                  first, n, flat, weights[static_cast<std::size_t>(l)]);
                            });
   }
+
+  // (coefs, intercepts), and norms if there are any.
+  py::tuple as_tuple() const {
+    if (norms.empty()) return py::make_tuple(coefs, intercepts);
+    return py::make_tuple(coefs, intercepts, norms);
+  }
+
+  // One list: coefs, intercepts, gain and bias of each norm.
+  py::list as_list() const {
+    py::list all = coefs + intercepts;
+    for (const auto& norm : norms) {
+      all.append(norm["gain"]);
+      all.append(norm["bias"]);
+    }
+    return all;
+  }
 };
 
 // A flat buffer as new arrays.
 template <class T>
-ParameterArrays<T> to_arrays(const Network<T>& network, const T* flat, int n_threads) {
-  ParameterArrays<T> arrays(network);
+ParameterArrays<T> to_arrays(const Network<T>& network, const T* flat, int n_threads,
+                             bool with_running = false) {
+  ParameterArrays<T> arrays(network, with_running);
   unlocked_until_interrupt(
       [&](const Poll& poll) { return arrays.fill(network, flat, n_threads, poll); });
   return arrays;

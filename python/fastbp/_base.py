@@ -25,6 +25,7 @@ from ._inspection import InputGradients
 from ._lbfgs import fit_lbfgs
 from ._optimizer import STOCHASTIC_SOLVERS, OptimizerState
 from ._refusals import refuse_contradictions
+from ._stack import dropout_rates, fitted_normalization, initial_norms
 from ._stochastic import fit_stochastic
 from ._tasks import FitTask, begin_context
 from ._transform import HiddenFeatures
@@ -106,6 +107,9 @@ class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimato
         "weight_init": [StrOptions(set(INITIALIZERS)), Initializer, list, tuple, None],
         "ema": [Interval(Real, 0, 1, closed="neither"), None],
         "grad_tol": [Interval(Real, 0, None, closed="neither"), None],
+        "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
+        "input_dropout": [Interval(Real, 0, 1, closed="left")],
+        "normalization": [StrOptions({"layer", "batch"}), None],
     }
 
     activation: str | Activation | Sequence[str | Activation]
@@ -143,10 +147,14 @@ class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimato
     weight_init: Any
     ema: float | None
     grad_tol: float | None
+    dropout: float | Sequence[float]
+    input_dropout: float
+    normalization: str | None
 
     # What fitting sets.
     coefs_: list[Any]
     intercepts_: list[Any]
+    norms_: list[dict[str, Any]]
     n_iter_: int
     t_: int
     n_layers_: int
@@ -254,6 +262,7 @@ class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimato
         )
         hidden_layer_sizes = self._hidden_layer_sizes()
         self._hidden_activations(len(hidden_layer_sizes))
+        dropout_rates(self, len(hidden_layer_sizes))
         first_pass = not hasattr(self, "coefs_") or (
             not self.warm_start and not incremental
         )
@@ -333,12 +342,15 @@ class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimato
             self.__dict__.pop(name, None)
         for name in ("best_loss_", "best_validation_score_", "loss_"):
             self.__dict__.pop(name, None)
-        self.__dict__.pop("validation_loss_curve_", None)
+        for name in ("validation_loss_curve_", "norms_"):
+            self.__dict__.pop(name, None)
         self.n_iter_ = 0
         self.t_ = 0
         self.n_layers_ = len(n_units)
         self.out_activation_ = self._output_activation()
         self.coefs_, self.intercepts_ = initial_parameters(self, n_units, dtype)
+        if self.normalization is not None:
+            self.norms_ = initial_norms(self, n_units[1:-1], dtype)
         if self.solver not in STOCHASTIC_SOLVERS:
             return
         self.loss_curve_ = []
@@ -356,9 +368,15 @@ class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimato
                 f"cannot continue training: coefs_ have shapes {shapes}, but X, y and "
                 f"hidden_layer_sizes ask for layers of {n_units} units"
             )
+        has = fitted_normalization(self)
+        if len(n_units) > 2 and has != self.normalization:
+            raise ValueError(
+                f"cannot continue training with normalization={self.normalization!r}: "
+                f"the model has normalization={has!r}"
+            )
         self.out_activation_ = self._output_activation()
         arrays = [*self.coefs_, *self.intercepts_]
-        self.coefs_, self.intercepts_ = self._parameters(dtype)
+        self._set_parameters(self._parameters(dtype))
         # They are about to be changed, and a failing call must find the old ones.
         curves = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
         for name in (*curves, "_optimizer"):

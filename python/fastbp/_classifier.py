@@ -186,6 +186,17 @@ default=None
     label_smoothing : float, default=0.0
         In [0, 1): targets are mixed with so much of the uniform distribution over the
         classes, of which a logistic output has two.
+    dropout : float or list of float, default=0.0
+        Probability, in [0, 1), with which the output of a hidden unit is set to 0 in a
+        step of training; the others are divided by 1 - ``dropout`` [7]_. One number,
+        or one for each hidden layer. Rates are rounded to multiples of 2 ** -16.
+    input_dropout : float, default=0.0
+        The same for the features of X.
+    normalization : {'layer', 'batch'} or None, default=None
+        Whether the weighted inputs of the hidden units are brought to mean 0 and
+        variance 1 before a gain, a bias and the activation: 'layer' over the units of
+        a layer [10]_, 'batch' over the samples of a batch, in prediction by running
+        averages [11]_. 'lbfgs' has 'layer' only, and no dropout.
 
     Attributes
     ----------
@@ -209,6 +220,9 @@ default=None
         Weights of each layer.
     intercepts_ : list of ndarray of shape (n_out,)
         Biases of each layer.
+    norms_ : list of dict
+        With ``normalization``: of each hidden layer the arrays 'gain' and 'bias', of
+        shape (n_units,), and with 'batch' the running 'mean' and 'variance'.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -255,6 +269,10 @@ default=None
        averaging", SIAM J. Control and Optimization 30, 1992; exponentially, C. Szegedy
        et al., "Rethinking the inception architecture", 2015, arXiv:1512.00567, section
        8.
+    .. [10] J. L. Ba, J. R. Kiros and G. E. Hinton, "Layer normalization", 2016,
+       arXiv:1607.06450.
+    .. [11] S. Ioffe and C. Szegedy, "Batch normalization: accelerating deep network
+       training by reducing internal covariate shift", 2015, arXiv:1502.03167.
 
     Examples
     --------
@@ -329,6 +347,9 @@ default=None
         label_smoothing: float = 0.0,
         ema: float | None = None,
         grad_tol: float | None = None,
+        dropout: float | Sequence[float] = 0.0,
+        input_dropout: float = 0.0,
+        normalization: str | None = None,
     ) -> None:
         super().__init__(
             hidden_layer_sizes=hidden_layer_sizes,
@@ -374,6 +395,9 @@ default=None
             label_smoothing=label_smoothing,
             ema=ema,
             grad_tol=grad_tol,
+            dropout=dropout,
+            input_dropout=input_dropout,
+            normalization=normalization,
         )
 
     @fit_context(prefer_skip_nested_validation=True)

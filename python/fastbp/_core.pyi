@@ -116,12 +116,32 @@ class Layer:
     ) -> Layer:
         """Return activation(x W + b), fully connected; training may leave W or b."""
 
+    @staticmethod
+    def layer_norm(
+        activation: Activation = "identity", *, negative_slope: float = 0.01
+    ) -> Layer:
+        """Return activation(gain * n + bias), n each row with mean 0 and variance 1."""
+
+    @staticmethod
+    def batch_norm(
+        activation: Activation = "identity", *, negative_slope: float = 0.01
+    ) -> Layer:
+        """Return the same with n by columns, over the batch or running averages."""
+
+    @staticmethod
+    def dropout(rate: float) -> Layer:
+        """Return, in training only, zeros with probability ``rate`` in [0, 1)."""
+
 @final
 class Network:
     """A stack of layers and the loss at its end, in one floating-point type.
 
-    The last layer is dense. The loss has an output activation of its own for its
-    outputs. ``Network(n_units, activation, ...)`` is short for dense layers only.
+    The last layer is dense, and so is the first, but dropout of the inputs may come
+    before. The loss has an output activation of its own for the outputs.
+    Parameters are (coefs, intercepts) of the dense layers and, if the network
+    normalises, norms: a dict for each with ``gain`` and ``bias`` and, of batch
+    normalization, the running ``mean`` and ``variance``.
+    ``Network(n_units, activation, ...)`` is short for dense layers only.
     """
 
     @overload
@@ -159,13 +179,14 @@ class Network:
         self,
         coefs: Sequence[Floats],
         intercepts: Sequence[Floats],
+        norms: Sequence[dict[str, Any]] = (),
         *,
         n_threads: int = 1,
     ) -> None:
         """Copy weights (n_in, n_out) and biases (n_out,) of every layer in."""
 
-    def get_parameters(self, *, n_threads: int = 1) -> tuple[list[Any], list[Any]]:
-        """Return fresh arrays (coefs, intercepts)."""
+    def get_parameters(self, *, n_threads: int = 1) -> tuple[Any, ...]:
+        """Return fresh arrays (coefs, intercepts), and norms if there are any."""
 
     def is_finite(self) -> bool:
         """Whether all parameters are finite."""
@@ -180,10 +201,14 @@ class Network:
         sample_weight: NDArray[np.float64] | None = None,
         *,
         alpha: float = 0.0,
+        seed: int = 0,
         n_threads: int = 1,
         outer_loss: OuterLoss | None = None,
-    ) -> tuple[float, list[Any], list[Any]]:
+    ) -> tuple[Any, ...]:
         """Loss over all rows and its gradients (coef_grads, intercept_grads).
+
+        Layers do as in training. With norms their gradients follow, gain and bias of
+        each; batch normalization takes at most 1024 rows. ``seed`` is that of dropout.
 
         ``y`` is int64 class indices (n_rows,) for softmax_cross_entropy, else an array
         (n_rows, n_outputs) of the network's dtype, C-contiguous; other losses of a
@@ -267,10 +292,12 @@ class Trainer:
         clip_norm: float = ...,
         ema: float = 0.0,
         measures_norm: bool = False,
+        seed: int = 0,
     ) -> None:
         """Start with moments of zero; norms are not limited by default (infinity).
 
-        ``ema`` is the decay of the moving average of the parameters, 0 for none.
+        ``ema`` is the decay of the moving average of the parameters, 0 for none. Step
+        ``t`` has the dropout of ``seed`` and ``t``.
         """
 
     @property
@@ -289,8 +316,9 @@ class Trainer:
         average_start: int = 0,
         n_threads: int = 1,
     ) -> None:
-        """Restore ``t`` and each moment, a list shaped like coefs + intercepts.
+        """Restore ``t`` and each moment.
 
+        A moment is a list shaped like coefs + intercepts, and gain and bias of norms.
         With ``ema`` the average may follow the moments: it is that of the steps after
         ``average_start``. Without, averaging begins with the next step.
         """
@@ -343,10 +371,11 @@ class Trainer:
     def saved_t(self) -> int:
         """``t`` of what is saved; -1 if nothing is."""
 
-    def take_saved(self) -> tuple[int, list[Any], list[Any], list[list[Any]]]:
+    def take_saved(self) -> tuple[Any, ...]:
         """Return (t, coefs, intercepts, moments) as saved, and keep nothing.
 
-        With ``ema`` the average follows the moments.
+        With norms they come before the moments. With ``ema`` the average follows the
+        moments.
         """
 
 def predict_few(

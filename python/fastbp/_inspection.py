@@ -14,6 +14,7 @@ from . import _core
 from ._blas import one_blas_thread
 from ._data import check_X, mean_inputs, rows_of
 from ._network import NetworkOwner
+from ._stack import for_prediction
 
 __all__ = ["InputGradients"]
 
@@ -74,7 +75,9 @@ n_features)
 
     def _gradients(self, X: Any, outputs: Any) -> Iterator[NDArray[Any]]:
         """Yield the gradient (n_samples, n_features) of each of the outputs."""
-        network = self._network(self._prediction_dtype(X), self._core_output())
+        network = for_prediction(self)._network(
+            self._prediction_dtype(X), self._core_output()
+        )
         n_threads = _core.threads_for(
             network, X.shape[0], self._n_threads(), n_inputs=mean_inputs(X)
         )

@@ -13,6 +13,7 @@ from . import _core
 from ._blas import one_blas_thread
 from ._compat import check_optimize_result
 from ._data import Samples, mean_inputs
+from ._stack import norm_arrays
 from ._stochastic import NON_FINITE
 
 if TYPE_CHECKING:
@@ -26,24 +27,38 @@ _CHUNK = 1024  # rows of which the core makes one sum
 
 
 def pack(arrays: list[Any]) -> Vector:
-    """Join coefs and intercepts into one vector, in that order, row-major."""
+    """Join arrays into one vector, row-major."""
     return np.hstack([np.ravel(a) for a in arrays]).astype(np.float64, copy=False)
 
 
-class Packing:
-    """Views of a vector as the coefs and intercepts of a network."""
+def pack_all(
+    coefs: list[Any], intercepts: list[Any], norms: list[dict[str, Any]] | None = None
+) -> Vector:
+    """Join parameters, or gradients of them, in the order of `Packing`."""
+    return pack(coefs + intercepts + norm_arrays(norms or []))
 
-    def __init__(self, n_units: list[int]) -> None:
+
+class Packing:
+    """Views of a vector as the coefs and intercepts of a network, and as its norms."""
+
+    def __init__(self, n_units: list[int], *, has_norms: bool = False) -> None:
         shapes: list[tuple[int, ...]] = list(zip(n_units, n_units[1:], strict=False))
         self.n_layers = len(shapes)
         shapes += [(n,) for n in n_units[1:]]
+        if has_norms:
+            shapes += [(n,) for n in n_units[1:-1] for _ in ("gain", "bias")]
         self.shapes = shapes
         self.ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
 
-    def unpack(self, vector: Vector) -> tuple[list[Any], list[Any]]:
+    def unpack(self, vector: Vector) -> tuple[list[Any], ...]:
         parts = np.split(vector, self.ends[:-1])
         arrays = [p.reshape(s) for p, s in zip(parts, self.shapes, strict=True)]
-        return arrays[: self.n_layers], arrays[self.n_layers :]
+        coefs, rest = arrays[: self.n_layers], arrays[self.n_layers :]
+        intercepts, rest = rest[: self.n_layers], rest[self.n_layers :]
+        if not rest:
+            return coefs, intercepts
+        pairs = zip(rest[::2], rest[1::2], strict=True)
+        return coefs, intercepts, [{"gain": g, "bias": b} for g, b in pairs]
 
 
 def fit_lbfgs(
@@ -57,7 +72,8 @@ def fit_lbfgs(
     that differ in digits which float32 does not have. The weights are rounded at the
     end.
     """
-    packing = Packing(network.n_units)
+    norms = getattr(est, "norms_", None)
+    packing = Packing(network.n_units, has_norms=bool(norms))
     n_threads = _core.threads_for(
         network,
         min(_CHUNK, samples.X.shape[0]),
@@ -79,7 +95,7 @@ def fit_lbfgs(
             if share == 0:
                 continue
             with one_blas_thread(network):
-                loss, coef_grads, intercept_grads = network.loss_and_gradients(
+                loss, *gradients = network.loss_and_gradients(
                     piece.rows,
                     piece.y,
                     piece.weights,
@@ -88,7 +104,7 @@ def fit_lbfgs(
                     outer_loss=outer_loss,
                 )
             latest_loss += share * loss
-            gradient += share * pack(coef_grads + intercept_grads)
+            gradient += share * pack_all(*gradients)
         return latest_loss, gradient
 
     def keep(vector: Vector) -> None:
@@ -96,7 +112,7 @@ def fit_lbfgs(
             rounded = vector.astype(dtype)
         if not np.isfinite(rounded).all():
             raise ValueError(NON_FINITE)
-        est.coefs_, est.intercepts_ = packing.unpack(rounded)
+        est._set_parameters(packing.unpack(rounded))
 
     def iteration_ends(vector: Vector) -> None:
         done[:] = [(vector.copy(), latest_loss, done[0][2] + 1 if done else 1)]
@@ -113,7 +129,7 @@ def fit_lbfgs(
         with np.errstate(over="ignore", invalid="ignore"):
             result = scipy.optimize.minimize(
                 loss_and_gradient,
-                pack(est.coefs_ + est.intercepts_),
+                pack_all(est.coefs_, est.intercepts_, norms),
                 method="L-BFGS-B",
                 jac=True,
                 options=options,

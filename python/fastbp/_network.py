@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from ._blas import one_blas_thread
 from ._config import configured_blas
 from ._data import check_X, mean_inputs, row_parts, rows_of
 from ._lbfgs import Packing, pack
+from ._stack import stack
 from ._threads import effective_n_threads
 from .losses import CustomLoss, Loss
 
@@ -40,6 +42,7 @@ class NetworkOwner(ABC):
     n_jobs: int | None
     coefs_: list[Any]
     intercepts_: list[Any]
+    norms_: list[dict[str, NDArray[Any]]]
     out_activation_: str
 
     @abstractmethod
@@ -83,22 +86,28 @@ class NetworkOwner(ABC):
 
     def _network(self, dtype: np.dtype[Any], loss: _core.Loss) -> _core.Network:
         """Return the core's network with the estimator's weights."""
-        coefs, intercepts = self._parameters(dtype)
+        parameters = self._parameters(dtype)
+        coefs, intercepts = parameters[:2]
         n_units = [len(coefs[0]), *(len(b) for b in intercepts)]
         name: Any = dtype.name
         network = _core.Network(
-            n_units,
-            self._hidden_activations(len(n_units) - 2),
-            loss,
-            name,
-            blas=configured_blas(),
+            stack(self, n_units), loss, name, n_in=n_units[0], blas=configured_blas()
         )
         n_threads = self._n_threads() if _are_large(coefs) else 1
-        network.set_parameters(coefs, intercepts, n_threads=n_threads)
+        network.set_parameters(*parameters, n_threads=n_threads)
         return network
 
-    def _parameters(self, dtype: np.dtype[Any]) -> tuple[list[Any], list[Any]]:
-        """Return ``coefs_`` and ``intercepts_``, checked: users may write them."""
+    def _set_parameters(self, parameters: Sequence[Any]) -> None:
+        """Set the fitted weights from what the core gives."""
+        self.coefs_, self.intercepts_ = parameters[:2]
+        if len(parameters) > 2:
+            self.norms_ = parameters[2]
+
+    def _parameters(self, dtype: np.dtype[Any]) -> tuple[list[Any], ...]:
+        """Return ``coefs_``, ``intercepts_`` and ``norms_``, if there are any.
+
+        They are checked: users may write them.
+        """
         lists: list[list[Any]] = []
         for name, ndim in (("coefs_", 2), ("intercepts_", 1)):
             arrays = getattr(self, name)
@@ -111,7 +120,14 @@ class NetworkOwner(ABC):
                         f"dimension(s), got {array.dtype} of shape {array.shape}"
                     )
             lists.append([_as_required(a, dtype) for a in arrays])
-        return lists[0], lists[1]
+        if getattr(self, "norms_", None):
+            lists.append(
+                [
+                    {name: _as_required(a, dtype) for name, a in norm.items()}
+                    for norm in self.norms_
+                ]
+            )
+        return tuple(lists)
 
     def _parameter_dtype(self) -> np.dtype[Any]:
         """Return the type of the weights: float32 if they are, else float64."""
@@ -131,8 +147,8 @@ class NetworkOwner(ABC):
             check_is_fitted(self)
         X = check_X(self, X)
         dtype = self._prediction_dtype(X)
-        coefs, intercepts = self._parameters(dtype)
-        if self._is_few(X, coefs):
+        coefs, intercepts, *norms = self._parameters(dtype)
+        if not norms and self._is_few(X, coefs):
             outputs: NDArray[Any] = _core.predict_few(
                 coefs,
                 intercepts,

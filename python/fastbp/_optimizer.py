@@ -35,7 +35,8 @@ class OptimizerState:
         Steps taken.
     moments : list of list of ndarray
         What the rule remembers of former gradients, one or two moments, each a list of
-        arrays like ``coefs_ + intercepts_``; empty before the first step.
+        arrays like ``coefs_ + intercepts_``, and gain and bias of each of ``norms_``;
+        empty before the first step.
     first_epoch : int
         Length of ``loss_curve_`` when it started: schedules count from there.
     plateau_factor : float
@@ -49,6 +50,8 @@ class OptimizerState:
         That average, the same arrays, if it is to go on too.
     average_start : int
         Steps taken before it began.
+    dropout_seed : int or None
+        Of the random numbers of dropout, once they are needed.
     """
 
     solver: str
@@ -64,6 +67,7 @@ class OptimizerState:
     raw: tuple[list[Any], list[Any]] | None = None
     average: list[Any] | None = None
     average_start: int = 0
+    dropout_seed: int | None = None
 
     def __post_init__(self) -> None:
         self.learning_rate = float(self.learning_rate_init)

@@ -10,6 +10,7 @@ import numpy as np
 from ._hooks import callbacks_of
 from ._optimizer import STOCHASTIC_SOLVERS
 from ._rates import plateau_of, schedule_of
+from ._stack import uses_dropout
 from .callbacks import Checkpoint, EarlyStopping
 from .losses import CustomLoss, LogLoss, Quantile
 from .schedules import Warmup
@@ -55,6 +56,16 @@ def _contradictions(
 ) -> Iterator[str]:
     if est.solver == "lbfgs":
         yield from _of_lbfgs(est, is_validated)
+    if est.ema is not None and est.normalization is not None:
+        yield (
+            f"ema averages weights and biases, not the gains of norms: with "
+            f"normalization={est.normalization!r} it must be None, got ema={est.ema!r}"
+        )
+    if est.normalization == "batch" and est.batch_size == 1:
+        yield (
+            "normalization='batch' needs batch_size > 1, got batch_size=1: a single "
+            "sample is its own mean"
+        )
     yield from _of_the_loss(est)
     yield from _of_the_rate(est, incremental)
     yield from _of_validation(est, is_validated)
@@ -68,6 +79,11 @@ def _of_lbfgs(est: BaseMLP, is_validated: bool) -> Iterator[str]:
         value = getattr(est, name, neutral[0])
         if value not in neutral:
             yield f"{name}={value!r} {needs}"
+    if uses_dropout(est):
+        name = "input_dropout" if est.input_dropout > 0 else "dropout"
+        yield f"{name}={getattr(est, name)!r} {needs}: its loss would be a random one"
+    if est.normalization == "batch":
+        yield f"normalization='batch' {needs}: it needs batches"
     if est.verbose == "progress":
         yield f"verbose='progress' {needs}"
     if is_validated:

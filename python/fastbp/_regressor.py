@@ -64,7 +64,7 @@ shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, \
 early_stopping, validation_fraction, beta_1, beta_2, epsilon, n_iter_no_change, \
 max_fun, n_jobs, dtype, weight_decay, l1, max_norm, clip_norm, lr_schedule, warmup, \
 scoring, restore_best, max_time, callbacks, weight_init, \
-ema, grad_tol
+ema, grad_tol, dropout, input_dropout, normalization
         See :class:`MLPClassifier`. The score that ``early_stopping`` watches is R2, or
         the negative loss if that is a quantile loss or a function.
     output_activation : {'identity', 'logistic', 'tanh', 'softplus', 'exp'} or None, \
@@ -81,7 +81,7 @@ default=None
     ----------
     loss_, best_loss_, loss_curve_, validation_scores_, best_validation_score_, \
 validation_loss_curve_, t_, coefs_, intercepts_, n_features_in_, feature_names_in_, \
-n_iter_, n_layers_, n_outputs_, feature_importances_
+n_iter_, n_layers_, n_outputs_, norms_, feature_importances_
         See :class:`MLPClassifier`.
     out_activation_ : {'identity', 'logistic', 'tanh', 'softplus', 'exp'}
         Activation of the output layer.
@@ -170,6 +170,9 @@ n_iter_, n_layers_, n_outputs_, feature_importances_
         missing_targets: str = "error",
         ema: float | None = None,
         grad_tol: float | None = None,
+        dropout: float | Sequence[float] = 0.0,
+        input_dropout: float = 0.0,
+        normalization: str | None = None,
     ) -> None:
         super().__init__(
             loss=loss,
@@ -214,6 +217,9 @@ n_iter_, n_layers_, n_outputs_, feature_importances_
             missing_targets=missing_targets,
             ema=ema,
             grad_tol=grad_tol,
+            dropout=dropout,
+            input_dropout=input_dropout,
+            normalization=normalization,
         )
 
     @fit_context(prefer_skip_nested_validation=True)

@@ -20,6 +20,7 @@ from ._epochs import run_epoch
 from ._hooks import Hooks, wants_hooks
 from ._optimizer import OptimizerState
 from ._rates import ScheduledRates, schedule_of
+from ._stack import uses_dropout
 from ._validation import begin_history, measure, scorer_of, split
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ class _Fit:
             clip_norm=np.inf if est.clip_norm is None else est.clip_norm,
             ema=est.ema or 0.0,
             measures_norm=est.grad_tol is not None,
+            seed=_dropout_seed(est),
         )
         self.outer_loss = est._outer_loss()
         self.averaged: _core.Network | None = None
@@ -122,7 +124,7 @@ class _Fit:
         self.gradient_norm = np.nan
         self.rate: Any = est._optimizer.rate
         self.schedule = _scheduled_rates(est, -(-n_samples // self.batch_size))
-        self.best_parameters: tuple[list[Any], list[Any]] | None = None
+        self.best_parameters: tuple[Any, ...] | None = None
         if self.validation is not None:
             begin_history(est, is_given=validation is not None, goes_on=incremental)
             self.scorer = scorer_of(est)
@@ -284,16 +286,17 @@ class _Fit:
     def keep(self) -> None:
         """Set the estimator's weights and optimizer state from what is saved."""
         est = self.est
-        t, coefs, intercepts, moments = self.trainer.take_saved()
+        t, *parameters, moments = self.trainer.take_saved()
         est._optimizer.forget_average()
         if self.averaged is not None:
+            coefs, intercepts = parameters
             average = moments.pop()
             if self.best_parameters is None:
                 est._optimizer.raw = coefs, intercepts
                 est._optimizer.average = average
                 est._optimizer.average_start = self.trainer.average_start
-            coefs, intercepts = average[: len(coefs)], average[len(coefs) :]
-        est.coefs_, est.intercepts_ = self.best_parameters or (coefs, intercepts)
+            parameters = [average[: len(coefs)], average[len(coefs) :]]
+        est._set_parameters(self.best_parameters or parameters)
         if self.best_parameters is not None and not self.network.is_finite():
             t, moments = 0, []  # they diverged with the weights
         est._optimizer.store(t, moments, est.beta_1, est.beta_2)
@@ -311,7 +314,7 @@ class _Fit:
             self.averaged.set_parameters(*average, n_threads=self.n_threads)
         return self.averaged
 
-    def parameters(self) -> tuple[list[Any], list[Any]]:
+    def parameters(self) -> tuple[Any, ...]:
         return self.fitted().get_parameters(n_threads=self.n_threads)
 
 
@@ -373,6 +376,19 @@ def _weight_decay(est: BaseMLP) -> float:
     if est.weight_decay is None:
         return 0.01 if est.solver == "adamw" else 0.0
     return est.weight_decay
+
+
+def _dropout_seed(est: BaseMLP) -> int:
+    """Return the seed of dropout, drawn once: without it the random stream is as ever.
+
+    Calls of partial_fit go on with it, as they do with the number of the step.
+    """
+    if not uses_dropout(est):
+        return 0
+    if est._optimizer.dropout_seed is None:
+        high, low = est._random_state.randint(2**32, size=2, dtype=np.uint32)
+        est._optimizer.dropout_seed = int(high) << 32 | int(low)
+    return est._optimizer.dropout_seed
 
 
 def _scheduled_rates(est: BaseMLP, n_steps: int) -> ScheduledRates | None:

@@ -51,30 +51,36 @@ class FitTask:
             self.epoch = self.context.subcontext(task_name="epoch")
             self.epoch.call_on_fit_task_begin(estimator=self.est, **self.data)
 
-    def epoch_ends(self, parameters: Callable[[], tuple[Any, Any]]) -> bool:
-        """Answer whether training is to stop; ``parameters`` are coefs, intercepts."""
+    def epoch_ends(self, parameters: Callable[[], tuple[Any, ...]]) -> bool:
+        """Answer whether training is to stop; ``parameters`` are those of the core."""
         return self.context is not None and self._ends(self.epoch, parameters)
 
     def ends(self) -> None:
         if self.context is not None:
-            self._ends(self.context, lambda: (self.est.coefs_, self.est.intercepts_))
+            self._ends(self.context, lambda: _parameters(self.est))
 
-    def _ends(self, task: Any, parameters: Callable[[], tuple[Any, Any]]) -> bool:
+    def _ends(self, task: Any, parameters: Callable[[], tuple[Any, ...]]) -> bool:
         def attributes() -> dict[str, Any]:
-            coefs, intercepts = parameters()
             # Without names: X has been made an array.
             names = (
                 {"feature_names_in_": None}
                 if hasattr(self.est, "feature_names_in_")
                 else {}
             )
-            return {"coefs_": coefs, "intercepts_": intercepts, **names}
+            return {**dict(zip(_NAMES, parameters(), strict=False)), **names}
 
         return bool(
             task.call_on_fit_task_end(
                 estimator=self.est, reconstruction_attributes=attributes, **self.data
             )
         )
+
+
+_NAMES = ("coefs_", "intercepts_", "norms_")
+
+
+def _parameters(est: BaseMLP) -> tuple[Any, ...]:
+    return tuple(getattr(est, name) for name in _NAMES if hasattr(est, name))
 
 
 def _metadata(samples: Samples) -> dict[str, Any]:

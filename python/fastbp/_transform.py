@@ -11,6 +11,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ._network import NetworkOwner
+from ._stack import for_prediction, normalize_rows
 from .activations import get_activation
 
 __all__ = ["HiddenFeatures"]
@@ -48,20 +49,22 @@ class HiddenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkO
         """
         check_is_fitted(self)
         self._check_hidden_layer()
-        coefs, intercepts = self._parameters(self._parameter_dtype())
+        whole = for_prediction(self)
+        coefs, intercepts, *norms = whole._parameters(self._parameter_dtype())
         self._hidden_activations(len(coefs) - 1)
         given = self.activation
         is_list = isinstance(given, list | tuple)
         last = get_activation(given[-1] if is_list else given)
-        below = copy.copy(self)  # the network without its output layer
+        below = copy.copy(whole)  # the network without its output layer
         below.coefs_, below.intercepts_ = coefs[:-1], intercepts[:-1]
+        below.norms_ = norms[0][:-1] if norms else []
         below.activation = given[:-1] if is_list else given
-        z = below._outputs(X, raw=True)
+        z: NDArray[Any] = below._outputs(X, raw=True)
         # In pieces, which take little memory and let Ctrl-C through.
         n_rows = max(1, _ACTIVATED_AT_ONCE // z.shape[1])
         for first in range(0, len(z), n_rows):
             piece = z[first : first + n_rows]
-            piece[:] = last(piece)
+            piece[:] = last(normalize_rows(piece, norms[0][-1]) if norms else piece)
         return z
 
     def _check_hidden_layer(self) -> None:

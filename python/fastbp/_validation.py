@@ -167,7 +167,7 @@ def snapshot(est: BaseMLP, network: _core.Network) -> BaseMLP:
     of_callbacks = ("_skl_callbacks", "_callback_fit_ctx", "_skl_callbacks_to_teardown")
     for name in (*of_callbacks, "_order", "_optimizer", "_random_state"):
         model.__dict__.pop(name, None)
-    model.coefs_, model.intercepts_ = network.get_parameters()
+    model._set_parameters(network.get_parameters())
     model._is_resumable = False
     for name in ("loss_curve_", "validation_scores_", "validation_loss_curve_"):
         if getattr(est, name, None) is not None:

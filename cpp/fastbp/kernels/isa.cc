@@ -25,6 +25,8 @@
 #include "fastbp/kernels/gemm-inl.h"
 #include "fastbp/kernels/sparse-inl.h"
 #include "fastbp/kernels/update-inl.h"
+#include "fastbp/kernels/norm-inl.h"
+#include "fastbp/kernels/dropout-inl.h"
 #include "fastbp/kernels/output-inl.h"
 #include "fastbp/kernels/softmax_loss-inl.h"
 #include "fastbp/kernels/loss-inl.h"
@@ -50,6 +52,16 @@ constexpr Kernels<T> table() {
       column_squares<T>,
       scale_columns<T>,
       average<T>,
+      layer_norm<T>,
+      layer_norm_backward<T>,
+      batch_norm<T>,
+      batch_norm_backward<T>,
+      column_statistics<T>,
+      norm_sums<T, RowStatistics<T>>,
+      norm_sums<T, ColumnStatistics<T>>,
+      philox,
+      dropout<T>,
+      sparse_dropout<T>,
       transpose<T>,
       loss<T>,
       output<T>,

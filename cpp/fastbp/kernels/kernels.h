@@ -15,6 +15,8 @@
 // and gives others).
 #pragma once
 
+#include <cstdint>
+
 #include "fastbp/base/index.h"
 
 namespace fastbp {
@@ -303,6 +305,102 @@ struct OutputBlock {
   Index p_stride;
 };
 
+// Rows, or columns, of x that are brought to mean 0 and variance 1: n = (x - mean) *
+// scale, scale = 1 / sqrt(variance + kNormEpsilon).
+inline constexpr double kNormEpsilon = 1e-5;  // as in PyTorch
+
+template <class T>
+struct Normalized {
+  Index n_rows, n_cols;
+  const T* x;  // (n_rows, whole panels), zero beyond n_cols
+  Index x_stride;
+  // Mean and scale. Of rows: statistics[r * stride] and the number after it. Of
+  // columns: statistics[j] and statistics[stride + j], for whole panels.
+  T* statistics;
+  Index statistics_stride;
+};
+
+// y = activation(gain * n + bias).
+template <class T>
+struct NormForward {
+  Normalized<T> x;
+  const T* gain;  // (whole panels), like bias zero beyond n_cols
+  const T* bias;
+  Activation activation;
+  T slope;
+  T* y;  // like x
+  Index y_stride;
+  T* derivative = nullptr;  // as in Forward
+  Index derivative_stride = 0;
+};
+
+// From dz, the gradient with respect to gain * n + bias, that of x; zero beyond n_cols.
+template <class T>
+struct NormBackward {
+  Normalized<T> x;
+  const T* gain;
+  const T* dz;  // like x, zero beyond n_cols
+  Index dz_stride;
+  T* dx;
+  Index dx_stride;
+  // Of columns: the sums over the batch of dz, then of dz * n, each for whole panels;
+  // and the share of each row in the statistics, its weight by the sum of weights.
+  const T* sums = nullptr;
+  Index sums_stride = 0;
+  const T* row_weights = nullptr;  // (n_rows)
+  T total_weight = 1;
+};
+
+// The columns of one panel of x, for their statistics.
+template <class T>
+struct PanelStatistics {
+  Index n_rows;
+  const T* x;  // (n_rows, kPanel)
+  Index x_stride;
+  const T* row_weights;  // (n_rows)
+  T total_weight;
+  T* mean;   // (kPanel)
+  T* scale;  // (kPanel)
+  // Mean and variance of former batches, or null: running = (1 - kNormMomentum) *
+  // running + kNormMomentum * that of this batch, its variance times `correction`.
+  T* running_mean;
+  T* running_variance;
+  T correction;
+};
+inline constexpr double kNormMomentum = 0.1;  // as in PyTorch
+
+// The numbers of dropout, by Philox4x32-10 (Salmon, Moraes, Dror and Shaw, Parallel
+// random numbers: as easy as 1, 2, 3, SC 2011): four words from a counter of four words
+// and a key of two.
+using Word32 = std::uint32_t;
+inline constexpr Index kPhiloxCounters = 16;  // computed together
+struct PhiloxKey {
+  Word32 counter_1, counter_2, counter_3;  // of a block of numbers
+  Word32 key_0, key_1;
+};
+
+// Dropout of a block of rows (Srivastava et al., 2014; inverted, so that nothing is
+// left to do in prediction): y = x * scale, or 0 where a number of 16 bits is below
+// `threshold`. The number of column j of row r: with b = j / 128 and the 16 counters
+// (16 b ... 16 b + 15, first_row + r, step, layer), word k of all of them is line k of
+// 64 bytes; as an array of kPanel little-endian integers of the size of T, line k has
+// the numbers of sizeof(T) / 2 panels, 16 bits of each integer for each panel, from the
+// lowest. Elements of a panel are in the order of the integers.
+inline constexpr Index kDropoutColumns = 128;
+inline constexpr double kDropoutSteps = 65536;
+
+template <class T>
+struct Dropout {
+  Index n_rows, n_panels;
+  const T* x;
+  Index x_stride;
+  T* y;  // may be x
+  Index y_stride;
+  PhiloxKey key;  // counter_1 that of the first row
+  T threshold;    // in [0, kDropoutSteps)
+  T scale;        // kDropoutSteps / (kDropoutSteps - threshold)
+};
+
 template <class T>
 struct Kernels {
   void (*forward)(const Forward<T>&);
@@ -333,6 +431,29 @@ struct Kernels {
 
   // average += rate * (w - average), fused; n is a multiple of kPanel.
   void (*average)(Index n, T rate, const T* weights, T* average);
+
+  // Layer normalization (Ba, Kiros and Hinton, 2016): layer_norm computes the
+  // statistics of the rows as well. Batch normalization (Ioffe and Szegedy, 2015) of
+  // columns: column_statistics first. Sums are one for each lane of a panel over the
+  // panels of a row, then over the lanes in a tree; or over the rows in order, in
+  // pieces of kSumChunk.
+  void (*layer_norm)(const NormForward<T>&);
+  void (*layer_norm_backward)(const NormBackward<T>&);
+  void (*batch_norm)(const NormForward<T>&);
+  void (*batch_norm_backward)(const NormBackward<T>&);
+  void (*column_statistics)(const PanelStatistics<T>&);
+
+  // Sums over the rows of dz and of dz * n, for n_panels panels from `panel` of x and
+  // dz: the gradients of bias and gain. `sums` may be there already, to be added to.
+  void (*layer_norm_sums)(const NormBackward<T>&, Index panel, T* dz_sums, T* dzn_sums);
+  void (*batch_norm_sums)(const NormBackward<T>&, Index panel, T* dz_sums, T* dzn_sums);
+
+  // words(k, i): word k of counter (counters[i], key ...), for kPhiloxCounters of them.
+  void (*philox)(const PhiloxKey&, const Word32* counters, Word32* words);
+  void (*dropout)(const Dropout<T>&);
+  // The same for the entries of sparse rows, in place; x and y are unused.
+  void (*sparse_dropout)(const Dropout<T>&, Entry<T>* entries, const Index* first,
+                         const Index* last);
 
   // mirror block (kPanel x kPanel) = transpose of n_rows <= kPanel rows of a weight
   // panel.

@@ -326,6 +326,185 @@ void scale_columns(Index n_rows, Index row_stride, const T* factors, T* weights)
   }
 }
 
+// --- Normalization -----------------------------------------------------------------
+
+template <bool kOfRows, class T>
+Wide normalized(const Normalized<T>& x, Index r, Index j) {
+  const T* s = x.statistics + (kOfRows ? r * x.statistics_stride : j);
+  const Index to_scale = kOfRows ? 1 : x.statistics_stride;
+  return (Wide{x.x[r * x.x_stride + j]} - Wide{s[0]}) * Wide{s[to_scale]};
+}
+
+inline Wide norm_scale(Wide variance) {
+  return 1 / std::sqrt(variance + static_cast<Wide>(kNormEpsilon));
+}
+
+template <bool kOfRows, class T>
+void norm(const NormForward<T>& f) {
+  for (Index r = 0; r < f.x.n_rows; ++r) {
+    for (Index j = 0; j < round_up(f.x.n_cols, kPanel<T>); ++j) {
+      const Wide z = f.gain[j] * normalized<kOfRows>(f.x, r, j) + f.bias[j];
+      f.y[r * f.y_stride + j] = static_cast<T>(activate(f.activation, f.slope, z));
+      if (f.derivative != nullptr && stores_derivative(f.activation)) {
+        f.derivative[r * f.derivative_stride + j] =
+            static_cast<T>(stored_derivative(f.activation, z));
+      }
+    }
+  }
+}
+
+template <class T>
+void layer_norm(const NormForward<T>& f) {
+  const auto n = static_cast<Wide>(f.x.n_cols);
+  for (Index r = 0; r < f.x.n_rows; ++r) {
+    const T* x = f.x.x + r * f.x.x_stride;
+    Wide mean = 0, variance = 0;
+    for (Index j = 0; j < f.x.n_cols; ++j) mean += x[j] / n;
+    for (Index j = 0; j < f.x.n_cols; ++j)
+      variance += (x[j] - mean) * (x[j] - mean) / n;
+    f.x.statistics[r * f.x.statistics_stride] = static_cast<T>(mean);
+    f.x.statistics[r * f.x.statistics_stride + 1] =
+        static_cast<T>(norm_scale(variance));
+  }
+  norm<true>(f);
+}
+
+template <class T>
+void layer_norm_backward(const NormBackward<T>& b) {
+  const auto n_cols = static_cast<Wide>(b.x.n_cols);
+  for (Index r = 0; r < b.x.n_rows; ++r) {
+    const auto dn = [&](Index j) {
+      return Wide{b.gain[j]} * b.dz[r * b.dz_stride + j];
+    };
+    Wide mean = 0, mean_n = 0;
+    for (Index j = 0; j < b.x.n_cols; ++j) {
+      mean += dn(j) / n_cols;
+      mean_n += dn(j) * normalized<true>(b.x, r, j) / n_cols;
+    }
+    const Wide scale = b.x.statistics[r * b.x.statistics_stride + 1];
+    for (Index j = 0; j < round_up(b.x.n_cols, kPanel<T>); ++j) {
+      const Wide d = dn(j) - mean - normalized<true>(b.x, r, j) * mean_n;
+      b.dx[r * b.dx_stride + j] = j < b.x.n_cols ? static_cast<T>(scale * d) : T{0};
+    }
+  }
+}
+
+template <class T>
+void batch_norm_backward(const NormBackward<T>& b) {
+  for (Index r = 0; r < b.x.n_rows; ++r) {
+    const Wide share = Wide{b.row_weights[r]} / b.total_weight;
+    for (Index j = 0; j < round_up(b.x.n_cols, kPanel<T>); ++j) {
+      const Wide sum =
+          b.sums[j] + normalized<false>(b.x, r, j) * b.sums[b.sums_stride + j];
+      const Wide factor = Wide{b.gain[j]} * b.x.statistics[b.x.statistics_stride + j];
+      b.dx[r * b.dx_stride + j] =
+          static_cast<T>(factor * (b.dz[r * b.dz_stride + j] - share * sum));
+    }
+  }
+}
+
+template <class T>
+void column_statistics(const PanelStatistics<T>& p) {
+  for (Index j = 0; j < kPanel<T>; ++j) {
+    Wide mean = 0, variance = 0;
+    for (Index r = 0; r < p.n_rows; ++r) {
+      mean += Wide{p.row_weights[r]} * p.x[r * p.x_stride + j] / p.total_weight;
+    }
+    for (Index r = 0; r < p.n_rows; ++r) {
+      const Wide d = p.x[r * p.x_stride + j] - mean;
+      variance += Wide{p.row_weights[r]} * d * d / p.total_weight;
+    }
+    p.mean[j] = static_cast<T>(mean);
+    p.scale[j] = static_cast<T>(norm_scale(variance));
+    if (p.running_mean == nullptr) continue;
+    const auto average = [](T& running, Wide now) {
+      constexpr Wide kNew = kNormMomentum;
+      running = static_cast<T>((1 - kNew) * running + kNew * now);
+    };
+    average(p.running_mean[j], mean);
+    average(p.running_variance[j], variance * p.correction);
+  }
+}
+
+template <bool kOfRows, class T>
+void norm_sums(const NormBackward<T>& b, Index panel, T* dz_sums, T* dzn_sums) {
+  for (Index lane = 0; lane < kPanel<T>; ++lane) {
+    const Index j = panel * kPanel<T> + lane;
+    Wide sum = 0, sum_n = 0;
+    for (Index r = 0; r < b.x.n_rows; ++r) {
+      const Wide dz = b.dz[r * b.dz_stride + j];
+      sum += dz;
+      sum_n += dz * normalized<kOfRows>(b.x, r, j);
+    }
+    dz_sums[lane] = static_cast<T>(sum);
+    dzn_sums[lane] = static_cast<T>(sum_n);
+  }
+}
+
+// --- Dropout -----------------------------------------------------------------------
+
+// The four words of one counter.
+inline void philox(const PhiloxKey& key, Word32 counter, Word32 (&x)[4]) {
+  x[0] = counter, x[1] = key.counter_1, x[2] = key.counter_2, x[3] = key.counter_3;
+  Word32 key_0 = key.key_0, key_1 = key.key_1;
+  for (int round = 0; round < 10; ++round) {
+    const std::uint64_t product_0 = std::uint64_t{0xD2511F53} * x[0];
+    const std::uint64_t product_1 = std::uint64_t{0xCD9E8D57} * x[2];
+    x[0] = static_cast<Word32>(product_1 >> 32) ^ x[1] ^ key_0;
+    x[1] = static_cast<Word32>(product_1);
+    x[2] = static_cast<Word32>(product_0 >> 32) ^ x[3] ^ key_1;
+    x[3] = static_cast<Word32>(product_0);
+    key_0 += 0x9E3779B9;
+    key_1 += 0xBB67AE85;
+  }
+}
+
+inline void philox(const PhiloxKey& key, const Word32* counters, Word32* words) {
+  for (Index i = 0; i < kPhiloxCounters; ++i) {
+    Word32 x[4];
+    philox(key, counters[i], x);
+    for (Index k = 0; k < 4; ++k) words[k * kPhiloxCounters + i] = x[k];
+  }
+}
+
+// The number of column j of row r.
+template <class T>
+Word32 dropout_number(PhiloxKey key, Index r, Index j) {
+  constexpr Index kWords = static_cast<Index>(sizeof(T)) / 4;  // in an integer
+  constexpr Index kLine = kPanel<T> * kWords * 2;              // columns of a line
+  const Index in_block = j % kDropoutColumns;
+  const Index line = in_block / kLine, part = in_block % kLine / kPanel<T>;
+  const Index counter =
+      j / kDropoutColumns * kPhiloxCounters + in_block % kPanel<T> * kWords + part / 2;
+  key.counter_1 += static_cast<Word32>(r);
+  Word32 x[4];
+  philox(key, static_cast<Word32>(counter), x);
+  return x[line] >> (16 * (part % 2)) & 0xffff;
+}
+
+template <class T>
+void dropout(const Dropout<T>& d) {
+  for (Index r = 0; r < d.n_rows; ++r) {
+    for (Index j = 0; j < d.n_panels * kPanel<T>; ++j) {
+      const auto number = static_cast<T>(dropout_number<T>(d.key, r, j));
+      const T x = d.x[r * d.x_stride + j];
+      d.y[r * d.y_stride + j] = number < d.threshold ? T{0} : x * d.scale;
+    }
+  }
+}
+
+template <class T>
+void sparse_dropout(const Dropout<T>& d, Entry<T>* entries, const Index* first,
+                    const Index* last) {
+  for (Index r = 0; r < d.n_rows; ++r) {
+    for (Index e = first[r]; e < last[r]; ++e) {
+      const auto number = static_cast<T>(dropout_number<T>(d.key, r, entries[e].col));
+      T& value = entries[e].value;
+      value = number < d.threshold ? T{0} : value * d.scale;
+    }
+  }
+}
+
 template <class T>
 void average(Index n, T rate, const T* weights, T* average) {
   for (Index i = 0; i < n; ++i) {
@@ -555,6 +734,16 @@ Kernels<T> kernels() {
           column_squares<T>,
           scale_columns<T>,
           average<T>,
+          layer_norm<T>,
+          layer_norm_backward<T>,
+          norm<false, T>,
+          batch_norm_backward<T>,
+          column_statistics<T>,
+          norm_sums<true, T>,
+          norm_sums<false, T>,
+          philox,
+          dropout<T>,
+          sparse_dropout<T>,
           transpose<T>,
           loss<T>,
           output<T>,

@@ -94,5 +94,27 @@ inline D select(Mask<double> m, D yes, D no) {
   return _mm256_blendv_pd(no.v, yes.v, m.v.v);
 }
 
+// Integers of 32 bits.
+struct Words {
+  static constexpr int kLanes = 8;
+  __m256i v;
+  static Words load(const Word32* p) {
+    return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))};
+  }
+  void store(Word32* p) const { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
+};
+struct WidePair {  // of 64 bits
+  Words high, low;
+};
+inline Words operator^(Words a, Words b) { return {_mm256_xor_si256(a.v, b.v)}; }
+inline Words all_words(Word32 x) { return {_mm256_set1_epi32(static_cast<int>(x))}; }
+inline WidePair wide_product(Words a, Words b) {
+  const __m256i even = _mm256_mul_epu32(a.v, b.v);
+  const __m256i odd =
+      _mm256_mul_epu32(_mm256_srli_epi64(a.v, 32), _mm256_srli_epi64(b.v, 32));
+  return {{_mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa)},
+          {_mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa)}};
+}
+
 }  // namespace
 }  // namespace fastbp

@@ -135,5 +135,25 @@ inline D select(Mask<double> m, D yes, D no) {
   return _mm512_mask_blend_pd(m.v, no.v, yes.v);
 }
 
+// Integers of 32 bits.
+struct Words {
+  static constexpr int kLanes = 16;
+  __m512i v;
+  static Words load(const Word32* p) { return {_mm512_loadu_si512(p)}; }
+  void store(Word32* p) const { _mm512_storeu_si512(p, v); }
+};
+struct WidePair {  // of 64 bits
+  Words high, low;
+};
+inline Words operator^(Words a, Words b) { return {_mm512_xor_si512(a.v, b.v)}; }
+inline Words all_words(Word32 x) { return {_mm512_set1_epi32(static_cast<int>(x))}; }
+inline WidePair wide_product(Words a, Words b) {
+  const __m512i even = _mm512_mul_epu32(a.v, b.v);
+  const __m512i odd =
+      _mm512_mul_epu32(_mm512_srli_epi64(a.v, 32), _mm512_srli_epi64(b.v, 32));
+  return {{_mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(even, 32), odd)},
+          {_mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32))}};
+}
+
 }  // namespace
 }  // namespace fastbp

@@ -123,5 +123,38 @@ void transpose_whole_block(const T* src, T* dst) {
   }
 }
 
+// Integers of 32 bits.
+struct Words {
+  static constexpr int kLanes = 4;
+  Word32 v[kLanes];
+  static Words load(const Word32* p) {
+    Words r;
+    std::memcpy(r.v, p, sizeof r.v);
+    return r;
+  }
+  void store(Word32* p) const { std::memcpy(p, v, sizeof v); }
+};
+struct WidePair {  // of 64 bits
+  Words high, low;
+};
+inline Words operator^(Words a, Words b) {
+  for (int i = 0; i < Words::kLanes; ++i) a.v[i] ^= b.v[i];
+  return a;
+}
+inline Words all_words(Word32 x) {
+  Words r;
+  for (Word32& lane : r.v) lane = x;
+  return r;
+}
+inline WidePair wide_product(Words a, Words b) {
+  WidePair r;
+  for (int i = 0; i < Words::kLanes; ++i) {
+    const std::uint64_t product = std::uint64_t{a.v[i]} * b.v[i];
+    r.high.v[i] = static_cast<Word32>(product >> 32);
+    r.low.v[i] = static_cast<Word32>(product);
+  }
+  return r;
+}
+
 }  // namespace
 }  // namespace fastbp

@@ -105,5 +105,24 @@ void transpose_whole_block(const T* src, T* dst) {
   }
 }
 
+// Integers of 32 bits.
+struct Words {
+  static constexpr int kLanes = 4;
+  uint32x4_t v;
+  static Words load(const Word32* p) { return {vld1q_u32(p)}; }
+  void store(Word32* p) const { vst1q_u32(p, v); }
+};
+struct WidePair {  // of 64 bits
+  Words high, low;
+};
+inline Words operator^(Words a, Words b) { return {veorq_u32(a.v, b.v)}; }
+inline Words all_words(Word32 x) { return {vdupq_n_u32(x)}; }
+inline WidePair wide_product(Words a, Words b) {
+  const uint32x4_t first =
+      vreinterpretq_u32_u64(vmull_u32(vget_low_u32(a.v), vget_low_u32(b.v)));
+  const uint32x4_t second = vreinterpretq_u32_u64(vmull_high_u32(a.v, b.v));
+  return {{vuzp2q_u32(first, second)}, {vuzp1q_u32(first, second)}};
+}
+
 }  // namespace
 }  // namespace fastbp

@@ -5,35 +5,71 @@
 #include <utility>
 
 #include "fastbp/nn/blas_dense.h"
+#include "fastbp/nn/layer_norm.h"
 
 namespace fastbp {
 
 namespace {
 
+using Kind = LayerSpec::Kind;
+
 void check(const std::vector<LayerSpec>& layers, Index n_in) {
-  using Kind = LayerSpec::Kind;
   if (n_in < 1) {
     throw std::invalid_argument("n_in must be positive, got " + std::to_string(n_in));
   }
-  if (layers.empty() || layers.front().kind != Kind::kDense ||
+  const bool drops_inputs = !layers.empty() && layers.front().kind == Kind::kDropout;
+  const std::size_t first = drops_inputs ? 1 : 0;
+  if (layers.size() <= first || layers[first].kind != Kind::kDense ||
       layers.back().kind != Kind::kDense) {
-    throw std::invalid_argument("the first and the last layer must be dense");
+    throw std::invalid_argument(
+        "the first and the last layer must be dense; only dropout may be before");
   }
   for (const LayerSpec& spec : layers) {
-    if (spec.kind != Kind::kDense || spec.n_out >= 1) continue;
-    throw std::invalid_argument("n_out of a dense layer must be positive, got " +
-                                std::to_string(spec.n_out));
+    if (spec.kind == Kind::kDense && spec.n_out < 1) {
+      throw std::invalid_argument("n_out of a dense layer must be positive, got " +
+                                  std::to_string(spec.n_out));
+    }
+    if (spec.kind == Kind::kDropout && !(spec.rate >= 0 && spec.rate < 1)) {
+      throw std::invalid_argument("rate of dropout must be in [0, 1), got " +
+                                  std::to_string(spec.rate));
+    }
   }
 }
 
+// What a layer takes of the flat buffers.
 template <class T>
-Index n_parameters_of(const std::vector<LayerSpec>& layers, Index n_in) {
-  Index total = 0;
+std::pair<Index, Index> sizes_of(const LayerSpec& spec, Index n_in) {
+  switch (spec.kind) {
+    case Kind::kDense:
+      return {Dense<T>::n_parameters_of(n_in, spec.n_out), 0};
+    case Kind::kLayerNorm:
+      return {Norm<T>::n_parameters_of(n_in), 0};
+    case Kind::kBatchNorm:
+      return {Norm<T>::n_parameters_of(n_in), BatchNorm<T>::n_running_of(n_in)};
+    case Kind::kDropout:
+      break;
+  }
+  return {0, 0};
+}
+
+// Calls use(spec, n_in, sizes so far) for each layer; returns the sizes of all.
+template <class T, class Use>
+std::pair<Index, Index> for_specs(const std::vector<LayerSpec>& layers, Index n_in,
+                                  const Use& use) {
+  std::pair<Index, Index> total{0, 0};
   for (const LayerSpec& spec : layers) {
-    total = checked_add(total, Dense<T>::n_parameters_of(n_in, spec.n_out));
-    n_in = spec.n_out;
+    use(spec, n_in, total);
+    const auto [n_parameters, n_running] = sizes_of<T>(spec, n_in);
+    total = {checked_add(total.first, n_parameters),
+             checked_add(total.second, n_running)};
+    if (spec.kind == Kind::kDense) n_in = spec.n_out;
   }
   return total;
+}
+
+template <class T>
+OutputActivation<T> activation_of(const LayerSpec& spec) {
+  return {spec.activation, static_cast<T>(spec.negative_slope)};
 }
 
 }  // namespace
@@ -49,19 +85,53 @@ Network<T>::Network(const KernelTable& table, Index n_in,
   for (std::size_t i = 0; i < loss.levels.size(); ++i) {
     levels_[static_cast<Index>(i)] = static_cast<T>(loss.levels[i]);
   }
-  parameters_ = Buffer<T>(n_parameters_of<T>(layers, n_in));
-  Index offset = 0;
-  for (const LayerSpec& spec : layers) {
-    add_dense(spec, n_in, offset);
-    offset += layers_.back()->n_parameters();
-    n_in = layers_.back()->n_out();
+  const auto [n_parameters, n_running] = for_specs<T>(layers, n_in, [](auto&&...) {});
+  parameters_ = Buffer<T>(n_parameters);
+  running_ = Buffer<T>(n_running);
+  for_specs<T>(layers, n_in, [&](const LayerSpec& spec, Index its_n_in, auto offsets) {
+    add(spec, its_n_in, {offsets.first, offsets.second});
+  });
+}
+
+template <class T>
+void Network<T>::add(const LayerSpec& spec, Index n_in, const Offsets& at) {
+  T* parameters = parameters_.data();
+  const OutputActivation<T> activation = activation_of<T>(spec);
+  switch (spec.kind) {
+    case Kind::kDense:
+      return add_dense(spec, n_in, at.parameters);
+    case Kind::kLayerNorm:
+      return add_norm(std::make_unique<LayerNorm<T>>(kernels(), n_in, activation,
+                                                     parameters, at.parameters));
+    case Kind::kBatchNorm: {
+      auto norm =
+          std::make_unique<BatchNorm<T>>(kernels(), n_in, activation, parameters,
+                                         at.parameters, running_.data() + at.running);
+      batch_norms_.push_back({n_layers(), norm.get()});
+      return add_norm(std::move(norm));
+    }
+    case Kind::kDropout: {
+      const Index number = n_layers();
+      auto layer =
+          std::make_unique<DropoutLayer<T>>(kernels(), n_in, spec.rate, number);
+      if (number == 0) {
+        input_dropout_ = std::move(layer);
+      } else {
+        layers_.push_back(std::move(layer));
+      }
+    }
   }
 }
 
 template <class T>
+void Network<T>::add_norm(std::unique_ptr<Norm<T>> norm) {
+  norms_.push_back(norm.get());
+  layers_.push_back(std::move(norm));
+}
+
+template <class T>
 void Network<T>::add_dense(const LayerSpec& spec, Index n_in, Index offset) {
-  const OutputActivation<T> activation{spec.activation,
-                                       static_cast<T>(spec.negative_slope)};
+  const OutputActivation<T> activation = activation_of<T>(spec);
   std::unique_ptr<Dense<T>> layer;
   if (blas_) {
     layer = std::make_unique<BlasDense<T>>(kernels(), n_in, spec.n_out, activation,
@@ -98,8 +168,9 @@ bool Network<T>::refresh(int n_threads, const Poll& poll) {
 template <class T>
 bool Network<T>::is_finite() const {
   T zero = 0;  // x - x is NaN for infinite and NaN x, and so is a sum with it
-  for (Index i = 0; i < parameters_.size(); ++i)
-    zero += parameters_[i] - parameters_[i];
+  for (const Buffer<T>* buffer : {&parameters_, &running_}) {
+    for (Index i = 0; i < buffer->size(); ++i) zero += (*buffer)[i] - (*buffer)[i];
+  }
   return zero == 0;
 }
 

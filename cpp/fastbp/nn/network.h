@@ -9,7 +9,9 @@
 #include "fastbp/base/team.h"
 #include "fastbp/kernels/blas.h"
 #include "fastbp/kernels/dispatch.h"
+#include "fastbp/nn/batch_norm.h"
 #include "fastbp/nn/dense.h"
+#include "fastbp/nn/dropout.h"
 #include "fastbp/nn/loss.h"
 
 namespace fastbp {
@@ -29,9 +31,10 @@ struct LayerSpec {
 template <class T>
 class Network {
  public:
-  // The first layer and the last are dense. The loss has its own output activation for
-  // the pre-activations of the last; if that has one too, the loss comes after both.
-  // Without a BLAS the built-in kernels make the products.
+  // The first layer and the last are dense, but dropout of the inputs may come before
+  // them: it is no layer of its own, the batch does it in place. The loss has its own
+  // output activation for the pre-activations of the last; if that has one too, the
+  // loss comes after both. Without a BLAS the built-in kernels make the products.
   Network(const KernelTable& table, Index n_in, const std::vector<LayerSpec>& layers,
           const LossSettings& loss, const Blas<T>& blas = {});
   Network(const Network&) = delete;
@@ -42,10 +45,20 @@ class Network {
   Index n_layers() const { return static_cast<Index>(layers_.size()); }
   Layer<T>& layer(Index i) { return *layers_[static_cast<std::size_t>(i)]; }
   const Layer<T>& layer(Index i) const { return *layers_[static_cast<std::size_t>(i)]; }
-  // The dense ones among them.
+  const DropoutLayer<T>* input_dropout() const { return input_dropout_.get(); }
+  // The dense ones among the layers.
   Index n_dense() const { return static_cast<Index>(dense_.size()); }
   Dense<T>& dense(Index i) { return *dense_[static_cast<std::size_t>(i)]; }
   const Dense<T>& dense(Index i) const { return *dense_[static_cast<std::size_t>(i)]; }
+  // Those of layer and batch normalization, and the places of the latter among all.
+  Index n_norms() const { return static_cast<Index>(norms_.size()); }
+  Norm<T>& norm(Index i) { return *norms_[static_cast<std::size_t>(i)]; }
+  const Norm<T>& norm(Index i) const { return *norms_[static_cast<std::size_t>(i)]; }
+  struct BatchNormPlace {
+    Index layer;
+    const BatchNorm<T>* norm;
+  };
+  const std::vector<BatchNormPlace>& batch_norms() const { return batch_norms_; }
   const LossSettings& loss() const { return loss_; }
   // Of a quantile loss, whole panels.
   const T* levels() const { return levels_.data(); }
@@ -64,7 +77,11 @@ class Network {
   // does not.
   void keep_first_mirror() { is_stale_ |= dense(0).keep_mirror(); }
 
-  bool is_finite() const;  // all parameters
+  // Running averages of batch normalization: what training changes besides parameters.
+  Buffer<T>& running() { return running_; }
+  const Buffer<T>& running() const { return running_; }
+
+  bool is_finite() const;  // all parameters and averages
 
   // Multiply-adds of one row's forward pass, of which `first_layer` in the first.
   struct Work {
@@ -81,8 +98,18 @@ class Network {
   bool is_stale_ = false;
   std::vector<std::unique_ptr<Layer<T>>> layers_;
   std::vector<Dense<T>*> dense_;
+  std::vector<Norm<T>*> norms_;
+  std::vector<BatchNormPlace> batch_norms_;
+  Buffer<T> running_;
+  std::unique_ptr<DropoutLayer<T>> input_dropout_;
 
+  // Places in the flat buffers.
+  struct Offsets {
+    Index parameters = 0, running = 0;
+  };
+  void add(const LayerSpec& spec, Index n_in, const Offsets& at);
   void add_dense(const LayerSpec& spec, Index n_in, Index offset);
+  void add_norm(std::unique_ptr<Norm<T>> norm);
 };
 
 extern template class Network<float>;

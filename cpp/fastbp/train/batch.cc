@@ -128,6 +128,22 @@ Below<T> Batch<T>::below(const Network<T>& network, Index layer, Index first,
 }
 
 template <class T>
+void Batch<T>::drop_inputs(const Network<T>& network, const TrainingStep& step,
+                           Index first, Index n) {
+  const DropoutLayer<T>* layer = network.input_dropout();
+  if (layer == nullptr) return;
+  if (is_sparse_) {
+    layer->drop_entries(entries_.data(), first_entry_.data() + first,
+                        last_entry_.data() + first, n, {step.seed, step.number, first});
+    return;
+  }
+  const MatrixView<T> x = x_.view.block(first, n);
+  Memory<T> memory;
+  memory.noise = {step.seed, step.number, first};
+  layer->forward({x}, x, memory);
+}
+
+template <class T>
 void Batch<T>::forward(const Network<T>& network, const TrainingStep& step, Index begin,
                        Index end, Index first, Index n) {
   for (Index l = begin; l < end; ++l) {

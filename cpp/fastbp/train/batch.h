@@ -55,9 +55,12 @@ class Batch {
   void gather_target(const LossSettings& loss, const Targets<T>& targets,
                      const double* weights, Index row, Index i);
 
-  // Rows first .. first + n of the batch in a training step: forward through the layers
+  // Rows first .. first + n of the batch in a training step: dropout of the inputs, if
+  // the network has it; forward through the layers
   // begin .. end - 1; the loss, which leaves the gradient of the last layer; and from
   // the gradient of layer `end` back to that of `begin`.
+  void drop_inputs(const Network<T>& network, const TrainingStep& step, Index first,
+                   Index n);
   void forward(const Network<T>& network, const TrainingStep& step, Index begin,
                Index end, Index first, Index n);
   void loss(const Network<T>& network, Index first, Index n, T* losses);

@@ -1,6 +1,8 @@
 // Gradient accumulation over chunks.
 #include "fastbp/train/full_batch.h"
 
+#include <stdexcept>
+
 namespace fastbp {
 namespace {
 
@@ -10,8 +12,15 @@ constexpr Index kChunkRows = 1024;
 
 template <class T>
 double loss_and_gradient(Network<T>& network, const Samples<T>& samples, double penalty,
-                         T* gradient, int n_threads, const Poll& poll, bool* finished) {
-  Pass<T> pass(network, samples, kChunkRows);
+                         T* gradient, int n_threads, const Poll& poll, bool* finished,
+                         std::uint64_t seed) {
+  if (!network.batch_norms().empty() && samples.n_rows > kChunkRows) {
+    throw std::invalid_argument(
+        "with batch normalization, loss and gradient are those of one batch of at "
+        "most " +
+        std::to_string(kChunkRows) + " rows, got " + std::to_string(samples.n_rows));
+  }
+  Pass<T> pass(network, samples, kChunkRows, {seed});
   double loss = 0, weight = 0;
   *finished = pass.run(
       n_threads, poll,
@@ -40,8 +49,8 @@ double loss_and_gradient(Network<T>& network, const Samples<T>& samples, double 
 }
 
 template double loss_and_gradient(Network<float>&, const Samples<float>&, double,
-                                  float*, int, const Poll&, bool*);
+                                  float*, int, const Poll&, bool*, std::uint64_t);
 template double loss_and_gradient(Network<double>&, const Samples<double>&, double,
-                                  double*, int, const Poll&, bool*);
+                                  double*, int, const Poll&, bool*, std::uint64_t);
 
 }  // namespace fastbp

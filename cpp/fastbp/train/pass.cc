@@ -57,11 +57,11 @@ int threads_for_step(const Network<T>& network, Index batch_size, double inputs,
 
 template <class T>
 Pass<T>::Pass(Network<T>& network, const Samples<T>& samples, Index batch_size,
-              const Noise& noise)
+              const PassSettings& settings)
     : network_(network),
       samples_(checked(network, samples)),
       batch_size_(std::min(batch_size, samples.n_rows)),
-      noise_(noise),
+      settings_(settings),
       n_batches_(batch_size_ > 0 ? ceil_div(samples.n_rows, batch_size_) : 0),
       weights_(n_batches_),
       n_entries_(samples.x.is_sparse() ? plan_entries() : Batch<T>::kDense),
@@ -106,15 +106,91 @@ Index Pass<T>::plan_entries() {
 }
 
 template <class T>
-bool Pass<T>::run_rows(const Step& step, T* losses) {
+template <class Last>
+bool Pass<T>::run_forward(const Step& step, const Last& last) {
   const TrainingStep facts = step.facts();
-  const Index last = network_.n_layers() - 1;
+  Index from = 0;  // the layer that goes on
+  const auto forward = [&](Index to, Index first, Index n) {
+    if (from == 0) {
+      gather(step.batch, first, n);
+      batch_.drop_inputs(network_, facts, first, n);
+    }
+    batch_.forward(network_, facts, from, to, first, n);
+  };
+  for (const auto& at : network_.batch_norms()) {
+    const bool go_on =
+        step.for_each_block([&](Index first, Index n) { forward(at.layer, first, n); });
+    if (!go_on || !take_statistics(step, at)) return false;
+    from = at.layer;
+  }
   return step.for_each_block([&](Index first, Index n) {
-    gather(step.batch, first, n);
-    batch_.forward(network_, facts, 0, last + 1, first, n);
-    batch_.loss(network_, first, n, losses);
-    batch_.backward(network_, facts, 0, last, first, n);
+    forward(network_.n_layers(), first, n);
+    last(first, n);
   });
+}
+
+template <class T>
+void Pass<T>::backward_to_norm(const Step& step, Index first, Index n) {
+  const auto& norms = network_.batch_norms();
+  batch_.backward(network_, step.facts(), norms.empty() ? 0 : norms.back().layer,
+                  network_.n_layers() - 1, first, n);
+}
+
+template <class T>
+bool Pass<T>::run_backward_from_norms(const Step& step) {
+  const auto& norms = network_.batch_norms();
+  for (std::size_t i = norms.size(); i-- > 0;) {
+    const Index begin = i > 0 ? norms[i - 1].layer : 0;
+    if (!sum_gradients(step, norms[i])) return false;
+    const bool go_on = step.for_each_block([&](Index first, Index n) {
+      batch_.backward(network_, step.facts(), begin, norms[i].layer, first, n);
+    });
+    if (!go_on) return false;
+  }
+  return true;
+}
+
+template <class T>
+bool Pass<T>::take_statistics(const Step& step, const BatchNormPlace& at) {
+  return step.for_each(at.norm->n_panels(), [&](Index panel) {
+    at.norm->take_statistics(panel,
+                             batch_.trace(step.facts(), at.layer, 0, step.n_rows),
+                             settings_.keeps_statistics);
+  });
+}
+
+template <class T>
+bool Pass<T>::sum_gradients(const Step& step, const BatchNormPlace& at) {
+  return step.for_each(at.norm->n_panels(), [&](Index panel) {
+    at.norm->sum_gradients(panel, batch_.trace(step.facts(), at.layer, 0, step.n_rows));
+  });
+}
+
+template <class T>
+bool Pass<T>::run_rows(const Step& step, T* losses) {
+  const bool go_on = run_forward(step, [&](Index first, Index n) {
+    batch_.loss(network_, first, n, losses);
+    backward_to_norm(step, first, n);
+  });
+  return go_on && run_backward_from_norms(step);
+}
+
+template <class T>
+bool Pass<T>::run_to_predictions(const Step& step) {
+  return run_forward(
+      step, [&](Index first, Index n) { batch_.make_predictions(network_, first, n); });
+}
+
+template <class T>
+bool Pass<T>::run_from_losses(const Step& step, T* losses) {
+  const bool go_on = step.for_each_block([&](Index first, Index n) {
+    batch_.loss(network_, first, n, losses);
+    for (Index i = first; i < first + n; ++i) {
+      losses[i] = batch_.weight(i) * outer_losses_[i];
+    }
+    backward_to_norm(step, first, n);
+  });
+  return go_on && run_backward_from_norms(step);
 }
 
 template <class T>
@@ -126,26 +202,6 @@ void Pass<T>::gather(Index batch, Index first, Index n) {
                   n_entries_ != Batch<T>::kDense ? first_entry_[taken] : 0);
     batch_.gather_target(network_.loss(), samples_.targets, samples_.weights, row, i);
   }
-}
-
-template <class T>
-bool Pass<T>::run_forward(const Step& step) {
-  return step.for_each_block([&](Index first, Index n) {
-    gather(step.batch, first, n);
-    batch_.forward(network_, step.facts(), 0, network_.n_layers(), first, n);
-    batch_.make_predictions(network_, first, n);
-  });
-}
-
-template <class T>
-bool Pass<T>::run_backward(const Step& step, T* losses) {
-  return step.for_each_block([&](Index first, Index n) {
-    batch_.loss(network_, first, n, losses);
-    for (Index i = first; i < first + n; ++i) {
-      losses[i] = batch_.weight(i) * outer_losses_[i];
-    }
-    batch_.backward(network_, step.facts(), 0, network_.n_layers() - 1, first, n);
-  });
 }
 
 template <class T>

@@ -48,6 +48,12 @@ template <class T>
 int threads_for_step(const Network<T>& network, Index batch_size, double inputs,
                      int n_threads);
 
+struct PassSettings {
+  std::uint64_t seed = 0;         // of dropout
+  Index first_step = 0;           // the number of the first batch, for dropout
+  bool keeps_statistics = false;  // in the running averages of batch normalization
+};
+
 template <class T>
 class Pass {
  public:
@@ -68,7 +74,7 @@ class Pass {
           member_(member) {}
 
     TrainingStep facts() const {
-      return {pass_.noise_.seed, pass_.noise_.first_step + number, weight};
+      return {pass_.settings_.seed, pass_.settings_.first_step + number, weight};
     }
 
     // One phase: task(first, n) for blocks of rows.
@@ -96,12 +102,8 @@ class Pass {
   using OnBatch = std::function<void(const Step&, double loss_sum)>;
 
   // Checks the targets and reserves all memory.
-  struct Noise {
-    std::uint64_t seed = 0;
-    Index first_step = 0;
-  };
   Pass(Network<T>& network, const Samples<T>& samples, Index batch_size,
-       const Noise& noise = {});
+       const PassSettings& settings = {});
 
   // update(step) goes through the parameter phases of a batch; it is called by each
   // member of the team, and returns what the last phase did. Batches whose weights are
@@ -119,11 +121,24 @@ class Pass {
     return std::min(batch_size_, samples_.n_rows - first_row(batch));
   }
   void gather(Index batch, Index first, Index n);
-  // The row phase of a step: rows forward, through the loss, and backward.
+
+  // The row tasks of a step: forward, through the loss, and backward. One phase, if no
+  // batch normalization cuts it: then rows wait for the statistics of all, and for the
+  // sums of all gradients. False when the team stops, like all of these.
   bool run_rows(const Step& step, T* losses);
-  // The same in two, before and after the loss that is computed elsewhere.
-  bool run_forward(const Step& step);
-  bool run_backward(const Step& step, T* losses);
+  // The same in two, before and after a loss that is computed elsewhere.
+  bool run_to_predictions(const Step& step);
+  bool run_from_losses(const Step& step, T* losses);
+
+  using BatchNormPlace = typename Network<T>::BatchNormPlace;
+  // Forward, and last(first, n) for each block of the last phase.
+  template <class Last>
+  bool run_forward(const Step& step, const Last& last);
+  // Backward: some rows to the last normalization, and all rows from there.
+  void backward_to_norm(const Step& step, Index first, Index n);
+  bool run_backward_from_norms(const Step& step);
+  bool take_statistics(const Step& step, const BatchNormPlace& at);
+  bool sum_gradients(const Step& step, const BatchNormPlace& at);
 
   // The parameter phases of a batch and its end. False when the team stops.
   template <class UpdateAll>
@@ -138,7 +153,7 @@ class Pass {
   Network<T>& network_;
   Samples<T> samples_;
   Index batch_size_;
-  Noise noise_;
+  PassSettings settings_;
   Index n_batches_;
   Buffer<double> weights_;  // of each batch
   Buffer<Index>
@@ -225,11 +240,11 @@ bool Pass<T>::run_with_outer_loss(int n_threads, const Poll& poll,
   for (Index b = 0; b < n_batches_; ++b) {
     if (!(weights_[b] > 0)) continue;
     const auto before = [&](Member& member) {
-      run_forward(Step(*this, member, b, number));
+      run_to_predictions(Step(*this, member, b, number));
     };
     const auto after = [&](Member& member) {
       const Step step(*this, member, b, number);
-      if (!run_backward(step, losses)) return;
+      if (!run_from_losses(step, losses)) return;
       finish(step, losses, member.rank() == 0, update, on_batch);
     };
     if (!run_team(n_threads, poll, before, caution)) return false;

@@ -10,6 +10,18 @@ namespace {
 // Of a fixed height: a BLAS may round differently in blocks of other heights.
 constexpr Index kBlockRows = 112;
 
+// A tape is of one forward pass, without the random numbers and the sums over a batch
+// of training steps.
+template <class T>
+void check(const Network<T>& network) {
+  bool is_plain = network.input_dropout() == nullptr && network.batch_norms().empty();
+  for (Index l = 0; l < network.n_layers(); ++l) {
+    is_plain = is_plain && !network.layer(l).is_only_for_training();
+  }
+  if (is_plain) return;
+  throw std::invalid_argument("a tape has no dropout and no batch normalization");
+}
+
 template <class T>
 void copy_rows(MatrixView<const T> from, T* to) {
   for (Index i = 0; i < from.rows; ++i) {
@@ -29,6 +41,7 @@ Tape<T>::Tape(Network<T>& network, const Rows& x)
                                 " columns, the network has " +
                                 std::to_string(network.n_in()) + " inputs");
   }
+  check(network);
   if (x.is_sparse()) {
     first_entry_ = Buffer<Index>(n_rows_);
     for (Index i = 1; i < n_rows_; ++i) {

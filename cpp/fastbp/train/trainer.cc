@@ -113,8 +113,9 @@ double penalty_loss(double penalty, double l1, const PenaltySums& sums, double w
 }  // namespace
 
 template <class T>
-Trainer<T>::Trainer(Network<T>& network, const RuleSettings& settings)
-    : network_(network), settings_(settings) {
+Trainer<T>::Trainer(Network<T>& network, const RuleSettings& settings,
+                    std::uint64_t seed)
+    : network_(network), settings_(settings), seed_(seed) {
   for (int i = 0; i < n_moments(settings.rule); ++i) {
     state_.moments[i] = Buffer<T>(network.parameters().size());
   }
@@ -142,7 +143,7 @@ template <class T>
 double Trainer<T>::run_epoch(const Samples<T>& samples, Index batch_size,
                              const Rates& rates, double penalty, int n_threads,
                              const Poll& poll, bool* finished) {
-  Pass<T> pass(network_, samples, batch_size);
+  Pass<T> pass(network_, samples, batch_size, {seed_, state_.t, true});
   // A rule does not touch the moments that it does not have.
   const auto moment = [&](int i) {
     return i < n_moments(settings_.rule) ? state_.moments[i].data()

@@ -11,7 +11,8 @@ namespace fastbp {
 template <class T>
 class Trainer {
  public:
-  Trainer(Network<T>& network, const RuleSettings& settings);
+  // `seed` is that of dropout.
+  Trainer(Network<T>& network, const RuleSettings& settings, std::uint64_t seed = 0);
 
   // One pass over the samples. Returns the sum over batches of (mean loss of the batch,
   // penalty included) * rows; `finished` is false if poll stopped it. When it is
@@ -35,6 +36,7 @@ class Trainer {
 
   Network<T>& network_;
   RuleSettings settings_;
+  std::uint64_t seed_;
   RuleState<T> state_;
   double norm_sum_ = 0;
   Caution caution_;

@@ -1,0 +1,136 @@
+// Which kernel each task of batch normalization calls.
+#include "fastbp/nn/batch_norm.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace fastbp {
+namespace {
+
+// What makes the weighted variance an unbiased estimate: 1 / (1 - sum(w^2) / sum(w)^2),
+// which is n / (n - 1) for n equal weights; 1 for a single row.
+template <class T>
+double variance_correction(const T* weights, Index n) {
+  double sum = 0, squares = 0;
+  for (Index r = 0; r < n; ++r) {
+    const auto w = static_cast<double>(weights[r]);
+    sum += w;
+    squares += w * w;
+  }
+  const double share = squares / (sum * sum);
+  return share < 1 ? 1 / (1 - share) : 1;
+}
+
+}  // namespace
+
+template <class T>
+BatchNorm<T>::BatchNorm(const Kernels<T>& kernels, Index n_units,
+                        OutputActivation<T> activation, T* parameters, Index offset,
+                        T* running)
+    : Norm<T>(kernels, n_units, activation, parameters, offset), running_(running) {
+  std::fill_n(running_variance(), n_units, T{1});
+}
+
+template <class T>
+Normalized<T> BatchNorm<T>::normalized(MatrixView<const T> x,
+                                       const Memory<T>& memory) const {
+  return {x.rows,   this->n_in(),        x.data,
+          x.stride, memory.columns.data, memory.columns.stride};
+}
+
+template <class T>
+void BatchNorm<T>::forward(const Input<T>& x, MatrixView<T> y,
+                           const Memory<T>& memory) const {
+  if (memory.is_training) {
+    const Normalized<T> normal = normalized(x.dense, memory);
+    return this->kernels_.batch_norm(this->forward_block(normal, y, memory));
+  }
+  predict(x, y, this->output_activation().kind);
+}
+
+template <class T>
+void BatchNorm<T>::pre_activations(const Input<T>& x, MatrixView<T> z) const {
+  predict(x, z, Activation::kIdentity);
+}
+
+template <class T>
+void BatchNorm<T>::predict(const Input<T>& x, MatrixView<T> y, Activation kind) const {
+  constexpr Index kWidth = kPanel<T>;
+  // A panel at a time: mean and scale are made of the running averages on the stack.
+  for (Index panel = 0; panel < this->n_panels(); ++panel) {
+    const Index at = panel * kWidth;
+    alignas(kCacheLine) T statistics[static_cast<std::size_t>(2 * kWidth)];
+    for (Index j = 0; j < kWidth; ++j) {
+      statistics[j] = running_[at + j];
+      const T variance = running_[this->n_panels() * kWidth + at + j];
+      statistics[kWidth + j] = 1 / std::sqrt(variance + static_cast<T>(kNormEpsilon));
+    }
+    auto f =
+        this->forward_block({y.rows, std::min(kWidth, this->n_in() - at),
+                             x.dense.data + at, x.dense.stride, statistics, kWidth},
+                            y, {});
+    f.activation = kind;
+    f.gain += at;
+    f.bias += at;
+    f.y += at;
+    this->kernels_.batch_norm(f);
+  }
+}
+
+template <class T>
+void BatchNorm<T>::backward(const Trace<T>& trace, const Below<T>& below,
+                            MatrixView<T> dx) const {
+  const MatrixView<T>& columns = trace.memory.columns;
+  NormBackward<T> b = this->backward_block(trace, dx);
+  b.sums = columns.row(2);
+  b.sums_stride = columns.stride;
+  b.row_weights = trace.memory.weights;
+  b.total_weight = static_cast<T>(trace.memory.total_weight);
+  this->kernels_.batch_norm_backward(b);
+  this->chain(below, dx);
+}
+
+template <class T>
+void BatchNorm<T>::take_statistics(Index panel, const Trace<T>& batch,
+                                   bool keeps) const {
+  const Index at = panel * kPanel<T>;
+  const MatrixView<const T> x = batch.x.dense;
+  const Memory<T>& memory = batch.memory;
+  PanelStatistics<T> p{x.rows,
+                       x.data + at,
+                       x.stride,
+                       memory.weights,
+                       static_cast<T>(memory.total_weight),
+                       memory.columns.row(0) + at,
+                       memory.columns.row(1) + at,
+                       nullptr,
+                       nullptr,
+                       1};
+  if (keeps) {
+    p.running_mean = running_ + at;
+    p.running_variance = running_ + this->n_panels() * kPanel<T> + at;
+    p.correction = static_cast<T>(variance_correction(memory.weights, x.rows));
+  }
+  this->kernels_.column_statistics(p);
+}
+
+template <class T>
+void BatchNorm<T>::sum_gradients(Index panel, const Trace<T>& batch) const {
+  const Index at = panel * kPanel<T>;
+  const MatrixView<T>& columns = batch.memory.columns;
+  this->kernels_.batch_norm_sums(this->backward_block(batch, {}), panel,
+                                 columns.row(2) + at, columns.row(3) + at);
+}
+
+template <class T>
+void BatchNorm<T>::sums(Index panel, const Trace<T>& batch, T* dz_sums,
+                        T* dzn_sums) const {
+  const MatrixView<T>& columns = batch.memory.columns;
+  std::copy_n(columns.row(2) + panel * kPanel<T>, kPanel<T>, dz_sums);
+  std::copy_n(columns.row(3) + panel * kPanel<T>, kPanel<T>, dzn_sums);
+}
+
+template class BatchNorm<float>;
+template class BatchNorm<double>;
+
+}  // namespace fastbp

@@ -1,0 +1,64 @@
+// DropoutLayer: in training every number is 0 with probability `rate`, and the others
+// are divided by 1 - rate; a prediction passes the layer by (Srivastava et al.,
+// Dropout, JMLR 15, 2014, in the inverted form). Which ones is decided by a
+// counter-based generator, so that nothing has to be remembered: the backward pass
+// draws the same numbers again, on whatever thread.
+//
+// The rate is a multiple of 2^-16, the nearest to the one asked for and less than 1;
+// its expectation is exact for that one.
+#pragma once
+
+#include "fastbp/nn/layer.h"
+
+namespace fastbp {
+
+template <class T>
+class DropoutLayer final : public Layer<T> {
+ public:
+  // `number` tells the dropout layers of a network apart.
+  DropoutLayer(const Kernels<T>& kernels, Index n_units, double rate, Index number);
+
+  Index n_in() const override { return n_units_; }
+  Index n_out() const override { return n_units_; }
+  Index n_parameters() const override { return 0; }
+  OutputActivation<T> output_activation() const override { return {}; }
+  bool is_only_for_training() const override { return true; }
+
+  void forward(const Input<T>& x, MatrixView<T> y,
+               const Memory<T>& memory) const override;
+  void pre_activations(const Input<T>& x, MatrixView<T> z) const override;
+  void backward(const Trace<T>& trace, const Below<T>& below,
+                MatrixView<T> dx) const override;
+  // Sparse rows, in place.
+  void drop_entries(Entry<T>* entries, const Index* first, const Index* last,
+                    Index n_rows, const Noise& noise) const;
+
+  Index n_tiles(bool) const override { return 0; }
+  PenaltySums update(Index, const Trace<T>&, const Update<T>&,
+                     const FlatState<T>&) override {
+    return {};
+  }
+  void gradient(Index, const Trace<T>&, T*, bool) const override {}
+  Index n_panels() const override { return 0; }
+  double gradient_squares(Index, const T*, const Update<T>&) const override {
+    return 0;
+  }
+  PenaltySums step(Index, const T*, const Update<T>&, const FlatState<T>&) override {
+    return {};
+  }
+  void limit_norms(Index, T) override {}
+  void refresh(Index) override {}
+
+ private:
+  Dropout<T> block(MatrixView<const T> x, MatrixView<T> y, const Noise& noise) const;
+
+  const Kernels<T>& kernels_;
+  Index n_units_;
+  T threshold_;
+  Index number_;
+};
+
+extern template class DropoutLayer<float>;
+extern template class DropoutLayer<double>;
+
+}  // namespace fastbp

@@ -1,0 +1,129 @@
+"""The hidden layers of an estimator for the core: products, norms and dropout."""
+
+from __future__ import annotations
+
+import copy
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core
+
+if TYPE_CHECKING:
+    from ._base import BaseMLP
+
+__all__ = [
+    "dropout_rates",
+    "fitted_normalization",
+    "for_prediction",
+    "initial_norms",
+    "norm_arrays",
+    "normalize_rows",
+    "stack",
+    "uses_dropout",
+]
+
+NORM_EPSILON = 1e-5  # the core's kNormEpsilon
+
+
+def stack(est: Any, n_units: list[int]) -> list[_core.Layer]:
+    """Return the layers: dense, norm with the activation, dropout, and so on.
+
+    The weighted inputs of a unit are normalised, not its output, as the authors of both
+    norms propose.
+    """
+    layer = _core.Layer
+    n_hidden = len(n_units) - 2
+    names: Any = est._hidden_activations(n_hidden)
+    activations = names if isinstance(names, list) else [names] * n_hidden
+    rates = dropout_rates(est, n_hidden)
+    norm = {"layer": layer.layer_norm, "batch": layer.batch_norm, None: None}[
+        fitted_normalization(est)
+    ]
+    layers = [layer.dropout(est.input_dropout)] if est.input_dropout > 0 else []
+    for n, activation, rate in zip(n_units[1:-1], activations, rates, strict=True):
+        is_name = isinstance(activation, str)
+        name, slope = (activation, 0.01) if is_name else activation
+        if norm is None:
+            layers.append(layer.dense(n, name, negative_slope=slope))
+        else:
+            layers += [layer.dense(n), norm(name, negative_slope=slope)]
+        if rate > 0:
+            layers.append(layer.dropout(rate))
+    return [*layers, layer.dense(n_units[-1])]
+
+
+def dropout_rates(est: Any, n_hidden: int) -> list[float]:
+    """Return ``dropout`` as one rate for each hidden layer."""
+    rates = est.dropout
+    if not isinstance(rates, list | tuple):
+        return [float(rates)] * n_hidden
+    for i, rate in enumerate(rates):
+        if not isinstance(rate, Real) or not 0 <= float(rate) < 1:
+            raise ValueError(f"dropout[{i}] must be in [0, 1), got {rate!r}.")
+    if len(rates) != n_hidden:
+        raise ValueError(
+            f"dropout must be one number, or one for each of the {n_hidden} hidden "
+            f"layers, got {len(rates)}: {rates!r}."
+        )
+    return [float(rate) for rate in rates]
+
+
+def uses_dropout(est: BaseMLP) -> bool:
+    """Tell whether training needs random numbers for dropout."""
+    rates = dropout_rates(est, len(est._hidden_layer_sizes()))
+    return any(rate > 0 for rate in [*rates, est.input_dropout])
+
+
+def for_prediction(est: Any) -> Any:
+    """Return a copy that predicts alike, but has no dropout and no batch normalization.
+
+    In predictions that is a linear function of the weighted inputs, and so are they:
+    it can be made a part of the weights.
+    """
+    plain = copy.copy(est)
+    plain.dropout = plain.input_dropout = 0.0
+    if fitted_normalization(est) != "batch":
+        return plain
+    plain.coefs_, plain.intercepts_ = list(est.coefs_), list(est.intercepts_)
+    for i, norm in enumerate(est.norms_):
+        scale = norm["gain"] / np.sqrt(norm["variance"] + NORM_EPSILON)
+        plain.coefs_[i] = plain.coefs_[i] * scale
+        plain.intercepts_[i] = (plain.intercepts_[i] - norm["mean"]) * scale
+        plain.intercepts_[i] += norm["bias"]
+    plain.norms_ = []
+    return plain
+
+
+def normalize_rows(z: NDArray[Any], norm: dict[str, NDArray[Any]]) -> NDArray[Any]:
+    """Return z (n_rows, n_units) after layer normalization."""
+    z = z - z.mean(axis=1, keepdims=True)
+    variance = np.square(z).mean(axis=1, keepdims=True)
+    z = z / np.sqrt(variance + NORM_EPSILON) * norm["gain"] + norm["bias"]
+    return z
+
+
+def initial_norms(est: BaseMLP, n_hidden_units: list[int], dtype: Any) -> Any:
+    """Return ``norms_`` before the first step: neutral gains, biases and averages."""
+    values = {"gain": 1, "bias": 0}
+    if est.normalization == "batch":
+        values |= {"mean": 0, "variance": 1}
+    return [
+        {name: np.full(n, value, dtype) for name, value in values.items()}
+        for n in n_hidden_units
+    ]
+
+
+def fitted_normalization(est: BaseMLP) -> str | None:
+    """Return the normalization that the model was fitted with, whatever is set now."""
+    norms = getattr(est, "norms_", None)
+    if not norms:
+        return None
+    return "batch" if "mean" in norms[0] else "layer"
+
+
+def norm_arrays(norms: list[dict[str, NDArray[Any]]]) -> list[NDArray[Any]]:
+    """Return what steps change, in the order of the core's moments."""
+    return [norm[name] for norm in norms for name in ("gain", "bias")]
