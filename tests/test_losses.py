@@ -512,6 +512,11 @@ def test_missing_targets_are_an_error_unless_masked() -> None:
         regressor(missing_targets="mask").fit(X, SEVERAL * np.nan)
 
 
+def test_weights_of_entries_need_several_targets() -> None:
+    with pytest.raises(ValueError, match="must be 1D"):
+        regressor().fit(X, SINGLE, np.ones((120, 1)))
+
+
 def test_equal_weights_of_entries_are_weights_of_samples() -> None:
     w = rng.uniform(0.5, 2, 120)
     model = regressor().fit(X, SEVERAL, np.c_[w, w])

@@ -329,7 +329,7 @@ default=None
 
     def _check_weights(self, sample_weight: Any, X: Any, y: Any) -> Any:
         weights: NDArray[np.float64] | None
-        if np.ndim(sample_weight) == 2:
+        if y.ndim == 2 and np.ndim(sample_weight) == 2:
             weights = check_entry_weights(sample_weight, y)
         else:
             weights = check_weights(sample_weight, X)

@@ -86,7 +86,9 @@ def _strata(est: Any, samples: Samples) -> NDArray[Any] | None:
     """Return the classes to stratify by: of binary targets always, as scikit-learn."""
     if not is_classifier(est):
         return None
-    if est.n_outputs_ > 1 and not est.validation_stratify:
+    if est.n_outputs_ == 1:
+        return samples.y > 0.5
+    if not est.validation_stratify:
         return None
     if est._is_multilabel():
         raise ValueError(

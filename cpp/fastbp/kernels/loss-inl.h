@@ -15,7 +15,7 @@ struct PointLoss {
 
 // point(z, y, column) gives the PointLoss of outputs column, column + 1 ...
 template <class T, class Point>
-void sum_of_points(const LossBlock<T>& b, Point point) {
+FASTBP_NOINLINE void sum_of_points(const LossBlock<T>& b, Point point) {
   using V = Vec<T>;
   for (Index r = 0; r < b.n_rows; ++r) {
     const T weight = b.row_weights[r];
@@ -122,7 +122,7 @@ struct SymmetricCrossEntropy {
 // Of a softmax. There is dp_j / dz_i = p_j (delta_ij - p_i): with h = p dL/dp, the
 // derivative is dL/dz_i = h_i - p_i sum(h).
 template <class T, class OfClass>
-void softmax_classes(const LossBlock<T>& b, OfClass of_class) {
+FASTBP_NOINLINE void softmax_classes(const LossBlock<T>& b, OfClass of_class) {
   using V = Vec<T>;
   for (Index r = 0; r < b.n_rows; ++r) {
     T* dz = b.dz + r * b.dz_stride;  // holds p until the end

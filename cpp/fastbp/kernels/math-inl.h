@@ -10,10 +10,14 @@
 
 // For functions whose result is more than one vector, which would be returned through
 // memory, and of which a caller may need only a part: what is inlined loses the rest.
+//
+// And for a loop that would share the registers and the frame of a large function.
 #if defined(_MSC_VER)
 #define FASTBP_INLINE __forceinline
+#define FASTBP_NOINLINE __declspec(noinline)
 #else
 #define FASTBP_INLINE inline __attribute__((always_inline))
+#define FASTBP_NOINLINE __attribute__((noinline))
 #endif
 
 namespace fastbp {

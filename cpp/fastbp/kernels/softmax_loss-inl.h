@@ -22,7 +22,7 @@ void log_loss(const LossBlock<T>& b) {
 }
 
 template <class T>
-void narrow_softmax_cross_entropy(const LossBlock<T>& b) {
+FASTBP_NOINLINE void narrow_softmax_cross_entropy(const LossBlock<T>& b) {
   using V = Vec<T>;
   alignas(kCacheLine) T rows[kBlock<T>];
   for_softmax_columns(
@@ -48,7 +48,7 @@ void narrow_softmax_cross_entropy(const LossBlock<T>& b) {
 }
 
 template <class T>
-void softmax_cross_entropy(const LossBlock<T>& b) {
+FASTBP_NOINLINE void softmax_cross_entropy(const LossBlock<T>& b) {
   using V = Vec<T>;
   if (b.n_outputs <= kNarrow) return narrow_softmax_cross_entropy(b);
   for (Index r = 0; r < b.n_rows; ++r) {
