@@ -113,9 +113,7 @@ class _Fit:
             ema=est.ema or 0.0,
             measures_norm=est.grad_tol is not None,
         )
-        self.averaged: _core.Network | None = None
-        if est.ema is not None:
-            self.averaged = est._network(np.dtype(network.dtype))
+        self.averaged: _core.Network | None = None  # made when it is asked for
         est._optimizer.load_into(self.trainer, network, self.n_threads)
         self.gradient_norm = np.nan
         self.rate: Any = est._optimizer.rate
@@ -292,7 +290,7 @@ class _Fit:
         est = self.est
         t, coefs, intercepts, moments = self.trainer.take_saved()
         est._optimizer.forget_average()
-        if self.averaged is not None:
+        if est.ema is not None:
             average = moments.pop()
             if self.best_parameters is None:
                 est._optimizer.raw = coefs, intercepts
@@ -310,8 +308,10 @@ class _Fit:
 
     def fitted(self) -> _core.Network:
         """Return the network that counts: that of the average, if there is one."""
-        if self.averaged is None:
+        if self.est.ema is None:
             return self.network
+        if self.averaged is None:
+            self.averaged = self.est._network(np.dtype(self.network.dtype))
         if self.trainer.t > self.trainer.average_start:
             average = self.trainer.get_average(n_threads=self.n_threads)
             self.averaged.set_parameters(*average, n_threads=self.n_threads)
