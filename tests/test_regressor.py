@@ -59,6 +59,9 @@ def test_constructor_is_scikit_learns_plus_keywords() -> None:
         ("restore_best", inspect.Parameter.KEYWORD_ONLY, None),
         ("max_time", inspect.Parameter.KEYWORD_ONLY, None),
         ("callbacks", inspect.Parameter.KEYWORD_ONLY, None),
+        ("weight_init", inspect.Parameter.KEYWORD_ONLY, None),
+        ("ema", inspect.Parameter.KEYWORD_ONLY, None),
+        ("grad_tol", inspect.Parameter.KEYWORD_ONLY, None),
     ]
 
 
@@ -266,6 +269,8 @@ def test_learned_attributes_are_scikit_learns(
 def test_tags_are_scikit_learns() -> None:
     assert is_regressor(MLPRegressor())
     ours = get_tags(MLPRegressor())
+    assert ours.transformer_tags is not None  # which scikit-learn's has not
+    ours.transformer_tags = None
     assert ours == get_tags(sklearn.neural_network.MLPRegressor())
     assert ours.input_tags.sparse
 
