@@ -110,6 +110,9 @@ def test_constructor_is_scikit_learns_plus_keywords() -> None:
         ("label_smoothing", inspect.Parameter.KEYWORD_ONLY, 0.0),
         ("ema", inspect.Parameter.KEYWORD_ONLY, None),
         ("grad_tol", inspect.Parameter.KEYWORD_ONLY, None),
+        ("dropout", inspect.Parameter.KEYWORD_ONLY, 0.0),
+        ("input_dropout", inspect.Parameter.KEYWORD_ONLY, 0.0),
+        ("normalization", inspect.Parameter.KEYWORD_ONLY, None),
     ]
 
 
@@ -489,6 +492,8 @@ def test_private_attributes_that_others_read_are_there() -> None:
 def test_tags_are_scikit_learns() -> None:
     assert is_classifier(MLPClassifier())
     ours = get_tags(MLPClassifier())
+    assert ours.transformer_tags is not None  # which scikit-learn's has not
+    ours.transformer_tags = None
     assert ours == get_tags(sklearn.neural_network.MLPClassifier())
     assert ours.input_tags.sparse
     assert ours.classifier_tags is not None

@@ -65,6 +65,9 @@ def test_constructor_is_scikit_learns_plus_keywords() -> None:
         ("missing_targets", inspect.Parameter.KEYWORD_ONLY, "error"),
         ("ema", inspect.Parameter.KEYWORD_ONLY, None),
         ("grad_tol", inspect.Parameter.KEYWORD_ONLY, None),
+        ("dropout", inspect.Parameter.KEYWORD_ONLY, 0.0),
+        ("input_dropout", inspect.Parameter.KEYWORD_ONLY, 0.0),
+        ("normalization", inspect.Parameter.KEYWORD_ONLY, None),
     ]
 
 
@@ -273,6 +276,8 @@ def test_learned_attributes_are_scikit_learns(
 def test_tags_are_scikit_learns() -> None:
     assert is_regressor(MLPRegressor())
     ours = get_tags(MLPRegressor())
+    assert ours.transformer_tags is not None  # which scikit-learn's has not
+    ours.transformer_tags = None
     assert ours == get_tags(sklearn.neural_network.MLPRegressor())
     assert ours.input_tags.sparse
 

@@ -375,7 +375,7 @@ class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimato
                 f"the model has normalization={has!r}"
             )
         self.out_activation_ = self._output_activation()
-        arrays = [*self.coefs_, *self.intercepts_]
+        coefs, intercepts = self.coefs_, self.intercepts_
         self._set_parameters(self._parameters(dtype))
         # They are about to be changed, and a failing call must find the old ones.
         curves = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
@@ -383,7 +383,8 @@ class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimato
             if hasattr(self, name):
                 setattr(self, name, copy.copy(getattr(self, name)))
         if hasattr(self, "_optimizer"):
-            if self.ema is None or not self._optimizer.has_average(arrays):
+            is_average = self._optimizer.has_average([*coefs, *intercepts])
+            if self.ema is None or not is_average:
                 self._optimizer.forget_average()
         if self.solver in STOCHASTIC_SOLVERS:
             self._complete_history()

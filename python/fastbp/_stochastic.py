@@ -116,10 +116,7 @@ class _Fit:
             seed=_dropout_seed(est),
         )
         self.outer_loss = est._outer_loss()
-        self.averaged: _core.Network | None = None
-        if est.ema is not None:
-            loss = est._core_loss(est.n_outputs_)
-            self.averaged = est._network(np.dtype(network.dtype), loss)
+        self.averaged: _core.Network | None = None  # made when it is asked for
         est._optimizer.load_into(self.trainer, network, self.n_threads)
         self.gradient_norm = np.nan
         self.rate: Any = est._optimizer.rate
@@ -288,7 +285,7 @@ class _Fit:
         est = self.est
         t, *parameters, moments = self.trainer.take_saved()
         est._optimizer.forget_average()
-        if self.averaged is not None:
+        if est.ema is not None:
             coefs, intercepts = parameters
             average = moments.pop()
             if self.best_parameters is None:
@@ -307,8 +304,10 @@ class _Fit:
 
     def fitted(self) -> _core.Network:
         """Return the network that counts: that of the average, if there is one."""
-        if self.averaged is None:
+        if self.est.ema is None:
             return self.network
+        if self.averaged is None:
+            self.averaged = self.est._network(np.dtype(self.network.dtype))
         if self.trainer.t > self.trainer.average_start:
             average = self.trainer.get_average(n_threads=self.n_threads)
             self.averaged.set_parameters(*average, n_threads=self.n_threads)
