@@ -299,9 +299,10 @@ def test_what_is_new_is_keyword_only() -> None:
         regularisers = {"weight_decay", "l1", "max_norm", "clip_norm"}
         policy = {"lr_schedule", "warmup", "scoring", "restore_best", "max_time"}
         policy |= {"callbacks", "weight_init", "ema", "grad_tol"}
-        classes = {"validation_stratify", "class_weight"}
-        expected = {"n_jobs", "dtype"} | regularisers | policy
-        expected |= classes if name == "MLPClassifier" else set()
+        classes = {"validation_stratify", "class_weight", "loss", "label_smoothing"}
+        numbers = {"quantile", "missing_targets"}
+        expected = {"n_jobs", "dtype", "output_activation"} | regularisers | policy
+        expected |= classes if name == "MLPClassifier" else numbers
         assert {p.name for p in new} == expected
         assert {p.kind for p in new} == {inspect.Parameter.KEYWORD_ONLY}
     assert "sklearn.neural_network._multilayer_perceptron" in sys.modules
