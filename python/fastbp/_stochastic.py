@@ -307,7 +307,8 @@ class _Fit:
         if self.est.ema is None:
             return self.network
         if self.averaged is None:
-            self.averaged = self.est._network(np.dtype(self.network.dtype))
+            loss = self.est._core_output()
+            self.averaged = self.est._network(np.dtype(self.network.dtype), loss)
         if self.trainer.t > self.trainer.average_start:
             average = self.trainer.get_average(n_threads=self.n_threads)
             self.averaged.set_parameters(*average, n_threads=self.n_threads)

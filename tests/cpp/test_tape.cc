@@ -79,19 +79,6 @@ TEST_CASE_TEMPLATE("a tape gives the same bits on any number of threads", T, flo
   }
 }
 
-TEST_CASE("a tape that is stopped says so") {
-  LearningTask<double> task{Recipe{}};
-  const Samples<double> samples = task.samples();
-  const Poll now = [] { return true; };
-  Tape<double> tape(task.network(), samples.x);
-  CHECK_FALSE(tape.forward(samples.x, 2, now));
-  REQUIRE(tape.forward(samples.x, 2, kNever));
-  std::vector<double> dy(static_cast<std::size_t>(samples.n_rows * 5));
-  std::vector<double> gradient(
-      static_cast<std::size_t>(task.network().parameters().size()));
-  CHECK_FALSE(tape.backward(dy.data(), gradient.data(), nullptr, 2, now));
-}
-
 TEST_CASE("a tape refuses rows of another width") {
   LearningTask<float> task{Recipe{}};
   const float x[3] = {1, 2, 3};

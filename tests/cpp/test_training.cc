@@ -287,7 +287,7 @@ TEST_CASE_TEMPLATE("a pass that begins alone goes on with a team where it was", 
   caution.start(Clock::now() + std::chrono::milliseconds(1));
   std::vector<Index> batches;
   const auto nothing = [](const auto& step) {
-    return step.for_each_tile([](Index, auto&, Index, const auto&, auto) {});
+    return step.for_each_tile([](Index, auto&, Index, const auto&) {});
   };
   const auto on_batch = [&](const auto& step, double) {
     CHECK(step.number == step.batch);
