@@ -37,17 +37,33 @@ try:
 except ImportError:
     print("no figure: matplotlib is not installed")
 else:
-    ticks = np.linspace(-0.4, 1.4, 200)
-    plane = np.stack(np.meshgrid(ticks, ticks), axis=-1)  # (200, 200, 2)
+    from sklearn.inspection import DecisionBoundaryDisplay
+
     figure, panels = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
     for axes, (name, network) in zip(panels, networks.items(), strict=True):
-        p = network.predict_proba(plane.reshape(-1, 2))[:, 1].reshape(plane.shape[:2])
-        image = axes.pcolormesh(ticks, ticks, p, cmap="RdBu_r", vmin=0, vmax=1)
-        axes.contour(ticks, ticks, p, levels=[0.5], colors="black", linestyles="--")
+        settings = {"response_method": "predict_proba", "eps": 0.4, "ax": axes}
+        boundary = DecisionBoundaryDisplay.from_estimator(
+            network,
+            X,
+            plot_method="pcolormesh",
+            cmap="RdBu_r",
+            vmin=0,
+            vmax=1,
+            **settings,
+        )
+        DecisionBoundaryDisplay.from_estimator(
+            network,
+            X,
+            plot_method="contour",
+            levels=[0.5],
+            colors="black",
+            linestyles="--",
+            **settings,
+        )
         axes.scatter(*X[y == 0].T, s=90, c="tab:blue", edgecolors="white", label="0")
         axes.scatter(*X[y == 1].T, s=90, c="tab:red", edgecolors="white", label="1")
         axes.set(xlabel="$x_1$", xticks=[0, 1], yticks=[0, 1], aspect=1)
         axes.set_title(f"{name}: {network.score(X, y):.0%} right")
     panels[0].set_ylabel("$x_2$")
-    figure.colorbar(image, ax=panels, label="probability of class 1")
+    figure.colorbar(boundary.surface_, ax=panels, label="probability of class 1")
     figure.savefig("plot_xor.png", dpi=120)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 import sklearn.neural_network
+from sklearn.calibration import CalibratedClassifierCV
 
 import fastbp
 
@@ -176,6 +177,20 @@ def test_log_probabilities_of_sure_predictions_are_finite(y: np.ndarray) -> None
     assert (logs <= 0).all()
     assert logs.min() < -1000
     np.testing.assert_allclose(np.exp(logs), model.predict_proba(far), atol=1e-12)
+
+
+class WithoutLogits(fastbp.MLPClassifier):
+    decision_function = property()
+
+
+def test_meta_estimators_prefer_the_decision_function() -> None:
+    def calibrated(estimator: type[Any]) -> np.ndarray:
+        model = CalibratedClassifierCV(estimator(**SMALL, solver="lbfgs"), cv=2)
+        return model.fit(X, BINARY).predict_proba(X)
+
+    theirs = calibrated(sklearn.neural_network.MLPClassifier)
+    assert not np.allclose(calibrated(fastbp.MLPClassifier), theirs, rtol=1e-3)
+    np.testing.assert_allclose(calibrated(WithoutLogits), theirs, rtol=1e-3)
 
 
 # ------------------------------------------------------------------------ warnings

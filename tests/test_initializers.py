@@ -256,7 +256,7 @@ def test_initializer_of_ones_own_is_used() -> None:
         ("he", "'weight_init' parameter .* must be"),
         (3, "'weight_init' parameter .* must be"),
         (["zeros", "zeros"], "weight_init must be one .* each of the 1 .* got 2"),
-        (["he"], "initializer must be one of"),
+        (["he"], r"weight_init\[0\]: an initializer must be one of"),
         (OfShape(np.ones((1, 4))), r"OfShape must return .* \(4, 1\), got .* \(1, 4\)"),
         (OfShape([["a"]] * 4), "OfShape must return an array of numbers"),
         (OfShape([[np.nan]] * 4), "OfShape must return finite numbers of float64"),

@@ -144,6 +144,7 @@ TRAININGS: dict[str, dict[str, Any]] = {
     "sparse": {"sparse": True, "n_rows": 2000, "n_features": 200},
     "csc": {"csc": True, "n_rows": 2000},
     "warm start": {"warm_start": True},
+    "averaged": {"ema": 0.99, "grad_tol": 1e-300},
 }
 
 

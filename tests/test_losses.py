@@ -40,6 +40,10 @@ CLASS_OBJECTS = [
 ]
 
 
+def name_of(loss: Any) -> str:
+    return getattr(loss, "__name__", None) or repr(loss)
+
+
 def squared(y_true: np.ndarray, y_pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Half the squared error as a user would write it."""
     return ((y_pred - y_true) ** 2).sum(axis=1) / 2, y_pred - y_true
@@ -114,7 +118,7 @@ def test_name_of_a_classification_loss_stands_for_the_object(name: str) -> None:
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-@pytest.mark.parametrize("loss", [*OBJECTS, squared], ids=repr)
+@pytest.mark.parametrize("loss", [*OBJECTS, squared], ids=name_of)
 def test_regressor_learns_with_each_loss(loss: Any, solver: str) -> None:
     for y in (SINGLE, SEVERAL):
         settings = {"solver": solver, "learning_rate_init": 0.01}
@@ -125,7 +129,7 @@ def test_regressor_learns_with_each_loss(loss: Any, solver: str) -> None:
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-@pytest.mark.parametrize("loss", [*CLASS_OBJECTS, squared], ids=repr)
+@pytest.mark.parametrize("loss", [*CLASS_OBJECTS, squared], ids=name_of)
 def test_classifier_learns_with_each_loss(loss: Any, solver: str) -> None:
     settings = {"solver": solver, "learning_rate_init": 0.02, "loss": loss}
     targets = [LABELS, BINARY]
@@ -139,7 +143,7 @@ def test_classifier_learns_with_each_loss(loss: Any, solver: str) -> None:
 
 
 @pytest.mark.parametrize("output", [None, "logistic"])
-@pytest.mark.parametrize("loss", [*CLASS_OBJECTS, squared], ids=repr)
+@pytest.mark.parametrize("loss", [*CLASS_OBJECTS, squared], ids=name_of)
 def test_validation_loss_of_a_classifier_is_its_training_loss(
     loss: Any, output: str | None
 ) -> None:
@@ -152,7 +156,7 @@ def test_validation_loss_of_a_classifier_is_its_training_loss(
         assert model.validation_loss_curve_ == pytest.approx([model.loss_], rel=1e-10)
 
 
-@pytest.mark.parametrize("loss", [*OBJECTS, squared], ids=repr)
+@pytest.mark.parametrize("loss", [*OBJECTS, squared], ids=name_of)
 def test_validation_loss_of_a_regressor_is_its_training_loss(loss: Any) -> None:
     w = rng.uniform(0.5, 2, 120)
     for y in (SINGLE, SEVERAL):
@@ -162,7 +166,7 @@ def test_validation_loss_of_a_regressor_is_its_training_loss(loss: Any) -> None:
         assert model.validation_loss_curve_ == pytest.approx([model.loss_], rel=1e-10)
 
 
-@pytest.mark.parametrize("loss", [*OBJECTS, squared], ids=repr)
+@pytest.mark.parametrize("loss", [*OBJECTS, squared], ids=name_of)
 def test_partial_fit_goes_on_like_fit_with_each_loss(loss: Any) -> None:
     model = regressor(loss)
     for _ in range(3):
@@ -171,7 +175,7 @@ def test_partial_fit_goes_on_like_fit_with_each_loss(loss: Any) -> None:
     assert weights_of(model) == weights_of(whole)
 
 
-@pytest.mark.parametrize("loss", [*CLASS_OBJECTS, squared], ids=repr)
+@pytest.mark.parametrize("loss", [*CLASS_OBJECTS, squared], ids=name_of)
 def test_partial_fit_goes_on_like_fit_with_each_loss_of_classes(loss: Any) -> None:
     model = classifier(loss=loss)
     for _ in range(3):
@@ -189,7 +193,7 @@ def test_models_with_loss_objects_survive_clone_and_pickle(loss: Any) -> None:
     assert weights_of(clone(again).fit(X, SINGLE)) == weights_of(model)
 
 
-@pytest.mark.parametrize("loss", [*OBJECTS, squared], ids=repr)
+@pytest.mark.parametrize("loss", [*OBJECTS, squared], ids=name_of)
 def test_early_stopping_works_with_each_loss(loss: Any) -> None:
     model = regressor(loss, early_stopping=True, max_iter=10).fit(X, SINGLE)
     assert len(model.validation_scores_) == len(model.validation_loss_curve_)
@@ -321,6 +325,14 @@ def test_quantiles_of_several_targets() -> None:
     single = regressor("quantile", quantile=quantiles).fit(X, SINGLE)
     assert single.predict(X).shape == (120, 3)
     assert single.predict(X, quantile=0.9).shape == (120,)
+
+
+def test_quantiles_that_cross_are_sorted() -> None:
+    model = regressor("quantile", quantile=[0.1, 0.5, 0.9]).fit(X, SINGLE)
+    model.coefs_[-1][:] = 0
+    model.intercepts_[-1][:] = [3, 1, 2]
+    np.testing.assert_array_equal(model.predict(X[:2]), [[1, 2, 3]] * 2)
+    np.testing.assert_array_equal(model.predict(X[:2], quantile=0.9), [3, 3])
 
 
 def test_one_quantile_predicts_like_any_loss() -> None:

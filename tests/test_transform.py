@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fastbp import MLPClassifier, MLPRegressor, config_context
+from fastbp.activations import LeakyReLU
 
 rng = np.random.RandomState(4)
 X = rng.standard_normal((90, 6))
@@ -59,6 +60,15 @@ def test_transform_takes_the_activation_of_each_layer() -> None:
     first = np.tanh(X @ model.coefs_[0] + model.intercepts_[0])
     expected = np.logaddexp(0, first @ model.coefs_[1] + model.intercepts_[1])
     np.testing.assert_allclose(model.transform(X), expected, rtol=1e-12)
+
+
+def test_transform_takes_objects_for_activations() -> None:
+    model = fitted(activation=[LeakyReLU(0.3), LeakyReLU(0.2)])
+    first = X @ model.coefs_[0] + model.intercepts_[0]
+    first = np.where(first > 0, first, 0.3 * first)
+    expected = first @ model.coefs_[1] + model.intercepts_[1]
+    expected = np.where(expected > 0, expected, 0.2 * expected)
+    np.testing.assert_allclose(model.transform(X), expected, atol=1e-13)
 
 
 def test_transform_of_many_rows_is_that_of_each() -> None:

@@ -3,6 +3,7 @@
 
 #include "bench.h"
 #include "fastbp/base/matrix_view.h"
+#include "fastbp/nn/loss.h"
 
 namespace fastbp::bench {
 namespace {

@@ -65,53 +65,59 @@ OutputActivation<T> as(const OutputActivation<double>& activation) {
   return {activation.kind, static_cast<T>(activation.slope)};
 }
 
-template <class T>
-std::unique_ptr<Network<T>> network_of(
-    const KernelTable& table, const std::vector<Index>& n_units,
-    const std::vector<OutputActivation<double>>& activations, const LossSettings& loss,
-    const Blas<T>& blas) {
-  std::vector<Activation> kinds;
-  for (const auto& activation : activations) kinds.push_back(activation.kind);
-  auto network = std::make_unique<Network<T>>(table, n_units, kinds, 0, loss, blas);
-  for (std::size_t i = 0; i < activations.size(); ++i) {
-    network->layer(static_cast<Index>(i)).set_activation(as<T>(activations[i]));
-  }
-  return network;
+LayerSpec dense_spec(Index n_out, const std::string& activation, double negative_slope,
+                     bool trains_weights, bool trains_biases) {
+  check_slope(negative_slope);
+  LayerSpec spec{LayerSpec::Kind::kDense, n_out, activation_of(activation),
+                 negative_slope};
+  spec.trains_weights = trains_weights;
+  spec.trains_biases = trains_biases;
+  return spec;
 }
 
-std::unique_ptr<NetworkHandle> make_network(
-    const std::vector<Index>& n_units, const Names& activation, const LossOrName& loss,
-    const std::string& dtype, double negative_slope, const std::string& isa,
-    const BlasHandle* blas) {
-  const auto activations = activations_of(
-      activation, n_units.size() > 2 ? n_units.size() - 2 : 0, negative_slope);
+std::unique_ptr<NetworkHandle> make_network(const std::vector<LayerSpec>& layers,
+                                            const LossOrName& loss,
+                                            const std::string& dtype, Index n_in,
+                                            const std::string& isa,
+                                            const BlasHandle* blas) {
   const KernelTable& table = kernel_table(isa);
   const bool is_float32 =
       choose<bool>(dtype, "dtype", {{"float32", true}, {"float64", false}});
   auto handle = std::make_unique<NetworkHandle>();
   if (is_float32) {
-    handle->network =
-        network_of<float>(table, n_units, activations, loss_settings(loss),
-                          blas != nullptr ? blas->float32 : Blas<float>());
+    handle->network = std::make_unique<Network<float>>(
+        table, n_in, layers, loss_settings(loss),
+        blas != nullptr ? blas->float32 : Blas<float>());
   } else {
-    handle->network =
-        network_of<double>(table, n_units, activations, loss_settings(loss),
-                           blas != nullptr ? blas->float64 : Blas<double>());
+    handle->network = std::make_unique<Network<double>>(
+        table, n_in, layers, loss_settings(loss),
+        blas != nullptr ? blas->float64 : Blas<double>());
   }
   return handle;
 }
 
-// What distinguishes a layer from the others, to be set before the network is used.
-template <class T>
-void set_layer(Network<T>& network, Index i, Activation activation,
-               double negative_slope, bool trains_weights, bool trains_biases) {
-  if (i < 0 || i >= network.n_layers()) {
-    throw py::index_error("layer must be in [0, " + std::to_string(network.n_layers()) +
-                          "), got " + std::to_string(i));
+// Short for dense layers only: n_units are the inputs, then the units of each layer.
+std::unique_ptr<NetworkHandle> make_dense_network(
+    const std::vector<Index>& n_units, const Names& activation, const LossOrName& loss,
+    const std::string& dtype, double negative_slope, const std::string& isa,
+    const BlasHandle* blas) {
+  if (n_units.size() < 2) {
+    throw py::value_error("n_units needs the inputs and at least one layer, got " +
+                          std::to_string(n_units.size()) + " numbers");
   }
-  check_slope(negative_slope);
-  network.layer(i).set_activation({activation, static_cast<T>(negative_slope)});
-  network.layer(i).set_trained({trains_weights, trains_biases});
+  auto activations = activations_of(activation, n_units.size() - 2, negative_slope);
+  if (activations.size() + 2 != n_units.size()) {
+    throw py::value_error("expected " + std::to_string(n_units.size() - 2) +
+                          " activations (one for each hidden layer), got " +
+                          std::to_string(activations.size()));
+  }
+  activations.emplace_back();
+  std::vector<LayerSpec> layers;
+  for (std::size_t i = 1; i < n_units.size(); ++i) {
+    layers.push_back({LayerSpec::Kind::kDense, n_units[i], activations[i - 1].kind,
+                      activations[i - 1].slope});
+  }
+  return make_network(layers, loss, dtype, n_units[0], isa, blas);
 }
 
 template <class T>
@@ -231,10 +237,18 @@ py::tuple loss_and_gradients(Network<T>& network, const RowsHandle& x,
 }  // namespace
 
 void bind_network(py::module_& m) {
+  py::class_<LayerSpec>(m, "Layer", py::is_final())
+      .def_static("dense", &dense_spec, py::arg("n_out"),
+                  py::arg("activation") = "identity", py::kw_only(),
+                  py::arg("negative_slope") = 0.01, py::arg("trains_weights") = true,
+                  py::arg("trains_biases") = true);
   py::class_<NetworkHandle>(m, "Network", py::is_final())
-      .def(py::init(&make_network), py::arg("n_units"), py::arg("activation"),
+      .def(py::init(&make_dense_network), py::arg("n_units"), py::arg("activation"),
            py::arg("loss"), py::arg("dtype"), py::kw_only(),
            py::arg("negative_slope") = 0.01, py::arg("isa") = "",
+           py::arg("blas") = py::none())
+      .def(py::init(&make_network), py::arg("layers"), py::arg("loss"),
+           py::arg("dtype"), py::kw_only(), py::arg("n_in"), py::arg("isa") = "",
            py::arg("blas") = py::none())
       .def_property_readonly("dtype",
                              [](NetworkHandle& h) {
@@ -254,24 +268,12 @@ void bind_network(py::module_& m) {
                              [](NetworkHandle& h) {
                                return h.visit([](auto& network) {
                                  std::vector<Index> n{network.n_in()};
-                                 for (Index l = 0; l < network.n_layers(); ++l) {
-                                   n.push_back(network.layer(l).n_out());
+                                 for (Index l = 0; l < network.n_dense(); ++l) {
+                                   n.push_back(network.dense(l).n_out());
                                  }
                                  return n;
                                });
                              })
-      .def(
-          "set_layer",
-          [](NetworkHandle& h, Index layer, const std::string& activation,
-             double negative_slope, bool trains_weights, bool trains_biases) {
-            h.visit([&](auto& network) {
-              set_layer(network, layer, activation_of(activation), negative_slope,
-                        trains_weights, trains_biases);
-            });
-          },
-          py::arg("layer"), py::arg("activation"), py::kw_only(),
-          py::arg("negative_slope") = 0.01, py::arg("trains_weights") = true,
-          py::arg("trains_biases") = true)
       .def(
           "set_parameters",
           [](NetworkHandle& h, const py::sequence& coefs,

@@ -132,7 +132,7 @@ void set_state(Trainer<T>& trainer, Index t, const py::sequence& moments,
     throw py::value_error("expected " + std::to_string(first_average) +
                           " moments, got " + std::to_string(n));
   }
-  const Index n_layers = trainer.network().n_layers();
+  const Index n_layers = trainer.network().n_dense();
   std::vector<Buffer<T>> checked;  // all, before anything is written
   for (std::size_t i = 0; i < n; ++i) {
     const auto arrays = py::list(py::object(moments[i]));

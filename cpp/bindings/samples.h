@@ -126,9 +126,9 @@ bool for_weight_rows(const Network<T>& network, int n_threads, const Poll& poll,
     Index layer, first, n;
   };
   std::vector<Task> tasks;
-  for (Index l = 0; l < network.n_layers(); ++l) {
-    const Index n_in = network.layer(l).n_in();
-    const Index height = std::max<Index>(1, kTaskSize / network.layer(l).n_out());
+  for (Index l = 0; l < network.n_dense(); ++l) {
+    const Index n_in = network.dense(l).n_in();
+    const Index height = std::max<Index>(1, kTaskSize / network.dense(l).n_out());
     for (Index first = 0; first < n_in; first += height) {
       tasks.push_back({l, first, std::min(height, n_in - first)});
     }
@@ -144,7 +144,7 @@ bool for_weight_rows(const Network<T>& network, int n_threads, const Poll& poll,
 template <class T>
 void from_arrays(const Network<T>& network, const py::sequence& coefs,
                  const py::sequence& intercepts, T* flat, int n_threads) {
-  const auto n_layers = static_cast<std::size_t>(network.n_layers());
+  const auto n_layers = static_cast<std::size_t>(network.n_dense());
   if (coefs.size() != n_layers || intercepts.size() != n_layers) {
     throw py::value_error("expected " + std::to_string(n_layers) +
                           " coefs and intercepts, got " + std::to_string(coefs.size()) +
@@ -152,7 +152,7 @@ void from_arrays(const Network<T>& network, const py::sequence& coefs,
   }
   std::vector<py::array_t<T>> weights, biases;  // all, before anything is written
   for (std::size_t l = 0; l < n_layers; ++l) {
-    const Dense<T>& layer = network.layer(static_cast<Index>(l));
+    const Dense<T>& layer = network.dense(static_cast<Index>(l));
     const std::string index = "[" + std::to_string(l) + "]";
     weights.push_back(
         expect_array<T>(coefs[l], "coefs" + index, {layer.n_in(), layer.n_out()}));
@@ -162,13 +162,13 @@ void from_arrays(const Network<T>& network, const py::sequence& coefs,
   unlocked_until_interrupt([&](const Poll& poll) {
     return for_weight_rows(
         network, n_threads, poll, [&](Index l, Index first, Index n) {
-          network.layer(l).pack_rows(first, n,
+          network.dense(l).pack_rows(first, n,
                                      weights[static_cast<std::size_t>(l)].data(), flat);
         });
   });
-  for (Index l = 0; l < network.n_layers(); ++l) {
+  for (Index l = 0; l < network.n_dense(); ++l) {
     const auto& bias = biases[static_cast<std::size_t>(l)];
-    std::copy_n(bias.data(), bias.size(), flat + network.layer(l).bias_offset());
+    std::copy_n(bias.data(), bias.size(), flat + network.dense(l).bias_offset());
   }
 }
 
@@ -179,8 +179,8 @@ struct ParameterArrays {
   std::vector<T*> weights, biases;
 
   explicit ParameterArrays(const Network<T>& network) {
-    for (Index l = 0; l < network.n_layers(); ++l) {
-      const Dense<T>& layer = network.layer(l);
+    for (Index l = 0; l < network.n_dense(); ++l) {
+      const Dense<T>& layer = network.dense(l);
       py::array_t<T> coef({layer.n_in(), layer.n_out()});
       py::array_t<T> intercept(layer.n_out());
       weights.push_back(coef.mutable_data());
@@ -192,14 +192,14 @@ struct ParameterArrays {
 
   // Without the GIL; false if poll stopped it.
   bool fill(const Network<T>& network, const T* flat, int n_threads, const Poll& poll) {
-    for (Index l = 0; l < network.n_layers(); ++l) {
-      const Dense<T>& layer = network.layer(l);
+    for (Index l = 0; l < network.n_dense(); ++l) {
+      const Dense<T>& layer = network.dense(l);
       std::copy_n(flat + layer.bias_offset(), layer.n_out(),
                   biases[static_cast<std::size_t>(l)]);
     }
     return for_weight_rows(network, n_threads, poll,
                            [&](Index l, Index first, Index n) {
-                             network.layer(l).unpack_rows(
+                             network.dense(l).unpack_rows(
                                  first, n, flat, weights[static_cast<std::size_t>(l)]);
                            });
   }

@@ -155,21 +155,6 @@ default='adam'
         Weights of the classes, by which those of the samples are multiplied (also of
         the samples that ``early_stopping`` sets aside). 'balanced' is ``n_samples /
         (n_classes * count)``. For several labels, 'balanced' or one dict for each.
-    loss : {'log_loss', 'squared_error', 'focal', 'symmetric_cross_entropy', \
-'kl_divergence'}, Loss of :mod:`fastbp.losses` or callable, default='log_loss'
-        What is minimised (lecture 000, training error): a name stands for the default
-        object. With 'kl_divergence' y may be probabilities of the classes. A function
-        ``(y_true, y_pred) -> (value per row, gradient)`` gets two arrays of shape
-        (n_rows, n_outputs), targets (1 for the class, or 0) and probabilities, for
-        each batch; it returns arrays of shape (n_rows,) and (n_rows, n_outputs), the
-        derivative with respect to ``y_pred``, both without the weights of the samples.
-    output_activation : {'logistic'} or None, default=None
-        None is 'softmax' for one of several classes, else 'logistic'. With 'logistic'
-        each class has an output of its own, and ``predict_proba`` divides them by their
-        sum (lecture 004: with ``loss='squared_error'``).
-    label_smoothing : float, default=0.0
-        In [0, 1): targets are mixed with so much of the uniform distribution over the
-        classes, of which a logistic output has two.
     weight_init : str, Initializer of :mod:`fastbp.initializers`, list or None, \
 default=None
         Initial weights: 'glorot_uniform', 'glorot_normal', 'he_uniform', 'he_normal',
@@ -186,6 +171,21 @@ default=None
         and biases, penalties included), on average over the batches, was less than this
         (lectures 000 and 003, algorithm 1); above 0. Not for 'lbfgs', which has
         ``tol``.
+    loss : {'log_loss', 'squared_error', 'focal', 'symmetric_cross_entropy', \
+'kl_divergence'}, Loss of :mod:`fastbp.losses` or callable, default='log_loss'
+        What is minimised (lecture 000, training error): a name stands for the default
+        object. With 'kl_divergence' y may be probabilities of the classes. A function
+        ``(y_true, y_pred) -> (value per row, gradient)`` gets two arrays of shape
+        (n_rows, n_outputs), targets (1 for the class, or 0) and probabilities, for
+        each batch; it returns arrays of shape (n_rows,) and (n_rows, n_outputs), the
+        derivative with respect to ``y_pred``, both without the weights of the samples.
+    output_activation : {'logistic'} or None, default=None
+        None is 'softmax' for one of several classes, else 'logistic'. With 'logistic'
+        each class has an output of its own, and ``predict_proba`` divides them by their
+        sum (lecture 004: with ``loss='squared_error'``).
+    label_smoothing : float, default=0.0
+        In [0, 1): targets are mixed with so much of the uniform distribution over the
+        classes, of which a logistic output has two.
 
     Attributes
     ----------
@@ -324,11 +324,11 @@ default=None
         validation_stratify: bool = False,
         class_weight: Any = None,
         weight_init: Any = None,
-        ema: float | None = None,
-        grad_tol: float | None = None,
         loss: Any = "log_loss",
         output_activation: str | None = None,
         label_smoothing: float = 0.0,
+        ema: float | None = None,
+        grad_tol: float | None = None,
     ) -> None:
         super().__init__(
             hidden_layer_sizes=hidden_layer_sizes,
@@ -369,11 +369,11 @@ default=None
             validation_stratify=validation_stratify,
             class_weight=class_weight,
             weight_init=weight_init,
-            ema=ema,
-            grad_tol=grad_tol,
             loss=loss,
             output_activation=output_activation,
             label_smoothing=label_smoothing,
+            ema=ema,
+            grad_tol=grad_tol,
         )
 
     @fit_context(prefer_skip_nested_validation=True)

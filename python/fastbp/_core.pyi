@@ -1,7 +1,7 @@
 """The compiled core: networks, training and prediction. Internal."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypeAlias, final
+from typing import Any, Literal, TypeAlias, final, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,9 +102,40 @@ class Loss:
         """
 
 @final
-class Network:
-    """A stack of dense layers and the loss at its end, in one floating-point type."""
+class Layer:
+    """What a layer of a network shall be."""
 
+    @staticmethod
+    def dense(
+        n_out: int,
+        activation: Activation = "identity",
+        *,
+        negative_slope: float = 0.01,
+        trains_weights: bool = True,
+        trains_biases: bool = True,
+    ) -> Layer:
+        """Return activation(x W + b), fully connected; training may leave W or b."""
+
+@final
+class Network:
+    """A stack of layers and the loss at its end, in one floating-point type.
+
+    The last layer is dense. The loss has an output activation of its own for its
+    outputs. ``Network(n_units, activation, ...)`` is short for dense layers only.
+    """
+
+    @overload
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        loss: Loss | LossName,
+        dtype: Literal["float32", "float64"],
+        *,
+        n_in: int,
+        isa: Isa = "",
+        blas: Blas | None = None,
+    ) -> None: ...
+    @overload
     def __init__(
         self,
         n_units: Sequence[int],
@@ -124,21 +155,6 @@ class Network:
     def uses_blas(self) -> bool: ...
     @property
     def n_units(self) -> list[int]: ...
-    def set_layer(
-        self,
-        layer: int,
-        activation: Activation,
-        *,
-        negative_slope: float = 0.01,
-        trains_weights: bool = True,
-        trains_biases: bool = True,
-    ) -> None:
-        """Set a layer's activation, also of the last, and what training changes.
-
-        To be called before the network is used. Behind an activation of the last layer
-        the loss is computed as if its outputs were pre-activations.
-        """
-
     def set_parameters(
         self,
         coefs: Sequence[Floats],

@@ -65,7 +65,14 @@ def _initializers(est: BaseMLP, n_layers: int) -> list[Initializer]:
             f"weight_init must be one initializer, or one for each of the {n_layers} "
             f"layers of weights, got {len(given)}: {given!r}"
         )
-    return [get_initializer(initializer) for initializer in given]
+    return [_named(f"weight_init[{i}]", one) for i, one in enumerate(given)]
+
+
+def _named(name: str, initializer: Any) -> Initializer:
+    try:
+        return get_initializer(initializer)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 def _activation_for(est: BaseMLP, layer: int) -> str | None:

@@ -165,11 +165,11 @@ n_iter_, n_layers_, n_outputs_, feature_importances_
         max_time: float | None = None,
         callbacks: Any = None,
         weight_init: Any = None,
-        ema: float | None = None,
-        grad_tol: float | None = None,
         output_activation: str | None = None,
         quantile: Any = None,
         missing_targets: str = "error",
+        ema: float | None = None,
+        grad_tol: float | None = None,
     ) -> None:
         super().__init__(
             loss=loss,
@@ -209,11 +209,11 @@ n_iter_, n_layers_, n_outputs_, feature_importances_
             max_time=max_time,
             callbacks=callbacks,
             weight_init=weight_init,
-            ema=ema,
-            grad_tol=grad_tol,
             output_activation=output_activation,
             quantile=quantile,
             missing_targets=missing_targets,
+            ema=ema,
+            grad_tol=grad_tol,
         )
 
     @fit_context(prefer_skip_nested_validation=True)

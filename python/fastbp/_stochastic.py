@@ -116,7 +116,8 @@ class _Fit:
         self.outer_loss = est._outer_loss()
         self.averaged: _core.Network | None = None
         if est.ema is not None:
-            self.averaged = est._network(np.dtype(network.dtype))
+            loss = est._core_loss(est.n_outputs_)
+            self.averaged = est._network(np.dtype(network.dtype), loss)
         est._optimizer.load_into(self.trainer, network, self.n_threads)
         self.gradient_norm = np.nan
         self.rate: Any = est._optimizer.rate

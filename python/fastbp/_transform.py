@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,8 @@ from numpy.typing import NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from . import _core
 from ._network import NetworkOwner
+from .activations import get_activation
 
 __all__ = ["HiddenFeatures"]
 
@@ -23,7 +22,7 @@ class HiddenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkO
     """Makes a transformer of an estimator."""
 
     hidden_layer_sizes: Any
-    activation: str | Sequence[str]
+    activation: Any
 
     def transform(self, X: Any) -> NDArray[Any]:
         """Return the activations of the last hidden layer.
@@ -50,17 +49,19 @@ class HiddenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkO
         check_is_fitted(self)
         self._check_hidden_layer()
         coefs, intercepts = self._parameters(self._parameter_dtype())
-        names = self._hidden_activations(len(coefs) - 1)
-        name: Any = names if isinstance(names, str) else names[-1]
+        self._hidden_activations(len(coefs) - 1)
+        given = self.activation
+        is_list = isinstance(given, list | tuple)
+        last = get_activation(given[-1] if is_list else given)
         below = copy.copy(self)  # the network without its output layer
         below.coefs_, below.intercepts_ = coefs[:-1], intercepts[:-1]
-        below.activation = names if isinstance(names, str) else names[:-1]
+        below.activation = given[:-1] if is_list else given
         z = below._outputs(X, raw=True)
         # In pieces, which take little memory and let Ctrl-C through.
         n_rows = max(1, _ACTIVATED_AT_ONCE // z.shape[1])
         for first in range(0, len(z), n_rows):
             piece = z[first : first + n_rows]
-            piece[:] = _core.activate(name, piece)[0]
+            piece[:] = last(piece)
         return z
 
     def _check_hidden_layer(self) -> None:

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from . import _core
 from .activations import Activation, Identity, get_activation
 from .initializers import get_initializer
 
@@ -50,6 +51,10 @@ class Layer(ABC):
     @abstractmethod
     def _draw(self, n_in: int, generator: np.random.RandomState) -> dict[str, Any]:
         """Return the first values of each parameter array."""
+
+    @abstractmethod
+    def _in_core(self, activation: Any = None) -> _core.Layer:
+        """Return the layer as the core takes it, maybe with another activation."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -163,6 +168,15 @@ class Dense(Layer):
             zeros = np.zeros(self.n_out)
             values["biases"] = zeros if self.bias_values is None else self.bias_values
         return values
+
+    def _in_core(self, activation: Any = None) -> _core.Layer:
+        return _core.Layer.dense(
+            self.n_out,
+            activation or self.activation._core_name,
+            negative_slope=self.activation.negative_slope,
+            trains_weights=self.trainable,
+            trains_biases=self.trainable and self.bias,
+        )
 
 
 def checked_size(value: Any, what: str) -> int:

@@ -595,21 +595,13 @@ class Network:
         """
         dtype: Any = self.dtype
         loss: Any = "squared_error" if objective is None else objective.in_core(y)
-        core = _core.Network(
-            self._n_units, "identity", loss, dtype, blas=configured_blas()
-        )
+        is_in_loss = objective is not None and objective.takes_activation
         last = len(self.layers) - 1
-        for i, layer in enumerate(self.layers):
-            is_in_loss = objective is not None and objective.takes_activation
-            name = layer.activation._core_name
-            core.set_layer(
-                i,
-                "identity" if i == last and is_in_loss else name,
-                negative_slope=layer.activation.negative_slope,
-                trains_weights=layer.trainable,
-                trains_biases=layer.trainable
-                and self._name(i, "biases") in self._shapes,
-            )
+        specs = [
+            layer._in_core("identity" if i == last and is_in_loss else None)
+            for i, layer in enumerate(self.layers)
+        ]
+        core = _core.Network(specs, loss, dtype, n_in=self.n_in, blas=configured_blas())
         core.set_parameters(*self._arrays())
         return core
 

@@ -66,7 +66,7 @@ class Optimizer(ABC):
             f"{bracket}{low:g}, {high:g}), got {value!r}"
         )
 
-    def _core_rule(self) -> tuple[Any, dict[str, float]]:
+    def _core_rule(self) -> tuple[Any, dict[str, Any]]:
         """Return the core's name of the rule, and its settings."""
         names = ("beta_1", "beta_2", "epsilon", "weight_decay")
         return self._rule, {n: getattr(self, n) for n in names if hasattr(self, n)}
@@ -113,7 +113,7 @@ class SGD(Optimizer):
         if self.nesterov and self.momentum == 0:
             raise ValueError("nesterov=True of SGD needs momentum > 0, got 0")
 
-    def _core_rule(self) -> tuple[Any, dict[str, float]]:
+    def _core_rule(self) -> tuple[Any, dict[str, Any]]:
         if self.momentum == 0:
             return "sgd", {}
         rule = "nesterov" if self.nesterov else "momentum"

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from bad_inputs.case import BASE, Case, Outcome, outputs, train
+from fastbp.initializers import Constant, Given, Orthogonal
 
 NAN, INF = float("nan"), float("inf")
 
@@ -44,6 +45,9 @@ REFUSED: dict[str, list[Any]] = {
     "l1": [-1e-300, NAN, -INF, None, "0", [0.1]],
     "max_norm": [0, -1.0, NAN, -INF, "1", [1.0]],
     "clip_norm": [0, -1.0, NAN, -INF, "1", [1.0]],
+    "weight_init": ["", "he", b"zeros", 0, {"zeros"}, [], ["zeros"] * 5, [None] * 2],
+    "ema": [0, 1, -0.5, NAN, INF, "0.9", [0.9]],
+    "grad_tol": [0, -1.0, NAN, -INF, "1", [1.0]],
 }
 # SGD, for the rate that makes numbers overflow; finite or refused, never anything else.
 EITHER: dict[str, list[Any]] = {
@@ -62,6 +66,9 @@ EITHER: dict[str, list[Any]] = {
     "l1": [1e300, INF, 1e-300],
     "max_norm": [1e300, INF, 1e-300, 5e-324],
     "clip_norm": [1e300, INF, 1e-300, 5e-324],
+    "weight_init": [Constant(1e100), Orthogonal(1e-300), Given([[1.0]]), "zeros"],
+    "ema": [5e-324, 1e-300, 1 - 2**-53],
+    "grad_tol": [1e300, INF, 1e-300, 5e-324],
 }
 HUGE: list[Any] = [2**40, (2**31, 2**31), (2**32, 2**32), 2**62, 2**63, 10**30]
 ACCEPTED: list[dict[str, Any]] = [

@@ -34,7 +34,8 @@ class LearningTask {
 
   explicit LearningTask(const Recipe& recipe, const KernelTable& table = kernel_table(),
                         const Blas<T>& blas = {})
-      : network_(table, units(recipe), recipe.activations, 0.125, recipe.loss, blas),
+      : network_(dense_network<T>(table, units(recipe), recipe.activations, 0.125,
+                                  recipe.loss, blas)),
         recipe_(recipe) {
     make_inputs();
     make_targets();
@@ -134,8 +135,8 @@ class LearningTask {
       for (T& v_i : v) v_i = static_cast<T>(numbers.integer(-32, 32)) / 128;
       return v;
     };
-    for (Index l = 0; l < network_.n_layers(); ++l) {
-      Dense<T>& layer = network_.layer(l);
+    for (Index l = 0; l < network_.n_dense(); ++l) {
+      Dense<T>& layer = network_.dense(l);
       const auto coef = fill(layer.n_in() * layer.n_out());
       const auto intercept = fill(layer.n_out());
       layer.pack(coef.data(), intercept.data(), network_.parameters().data());

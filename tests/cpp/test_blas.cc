@@ -188,8 +188,8 @@ std::vector<T> trained(const Recipe& recipe, const Blas<T>& blas, int n_threads)
   Trainer<T> trainer(task.network(), settings);
   for (int epoch = 0; epoch < 2; ++epoch) run_epoch(task, trainer, n_threads);
   std::vector<T> all;
-  for (Index l = 0; l < task.network().n_layers(); ++l) {
-    const Dense<T>& layer = task.network().layer(l);
+  for (Index l = 0; l < task.network().n_dense(); ++l) {
+    const Dense<T>& layer = task.network().dense(l);
     std::vector<T> coef(static_cast<std::size_t>(layer.n_in() * layer.n_out()));
     std::vector<T> intercept(static_cast<std::size_t>(layer.n_out()));
     layer.unpack(task.network().parameters().data(), coef.data(), intercept.data());
@@ -521,8 +521,8 @@ TEST_CASE_TEMPLATE("padding stays zero", T, float, double) {
   for (const Buffer<T>* flat :
        {&task.network().parameters(), &trainer.state().moments[0]}) {
     Buffer<T> repacked(flat->size());
-    for (Index l = 0; l < task.network().n_layers(); ++l) {
-      const Dense<T>& layer = task.network().layer(l);
+    for (Index l = 0; l < task.network().n_dense(); ++l) {
+      const Dense<T>& layer = task.network().dense(l);
       std::vector<T> coef(static_cast<std::size_t>(layer.n_in() * layer.n_out()));
       std::vector<T> intercept(static_cast<std::size_t>(layer.n_out()));
       layer.unpack(flat->data(), coef.data(), intercept.data());
@@ -534,7 +534,8 @@ TEST_CASE_TEMPLATE("padding stays zero", T, float, double) {
 
 TEST_CASE("a network says whether it uses a BLAS") {
   const auto make = [](const Blas<float>& blas) {
-    return Network<float>(kernel_table(), {4, 3}, {}, 0, Loss::kSquaredError, blas)
+    return dense_network<float>(kernel_table(), {4, 3}, {}, 0, Loss::kSquaredError,
+                                blas)
         .uses_blas();
   };
   CHECK_FALSE(make({}));

@@ -49,11 +49,9 @@ std::string message_of(const Make& make) {
   return "nothing was thrown";
 }
 
-std::string refusal(const std::vector<Index>& units, std::size_t n_activations) {
-  return message_of<std::invalid_argument>([&] {
-    const std::vector<Activation> activations(n_activations, Activation::kRelu);
-    Network<float>(kernel_table(), units, activations, 0, Loss::kSquaredError);
-  });
+std::string refusal(Index n_in, const std::vector<LayerSpec>& layers) {
+  return message_of<std::invalid_argument>(
+      [&] { Network<float>(kernel_table(), n_in, layers, Loss::kSquaredError); });
 }
 
 template <class T>
@@ -232,9 +230,10 @@ TEST_CASE("predicting no rows gives nothing") {
 }
 
 TEST_CASE("work decides how many of the threads are used") {
-  Network<float> small(kernel_table(), {4, 3}, {}, 0, Loss::kSquaredError);
-  Network<float> large(kernel_table(), {784, 512, 10}, {Activation::kRelu}, 0,
-                       Loss::kSquaredError);
+  const auto small =
+      dense_network<float>(kernel_table(), {4, 3}, {}, 0, Loss::kSquaredError);
+  const auto large = dense_network<float>(kernel_table(), {784, 512, 10},
+                                          {Activation::kRelu}, 0, Loss::kSquaredError);
   CHECK(threads_for_step(small, 10, 4, 8) == 1);
   CHECK(threads_for_step(large, 1000, 784, 8) == 8);
   CHECK(threads_for_step(large, 1000, 784, 1) == 1);
@@ -250,13 +249,14 @@ TEST_CASE_TEMPLATE("parameters are unpacked as they were packed", T, float, doub
     for (const Index n_out : {1, 15, 16, 17, 33}) {
       CAPTURE(n_in);
       CAPTURE(n_out);
-      Network<T> network(kernel_table(), {n_in, n_out}, {}, 0, Loss::kSquaredError);
+      auto network =
+          dense_network<T>(kernel_table(), {n_in, n_out}, {}, 0, Loss::kSquaredError);
       std::vector<T> coef(static_cast<std::size_t>(n_in * n_out));
       std::vector<T> intercept(static_cast<std::size_t>(n_out));
       Numbers numbers(1, Digits::kAll);
       for (T& w : coef) w = numbers.next<T>();
       for (T& b : intercept) b = numbers.next<T>();
-      const Dense<T>& layer = network.layer(0);
+      const Dense<T>& layer = network.dense(0);
       layer.pack(coef.data(), intercept.data(), network.parameters().data());
       std::vector<T> coef_again(coef.size()), intercept_again(intercept.size());
       layer.unpack(network.parameters().data(), coef_again.data(),
@@ -268,7 +268,7 @@ TEST_CASE_TEMPLATE("parameters are unpacked as they were packed", T, float, doub
 }
 
 TEST_CASE_TEMPLATE("a single infinite or NaN parameter is seen", T, float, double) {
-  Network<T> network(kernel_table(), {17, 9}, {}, 0, Loss::kSquaredError);
+  auto network = dense_network<T>(kernel_table(), {17, 9}, {}, 0, Loss::kSquaredError);
   CHECK(network.is_finite());
   Buffer<T>& w = network.parameters();
   for (const T bad :
@@ -287,20 +287,20 @@ TEST_CASE_TEMPLATE("a single infinite or NaN parameter is seen", T, float, doubl
 // --- What is refused ---------------------------------------------------------------
 
 TEST_CASE("networks that cannot be are refused") {
-  CHECK(refusal({5}, 0) ==
-        "n_units needs the inputs and at least one layer, got 1 numbers");
-  CHECK(refusal({5, 4, 3}, 0) ==
-        "expected 1 activations (one for each hidden layer), got 0");
-  CHECK(refusal({5, 3}, 1) ==
-        "expected 0 activations (one for each hidden layer), got 1");
-  CHECK(refusal({5, 0}, 0) == "n_units must be positive, got 0");
-  CHECK(refusal({-5, 3}, 0) == "n_units must be positive, got -5");
+  const LayerSpec dense{LayerSpec::Kind::kDense, 3};
+  CHECK(refusal(5, {}) == "the first and the last layer must be dense");
+  CHECK(refusal(5, {{LayerSpec::Kind::kDense, 0}}) ==
+        "n_out of a dense layer must be positive, got 0");
+  CHECK(refusal(-5, {dense}) == "n_in must be positive, got -5");
+  CHECK(refusal(5, {{LayerSpec::Kind::kDense, 3, Activation::kRelu}}) ==
+        "the last layer must have no activation: the loss has its own");
 }
 
 TEST_CASE("networks larger than 64 bits can count are refused") {
   const auto make = [](const std::vector<Index>& units) {
-    return message_of<std::length_error>(
-        [&] { Network<double>(kernel_table(), units, {}, 0, Loss::kSquaredError); });
+    return message_of<std::length_error>([&] {
+      dense_network<double>(kernel_table(), units, {}, 0, Loss::kSquaredError);
+    });
   };
   CHECK(make({Index{1} << 40, Index{1} << 40}).starts_with("size overflow"));
   CHECK(make({Index{1} << 50, Index{1} << 12}).starts_with("size overflow"));

@@ -256,8 +256,8 @@ TEST_CASE_TEMPLATE("padding of weights and moments stays zero", T, float, double
     for (int epoch = 0; epoch < kEpochs; ++epoch) run_epoch(task, trainer, 2);
     const auto check = [&](const Buffer<T>& flat) {
       Buffer<T> repacked(flat.size());  // with zeros in the padding
-      for (Index l = 0; l < task.network().n_layers(); ++l) {
-        const Dense<T>& layer = task.network().layer(l);
+      for (Index l = 0; l < task.network().n_dense(); ++l) {
+        const Dense<T>& layer = task.network().dense(l);
         std::vector<T> coef(static_cast<std::size_t>(layer.n_in() * layer.n_out()));
         std::vector<T> intercept(static_cast<std::size_t>(layer.n_out()));
         layer.unpack(flat.data(), coef.data(), intercept.data());

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "fastbp/base/sizes.h"
-#include "fastbp/kernels/dispatch.h"
+#include "fastbp/nn/network.h"
 
 namespace fastbp::testing {
 
@@ -195,6 +195,23 @@ std::string difference_in_bits(const Guarded<T>& got, const Guarded<T>& expected
 inline constexpr std::array kRules = {Rule::kSgd,     Rule::kMomentum, Rule::kNesterov,
                                       Rule::kRmsprop, Rule::kAdagrad,  Rule::kLion,
                                       Rule::kAdam,    Rule::kNadam};
+
+// --- Networks ----------------------------------------------------------------------
+
+// Dense layers: the inputs and the units of each layer, an activation for each hidden
+// one, and the slope of leaky relu.
+template <class T>
+Network<T> dense_network(const KernelTable& table, const std::vector<Index>& n_units,
+                         std::vector<Activation> activations, double negative_slope,
+                         Loss loss, const Blas<T>& blas = {}) {
+  activations.push_back(Activation::kIdentity);
+  std::vector<LayerSpec> layers;
+  for (std::size_t i = 1; i < n_units.size(); ++i) {
+    layers.push_back(
+        {LayerSpec::Kind::kDense, n_units[i], activations[i - 1], negative_slope});
+  }
+  return Network<T>(table, n_units[0], layers, loss, blas);
+}
 
 // --- Instruction sets --------------------------------------------------------------
 

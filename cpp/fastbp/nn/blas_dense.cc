@@ -43,9 +43,9 @@ void BlasDense<T>::run_forward(const Forward<T>& f, const Input<T>& x) const {
 }
 
 template <class T>
-void BlasDense<T>::backward(MatrixView<const T> dz, MatrixView<const T> x,
-                            OutputActivation<T> below, MatrixView<T> dx) const {
-  const Backward<T> b = this->backward_block(dz, x, below, dx);
+void BlasDense<T>::backward(const Trace<T>& trace, const Below<T>& below,
+                            MatrixView<T> dx) const {
+  const Backward<T> b = this->backward_block(trace.dz, below, dx);
   const T* weights = this->parameters_ + this->weights_offset();
   blas_.product(b.n_rows, this->n_in(), b.n_out, {b.dz, b.dz_stride, false},
                 {weights, this->layout_.row_stride, true}, b.dx, b.dx_stride, false);
@@ -73,9 +73,11 @@ void BlasDense<T>::tile_product(const Tile& t, MatrixView<const T> x,
 }
 
 template <class T>
-PenaltySums BlasDense<T>::update(Index i, const Input<T>& x, MatrixView<const T> dz,
-                                 const Update<T>& rule, const FlatState<T>& state) {
-  if (x.is_sparse()) return Dense<T>::update(i, x, dz, rule, state);
+PenaltySums BlasDense<T>::update(Index i, const Trace<T>& batch, const Update<T>& rule,
+                                 const FlatState<T>& state) {
+  const Input<T>& x = batch.x;
+  const MatrixView<const T> dz = batch.dz;
+  if (x.is_sparse()) return Dense<T>::update(i, batch, rule, state);
   constexpr Index kStride = kBlasTilePanels * kPanel<T>;
   alignas(kCacheLine) T sums[static_cast<std::size_t>(kBlasTileHeight * kStride)];
   const Tile t = blas_tile(i);
@@ -98,9 +100,11 @@ PenaltySums BlasDense<T>::update(Index i, const Input<T>& x, MatrixView<const T>
 }
 
 template <class T>
-void BlasDense<T>::gradient(Index i, const Input<T>& x, MatrixView<const T> dz,
-                            T* gradient, bool add) const {
-  if (x.is_sparse()) return Dense<T>::gradient(i, x, dz, gradient, add);
+void BlasDense<T>::gradient(Index i, const Trace<T>& batch, T* gradient,
+                            bool add) const {
+  const Input<T>& x = batch.x;
+  const MatrixView<const T> dz = batch.dz;
+  if (x.is_sparse()) return Dense<T>::gradient(i, batch, gradient, add);
   const Tile t = blas_tile(i);
   tile_product(t, x.dense, dz, gradient + this->weights_offset() + this->place_of(t),
                this->layout_.row_stride, add);

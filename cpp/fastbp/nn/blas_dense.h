@@ -17,12 +17,12 @@ class BlasDense final : public Dense<T> {
             OutputActivation<T> activation, const Blas<T>& blas, T* parameters,
             Index offset);
 
-  void backward(MatrixView<const T> dz, MatrixView<const T> x,
-                OutputActivation<T> below, MatrixView<T> dx) const override;
+  void backward(const Trace<T>& trace, const Below<T>& below,
+                MatrixView<T> dx) const override;
   Index n_tiles(bool sparse_input) const override;
-  PenaltySums update(Index tile, const Input<T>& x, MatrixView<const T> dz,
-                     const Update<T>& rule, const FlatState<T>& state) override;
-  void gradient(Index tile, const Input<T>& x, MatrixView<const T> dz, T* gradient,
+  PenaltySums update(Index tile, const Trace<T>& batch, const Update<T>& rule,
+                     const FlatState<T>& state) override;
+  void gradient(Index tile, const Trace<T>& batch, T* gradient,
                 bool add) const override;
 
  protected:

@@ -77,7 +77,7 @@ Dense<T>::Dense(const Kernels<T>& kernels, Index n_in, Index n_out,
 
 template <class T>
 Forward<T> Dense<T>::forward_block(const Input<T>& x, MatrixView<T> y,
-                                   MatrixView<T> derivative) const {
+                                   const Memory<T>& memory) const {
   return {y.rows,
           n_in_,
           n_panels_,
@@ -92,13 +92,12 @@ Forward<T> Dense<T>::forward_block(const Input<T>& x, MatrixView<T> y,
           has_half_panel<T>(n_out_),
           layout_.panel_size,
           layout_.row_stride,
-          derivative.data,
-          derivative.stride};
+          memory.rows.data,
+          memory.rows.stride};
 }
 
 template <class T>
-Backward<T> Dense<T>::backward_block(MatrixView<const T> dz, MatrixView<const T> x,
-                                     OutputActivation<T> below,
+Backward<T> Dense<T>::backward_block(MatrixView<const T> dz, const Below<T>& below,
                                      MatrixView<T> dx) const {
   return {dz.rows,
           n_out_,
@@ -107,10 +106,10 @@ Backward<T> Dense<T>::backward_block(MatrixView<const T> dz, MatrixView<const T>
           dz.stride,
           mirror_.data(),
           mirror_rows_,
-          below.kind,
-          below.slope,
-          x.data,
-          x.stride,
+          below.activation.kind,
+          below.activation.slope,
+          below.x.data,
+          below.x.stride,
           dx.data,
           dx.stride,
           has_half_panel<T>(n_in_)};
@@ -118,8 +117,8 @@ Backward<T> Dense<T>::backward_block(MatrixView<const T> dz, MatrixView<const T>
 
 template <class T>
 void Dense<T>::forward(const Input<T>& x, MatrixView<T> y,
-                       MatrixView<T> derivative) const {
-  run_forward(forward_block(x, y, derivative), x);
+                       const Memory<T>& memory) const {
+  run_forward(forward_block(x, y, memory), x);
 }
 
 template <class T>
@@ -139,9 +138,9 @@ void Dense<T>::run_forward(const Forward<T>& f, const Input<T>& x) const {
 }
 
 template <class T>
-void Dense<T>::backward(MatrixView<const T> dz, MatrixView<const T> x,
-                        OutputActivation<T> below, MatrixView<T> dx) const {
-  kernels_.backward(backward_block(dz, x, below, dx));
+void Dense<T>::backward(const Trace<T>& trace, const Below<T>& below,
+                        MatrixView<T> dx) const {
+  kernels_.backward(backward_block(trace.dz, below, dx));
 }
 
 template <class T>
@@ -203,8 +202,10 @@ GradientTile<T> Dense<T>::bias_tile(const Tile& t, MatrixView<const T> dz) const
 }
 
 template <class T>
-PenaltySums Dense<T>::update(Index i, const Input<T>& x, MatrixView<const T> dz,
-                             const Update<T>& rule, const FlatState<T>& state) {
+PenaltySums Dense<T>::update(Index i, const Trace<T>& batch, const Update<T>& rule,
+                             const FlatState<T>& state) {
+  const Input<T>& x = batch.x;
+  const MatrixView<const T> dz = batch.dz;
   const Tile t = tile(i, x.is_sparse());
   update_bias(t, dz, rule, state);
   if (!trained_.weights) return {};
@@ -226,8 +227,9 @@ void Dense<T>::update_bias(const Tile& t, MatrixView<const T> dz, const Update<T
 }
 
 template <class T>
-void Dense<T>::gradient(Index i, const Input<T>& x, MatrixView<const T> dz, T* gradient,
-                        bool add) const {
+void Dense<T>::gradient(Index i, const Trace<T>& batch, T* gradient, bool add) const {
+  const Input<T>& x = batch.x;
+  const MatrixView<const T> dz = batch.dz;
   const Tile t = tile(i, x.is_sparse());
   T* weights = gradient + weights_offset() + place_of(t);
   if (x.is_sparse()) {

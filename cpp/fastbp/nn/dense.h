@@ -14,8 +14,6 @@ class Dense : public Layer<T> {
   Dense(const Kernels<T>& kernels, Index n_in, Index n_out,
         OutputActivation<T> activation, bool is_first, T* parameters, Index offset);
 
-  // To be set before the layer is used.
-  void set_activation(OutputActivation<T> activation) { activation_ = activation; }
   // Which parameters the optimizer steps on; gradients are computed of all.
   struct Trained {
     bool weights = true, biases = true;
@@ -32,15 +30,14 @@ class Dense : public Layer<T> {
   Index n_parameters() const override { return n_parameters_of(n_in_, n_out_); }
   OutputActivation<T> output_activation() const override { return activation_; }
 
-  void forward(const Input<T>& x, MatrixView<T> y,
-               MatrixView<T> derivative) const final;
+  void forward(const Input<T>& x, MatrixView<T> y, const Memory<T>& memory) const final;
   void pre_activations(const Input<T>& x, MatrixView<T> z) const final;
-  void backward(MatrixView<const T> dz, MatrixView<const T> x,
-                OutputActivation<T> below, MatrixView<T> dx) const override;
+  void backward(const Trace<T>& trace, const Below<T>& below,
+                MatrixView<T> dx) const override;
   Index n_tiles(bool sparse_input) const override;
-  PenaltySums update(Index tile, const Input<T>& x, MatrixView<const T> dz,
-                     const Update<T>& rule, const FlatState<T>& state) override;
-  void gradient(Index tile, const Input<T>& x, MatrixView<const T> dz, T* gradient,
+  PenaltySums update(Index tile, const Trace<T>& batch, const Update<T>& rule,
+                     const FlatState<T>& state) override;
+  void gradient(Index tile, const Trace<T>& batch, T* gradient,
                 bool add) const override;
   Index n_panels() const override { return n_panels_; }
   double gradient_squares(Index panel, const T* gradient,
@@ -78,10 +75,10 @@ class Dense : public Layer<T> {
         Index offset);
 
   Forward<T> forward_block(const Input<T>& x, MatrixView<T> y,
-                           MatrixView<T> derivative) const;
+                           const Memory<T>& memory) const;
   virtual void run_forward(const Forward<T>& f, const Input<T>& x) const;
-  Backward<T> backward_block(MatrixView<const T> dz, MatrixView<const T> x,
-                             OutputActivation<T> below, MatrixView<T> dx) const;
+  Backward<T> backward_block(MatrixView<const T> dz, const Below<T>& below,
+                             MatrixView<T> dx) const;
 
   // W cut into tiles of at most height rows and n_panels panels.
   Index count_tiles(Index height, Index n_panels) const;

@@ -6,10 +6,15 @@
 // finished by panels instead, which are all weights of some units. All write only what
 // is theirs, so they may run in any order on any thread with the same result.
 //
+// What a layer has to know of the whole batch before it can go on (batch normalization)
+// is a third kind, see BatchNorm.
+//
 // A layer does not own its parameters: they lie in the network's flat buffer, from
 // `offset`, and so does every optimizer moment and gradient in a buffer of the same
 // shape.
 #pragma once
+
+#include <cstdint>
 
 #include "fastbp/base/matrix_view.h"
 #include "fastbp/kernels/kernels.h"
@@ -42,6 +47,42 @@ struct FlatState {
   T* moment_2 = nullptr;
 };
 
+// Of a step's random numbers: the same for the same three.
+struct Noise {
+  std::uint64_t seed = 0;
+  Index step = 0;
+  Index first_row = 0;  // the block's first row in the batch
+};
+
+// What a layer remembers of the forward pass of a block of rows, for the way back and
+// for the parameter tasks, and what else only training knows. Nothing of it is there in
+// prediction.
+template <class T>
+struct Memory {
+  bool is_training = false;
+  MatrixView<T> rows;          // (rows, n_memory())
+  MatrixView<T> columns;       // (n_column_memory(), n_out), of the whole batch
+  const T* weights = nullptr;  // of the rows
+  double total_weight = 0;     // of the batch
+  Noise noise;
+};
+
+// What has passed through a layer in training: some rows of the batch, or all.
+template <class T>
+struct Trace {
+  Input<T> x;
+  Memory<T> memory;
+  MatrixView<const T> dz;  // the gradient with respect to the pre-activations
+};
+
+// The activation below a layer, and what its derivative is taken from: the output, or
+// what was stored of it.
+template <class T>
+struct Below {
+  OutputActivation<T> activation;
+  MatrixView<const T> x;
+};
+
 template <class T>
 class Layer {
  public:
@@ -52,31 +93,39 @@ class Layer {
   virtual Index n_parameters() const = 0;  // in the flat buffer, padding included
   virtual OutputActivation<T> output_activation() const = 0;
 
-  // y (rows, n_out) from x (rows, n_in), and the derivative of an activation that
-  // stores it, like y, unless `derivative` is a view of nothing.
+  // Numbers that a row leaves in Memory::rows, and a column in Memory::columns. An
+  // activation that stores its derivative has it in the first n_out of a row.
+  virtual Index n_memory() const {
+    return output_activation().stores_derivative() ? n_out() : 0;
+  }
+  virtual Index n_column_memory() const { return 0; }
+
+  // Whether a prediction passes the layer by.
+  virtual bool is_only_for_training() const { return false; }
+
+  // y (rows, n_out) from x (rows, n_in), and what is to be remembered.
   virtual void forward(const Input<T>& x, MatrixView<T> y,
-                       MatrixView<T> derivative) const = 0;
+                       const Memory<T>& memory) const = 0;
 
   // z (rows, n_out), what the activation is applied to.
   virtual void pre_activations(const Input<T>& x, MatrixView<T> z) const = 0;
 
-  // From dz (rows, n_out), the gradient with respect to this layer's pre-activations,
-  // that of the layer below: dx (rows, n_in) = (gradient of the input x) * derivative
-  // of `below` at x. If `below` stores its derivative, x is what it has stored.
-  virtual void backward(MatrixView<const T> dz, MatrixView<const T> x,
-                        OutputActivation<T> below, MatrixView<T> dx) const = 0;
+  // The gradient with respect to the pre-activations of the layer below: dx (rows,
+  // n_in) = (gradient of the input x) * derivative of `below`.
+  virtual void backward(const Trace<T>& trace, const Below<T>& below,
+                        MatrixView<T> dx) const = 0;
 
   virtual Index n_tiles(bool sparse_input) const = 0;
 
-  // The step on one tile, for the whole batch x, dz. Biases know no penalty and no
-  // decay.
-  virtual PenaltySums update(Index tile, const Input<T>& x, MatrixView<const T> dz,
-                             const Update<T>& rule, const FlatState<T>& state) = 0;
+  // The step on one tile, for the whole batch. Only weights of products know penalties
+  // and decay; biases and gains do not.
+  virtual PenaltySums update(Index tile, const Trace<T>& batch, const Update<T>& rule,
+                             const FlatState<T>& state) = 0;
 
   // The summed gradient of one tile, stored in (or added to) the flat buffer
   // `gradient`.
-  virtual void gradient(Index tile, const Input<T>& x, MatrixView<const T> dz,
-                        T* gradient, bool add) const = 0;
+  virtual void gradient(Index tile, const Trace<T>& batch, T* gradient,
+                        bool add) const = 0;
 
   // The same in two: from the flat `gradient` of all tiles, the sum of squares of a
   // panel's gradient as the step adds penalties to it, biases included, but before it

@@ -8,54 +8,71 @@
 
 namespace fastbp {
 
+namespace {
+
+void check(const std::vector<LayerSpec>& layers, Index n_in) {
+  using Kind = LayerSpec::Kind;
+  if (n_in < 1) {
+    throw std::invalid_argument("n_in must be positive, got " + std::to_string(n_in));
+  }
+  if (layers.empty() || layers.front().kind != Kind::kDense ||
+      layers.back().kind != Kind::kDense) {
+    throw std::invalid_argument("the first and the last layer must be dense");
+  }
+  for (const LayerSpec& spec : layers) {
+    if (spec.kind != Kind::kDense || spec.n_out >= 1) continue;
+    throw std::invalid_argument("n_out of a dense layer must be positive, got " +
+                                std::to_string(spec.n_out));
+  }
+}
+
 template <class T>
-Network<T>::Network(const KernelTable& table, const std::vector<Index>& n_units,
-                    const std::vector<Activation>& activations, double negative_slope,
-                    const LossSettings& loss, const Blas<T>& blas)
-    : table_(table), loss_(loss), blas_(blas) {
-  if (n_units.size() < 2) {
-    throw std::invalid_argument(
-        "n_units needs the inputs and at least one layer, got " +
-        std::to_string(n_units.size()) + " numbers");
-  }
-  if (activations.size() + 2 != n_units.size()) {
-    throw std::invalid_argument("expected " + std::to_string(n_units.size() - 2) +
-                                " activations (one for each hidden layer), got " +
-                                std::to_string(activations.size()));
-  }
+Index n_parameters_of(const std::vector<LayerSpec>& layers, Index n_in) {
   Index total = 0;
-  for (std::size_t i = 0; i < n_units.size(); ++i) {
-    if (n_units[i] < 1) {
-      throw std::invalid_argument("n_units must be positive, got " +
-                                  std::to_string(n_units[i]));
-    }
-    if (i > 0) {
-      total = checked_add(total, Dense<T>::n_parameters_of(n_units[i - 1], n_units[i]));
-    }
+  for (const LayerSpec& spec : layers) {
+    total = checked_add(total, Dense<T>::n_parameters_of(n_in, spec.n_out));
+    n_in = spec.n_out;
   }
-  check(loss, n_units.back());
+  return total;
+}
+
+}  // namespace
+
+template <class T>
+Network<T>::Network(const KernelTable& table, Index n_in,
+                    const std::vector<LayerSpec>& layers, const LossSettings& loss,
+                    const Blas<T>& blas)
+    : table_(table), loss_(loss), blas_(blas) {
+  check(layers, n_in);
+  check(loss, layers.back().n_out);
   levels_ = Buffer<T>(round_up(static_cast<Index>(loss.levels.size()), kPanel<T>));
   for (std::size_t i = 0; i < loss.levels.size(); ++i) {
     levels_[static_cast<Index>(i)] = static_cast<T>(loss.levels[i]);
   }
-  parameters_ = Buffer<T>(total);
+  parameters_ = Buffer<T>(n_parameters_of<T>(layers, n_in));
   Index offset = 0;
-  for (std::size_t i = 1; i < n_units.size(); ++i) {
-    OutputActivation<T> activation;
-    if (i - 1 < activations.size()) {
-      activation = {activations[i - 1], static_cast<T>(negative_slope)};
-    }
-    if (blas) {
-      layers_.push_back(std::make_unique<BlasDense<T>>(kernels(), n_units[i - 1],
-                                                       n_units[i], activation, blas,
-                                                       parameters_.data(), offset));
-    } else {
-      layers_.push_back(std::make_unique<Dense<T>>(kernels(), n_units[i - 1],
-                                                   n_units[i], activation, i == 1,
-                                                   parameters_.data(), offset));
-    }
+  for (const LayerSpec& spec : layers) {
+    add_dense(spec, n_in, offset);
     offset += layers_.back()->n_parameters();
+    n_in = layers_.back()->n_out();
   }
+}
+
+template <class T>
+void Network<T>::add_dense(const LayerSpec& spec, Index n_in, Index offset) {
+  const OutputActivation<T> activation{spec.activation,
+                                       static_cast<T>(spec.negative_slope)};
+  std::unique_ptr<Dense<T>> layer;
+  if (blas_) {
+    layer = std::make_unique<BlasDense<T>>(kernels(), n_in, spec.n_out, activation,
+                                           blas_, parameters_.data(), offset);
+  } else {
+    layer = std::make_unique<Dense<T>>(kernels(), n_in, spec.n_out, activation,
+                                       layers_.empty(), parameters_.data(), offset);
+  }
+  layer->set_trained({spec.trains_weights, spec.trains_biases});
+  dense_.push_back(layer.get());
+  layers_.push_back(std::move(layer));
 }
 
 template <class T>
@@ -89,12 +106,12 @@ bool Network<T>::is_finite() const {
 template <class T>
 typename Network<T>::Work Network<T>::work() const {
   Work work{0, 0};
-  for (const auto& layer : layers_) {
+  for (const Dense<T>* layer : dense_) {
     work.others +=
         static_cast<double>(layer->n_in()) * static_cast<double>(layer->n_out());
   }
   work.first_layer =
-      static_cast<double>(n_in()) * static_cast<double>(layer(0).n_out());
+      static_cast<double>(n_in()) * static_cast<double>(dense(0).n_out());
   work.others -= work.first_layer;
   return work;
 }

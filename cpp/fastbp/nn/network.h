@@ -14,14 +14,25 @@
 
 namespace fastbp {
 
+// What a layer shall be.
+struct LayerSpec {
+  enum class Kind { kDense, kLayerNorm, kBatchNorm, kDropout };
+
+  Kind kind = Kind::kDense;
+  Index n_out = 0;  // of a dense layer; the others give as many numbers as they take
+  Activation activation = Activation::kIdentity;     // not of dropout
+  double negative_slope = 0.01;                      // of leaky relu
+  double rate = 0;                                   // of dropout
+  bool trains_weights = true, trains_biases = true;  // of a dense layer
+};
+
 template <class T>
 class Network {
  public:
-  // n_units: inputs, then units of each layer. activations: one for each hidden layer;
-  // the output layer gives pre-activations, to which the loss has its own output
-  // activation. Without a BLAS the built-in kernels make the products.
-  Network(const KernelTable& table, const std::vector<Index>& n_units,
-          const std::vector<Activation>& activations, double negative_slope,
+  // The first layer and the last are dense. The loss has its own output activation for
+  // the pre-activations of the last; if that has one too, the loss comes after both.
+  // Without a BLAS the built-in kernels make the products.
+  Network(const KernelTable& table, Index n_in, const std::vector<LayerSpec>& layers,
           const LossSettings& loss, const Blas<T>& blas = {});
   Network(const Network&) = delete;
   Network& operator=(const Network&) = delete;
@@ -29,12 +40,15 @@ class Network {
   Index n_in() const { return layers_.front()->n_in(); }
   Index n_out() const { return layers_.back()->n_out(); }
   Index n_layers() const { return static_cast<Index>(layers_.size()); }
-  Dense<T>& layer(Index i) { return *layers_[static_cast<std::size_t>(i)]; }
-  const Dense<T>& layer(Index i) const { return *layers_[static_cast<std::size_t>(i)]; }
+  Layer<T>& layer(Index i) { return *layers_[static_cast<std::size_t>(i)]; }
+  const Layer<T>& layer(Index i) const { return *layers_[static_cast<std::size_t>(i)]; }
+  // The dense ones among them.
+  Index n_dense() const { return static_cast<Index>(dense_.size()); }
+  Dense<T>& dense(Index i) { return *dense_[static_cast<std::size_t>(i)]; }
+  const Dense<T>& dense(Index i) const { return *dense_[static_cast<std::size_t>(i)]; }
   const LossSettings& loss() const { return loss_; }
-  const T* levels() const {
-    return levels_.data();
-  }  // of a quantile loss, whole panels
+  // Of a quantile loss, whole panels.
+  const T* levels() const { return levels_.data(); }
   const char* isa() const { return table_.isa; }
   bool uses_blas() const { return static_cast<bool>(blas_); }
   const Kernels<T>& kernels() const { return fastbp::kernels<T>(table_); }
@@ -48,7 +62,7 @@ class Network {
   bool refresh(int n_threads, const Poll& poll);
   // Has the first layer keep its mirror: the gradient at the inputs needs it, training
   // does not.
-  void keep_first_mirror() { is_stale_ |= layer(0).keep_mirror(); }
+  void keep_first_mirror() { is_stale_ |= dense(0).keep_mirror(); }
 
   bool is_finite() const;  // all parameters
 
@@ -65,7 +79,10 @@ class Network {
   Blas<T> blas_;
   Buffer<T> parameters_;
   bool is_stale_ = false;
-  std::vector<std::unique_ptr<Dense<T>>> layers_;
+  std::vector<std::unique_ptr<Layer<T>>> layers_;
+  std::vector<Dense<T>*> dense_;
+
+  void add_dense(const LayerSpec& spec, Index n_in, Index offset);
 };
 
 extern template class Network<float>;

@@ -18,13 +18,16 @@ Batch<T>::Batch(const Network<T>& network, Index n_rows, Index n_entries,
     x_ = Matrix<T>(n_rows, network.n_in());
   }
   for (Index l = 0; l < network.n_layers(); ++l) {
-    const Dense<T>& layer = network.layer(l);
-    outputs_.emplace_back(n_rows, layer.n_out());
-    derivatives_.emplace_back();
-    if (!for_training) continue;
-    if (layer.output_activation().stores_derivative()) {
-      derivatives_.back() = Matrix<T>(n_rows, layer.n_out());
+    const Layer<T>& layer = network.layer(l);
+    outputs_.emplace_back();
+    if (!for_training && layer.is_only_for_training()) {
+      outputs_.back().view = outputs_[static_cast<std::size_t>(l - 1)].view;
+    } else {
+      outputs_.back() = Matrix<T>(n_rows, layer.n_out());
     }
+    if (!for_training) continue;
+    row_memories_.emplace_back(layer.n_memory() > 0 ? n_rows : 0, layer.n_memory());
+    column_memories_.emplace_back(layer.n_column_memory(), layer.n_out());
     gradients_.emplace_back(n_rows, layer.n_out());
   }
   if (!for_training) return;
@@ -100,10 +103,44 @@ Input<T> Batch<T>::input(Index layer, Index first, Index n) const {
 }
 
 template <class T>
-void Batch<T>::forward(const Network<T>& network, Index first, Index n) {
-  for (Index l = 0; l < network.n_layers(); ++l) {
+Memory<T> Batch<T>::memory(const TrainingStep& step, Index layer, Index first,
+                           Index n) const {
+  const auto l = static_cast<std::size_t>(layer);
+  Memory<T> memory;
+  memory.is_training = true;
+  if (row_memories_[l].view.rows > 0) {
+    memory.rows = row_memories_[l].view.block(first, n);
+  }
+  memory.columns = column_memories_[l].view;
+  memory.weights = weights_.data() + first;
+  memory.total_weight = step.weight;
+  memory.noise = {step.seed, step.number, first};
+  return memory;
+}
+
+template <class T>
+Below<T> Batch<T>::below(const Network<T>& network, Index layer, Index first,
+                         Index n) const {
+  const OutputActivation<T> activation = network.layer(layer).output_activation();
+  if (!activation.stores_derivative()) return {activation, output(layer, first, n)};
+  const auto& stored = row_memories_[static_cast<std::size_t>(layer)].view;
+  return {activation, stored.block(first, n)};
+}
+
+template <class T>
+void Batch<T>::forward(const Network<T>& network, const TrainingStep& step, Index begin,
+                       Index end, Index first, Index n) {
+  for (Index l = begin; l < end; ++l) {
     network.layer(l).forward(input(l, first, n), output(l, first, n),
-                             derivative(l, first, n));
+                             memory(step, l, first, n));
+  }
+}
+
+template <class T>
+void Batch<T>::predict(const Network<T>& network, Index n) {
+  for (Index l = 0; l < network.n_layers(); ++l) {
+    if (network.layer(l).is_only_for_training()) continue;
+    network.layer(l).forward(input(l, 0, n), output(l, 0, n), {});
   }
 }
 
@@ -138,10 +175,8 @@ void Batch<T>::loss(const Network<T>& network, Index first, Index n, T* losses) 
 template <class T>
 void Batch<T>::output_backward(const Network<T>& network, Index first, Index n) {
   const Index last = network.n_layers() - 1;
-  const OutputActivation<T> f = network.layer(last).output_activation();
+  const auto [f, y] = below(network, last, first, n);
   if (f.kind == Activation::kIdentity) return;
-  const auto y =
-      f.stores_derivative() ? derivative(last, first, n) : output(last, first, n);
   const auto dz = gradient(last, first, n);
   network.kernels().chain({n, 0, ceil_div(network.n_out(), kPanel<T>), nullptr, 0,
                            nullptr, 0, f.kind, f.slope, y.data, y.stride, dz.data,
@@ -149,7 +184,7 @@ void Batch<T>::output_backward(const Network<T>& network, Index first, Index n) 
 }
 
 template <class T>
-void Batch<T>::predict(const Network<T>& network, Index first, Index n) {
+void Batch<T>::make_predictions(const Network<T>& network, Index first, Index n) {
   const auto z = output(network.n_layers() - 1, first, n);
   const auto p = predictions_.view.block(first, n);
   for (Index i = 0; i < n; ++i) std::copy_n(z.row(i), z.cols, p.row(i));
@@ -158,13 +193,11 @@ void Batch<T>::predict(const Network<T>& network, Index first, Index n) {
 }
 
 template <class T>
-void Batch<T>::backward(const Network<T>& network, Index first, Index n) {
-  for (Index l = network.n_layers() - 1; l > 0; --l) {
-    const OutputActivation<T> below = network.layer(l - 1).output_activation();
-    network.layer(l).backward(gradient(l, first, n),
-                              below.stores_derivative() ? derivative(l - 1, first, n)
-                                                        : output(l - 1, first, n),
-                              below, gradient(l - 1, first, n));
+void Batch<T>::backward(const Network<T>& network, const TrainingStep& step,
+                        Index begin, Index end, Index first, Index n) {
+  for (Index l = end; l > begin; --l) {
+    network.layer(l).backward(trace(step, l, first, n), below(network, l - 1, first, n),
+                              gradient(l - 1, first, n));
   }
 }
 

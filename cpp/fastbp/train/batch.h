@@ -32,6 +32,13 @@ struct Matrix {
         view{buffer.data(), rows, cols, padded_stride<T>(cols)} {}
 };
 
+// What all tasks of a training step know of it.
+struct TrainingStep {
+  std::uint64_t seed = 0;  // of dropout
+  Index number = 0;
+  double weight = 0;  // sum of the rows' weights
+};
+
 template <class T>
 class Batch {
  public:
@@ -48,23 +55,34 @@ class Batch {
   void gather_target(const LossSettings& loss, const Targets<T>& targets,
                      const double* weights, Index row, Index i);
 
-  // Rows first .. first + n of the batch, through all layers and back.
-  void forward(const Network<T>& network, Index first, Index n);
+  // Rows first .. first + n of the batch in a training step: forward through the layers
+  // begin .. end - 1; the loss, which leaves the gradient of the last layer; and from
+  // the gradient of layer `end` back to that of `begin`.
+  void forward(const Network<T>& network, const TrainingStep& step, Index begin,
+               Index end, Index first, Index n);
   void loss(const Network<T>& network, Index first, Index n, T* losses);
   // From the gradient at the outputs, which gradient() of the last layer then holds.
   void output_backward(const Network<T>& network, Index first, Index n);
-  void backward(const Network<T>& network, Index first, Index n);
+  void backward(const Network<T>& network, const TrainingStep& step, Index begin,
+                Index end, Index first, Index n);
 
-  // If the loss is computed elsewhere: after forward(), predict() makes outputs of
-  // rows. What is then written in their place is the gradient with respect to them, of
-  // which loss(), the linear one, makes that with respect to the pre-activations.
-  void predict(const Network<T>& network, Index first, Index n);
+  // What has passed through a layer by then.
+  Trace<T> trace(const TrainingStep& step, Index layer, Index first, Index n) const {
+    return {input(layer, first, n), memory(step, layer, first, n),
+            gradient(layer, first, n)};
+  }
+
+  // The first n rows through all layers that predictions go through.
+  void predict(const Network<T>& network, Index n);
+
+  // If the loss is computed elsewhere: after forward(), the outputs of rows are made.
+  // What is then written in their place is the gradient with respect to them, of which
+  // loss(), the linear one, makes that with respect to the pre-activations.
+  void make_predictions(const Network<T>& network, Index first, Index n);
   MatrixView<T> predictions(Index n) const { return predictions_.view.block(0, n); }
   MatrixView<T> targets(Index n) const { return values_.view.block(0, n); }
   T weight(Index i) const { return weights_[i]; }
 
-  // Whole-batch views for the parameter tasks of layer l.
-  Input<T> input(Index layer, Index n_rows) const { return input(layer, 0, n_rows); }
   // Views of some rows.
   Input<T> input(Index layer, Index first, Index n) const;
   MatrixView<T> output(Index layer, Index first, Index n) const {
@@ -77,19 +95,19 @@ class Batch {
  private:
   void gather_values(const LossSettings& loss, const Targets<T>& targets, Index row,
                      Index i);
-  MatrixView<T> derivative(Index layer, Index first, Index n) const {
-    return derivatives_[static_cast<std::size_t>(layer)].view.block(first, n);
-  }
+  Memory<T> memory(const TrainingStep& step, Index layer, Index first, Index n) const;
+  Below<T> below(const Network<T>& network, Index layer, Index first, Index n) const;
 
   bool is_sparse_;
   Matrix<T> x_;
   Buffer<Entry<T>> entries_;
   Buffer<Index> first_entry_;  // of each row
   Buffer<Index> last_entry_;
-  std::vector<Matrix<T>> outputs_;      // of each layer
-  std::vector<Matrix<T>> derivatives_;  // of activations that store them, in training;
-                                        // of other layers without memory
-  std::vector<Matrix<T>> gradients_;    // with respect to each layer's pre-activations
+  std::vector<Matrix<T>> outputs_;  // of each layer; what it passes on, if predictions
+                                    // pass it by
+  // In training: what layers remember (Memory), and the gradients with respect to their
+  // pre-activations.
+  std::vector<Matrix<T>> row_memories_, column_memories_, gradients_;
   Matrix<T> values_;
   Matrix<T> entry_weights_;
   Matrix<T> predictions_;

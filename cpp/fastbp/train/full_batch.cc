@@ -16,18 +16,18 @@ double loss_and_gradient(Network<T>& network, const Samples<T>& samples, double 
   *finished = pass.run(
       n_threads, poll,
       [&](const auto& step) {
-        return step.for_each_tile([&](Index, const Layer<T>& layer, Index tile,
-                                      const Input<T>& x, MatrixView<const T> dz) {
-          layer.gradient(tile, x, dz, gradient, true);
-        });
+        return step.for_each_tile(
+            [&](Index, const Layer<T>& layer, Index tile, const Trace<T>& batch) {
+              layer.gradient(tile, batch, gradient, true);
+            });
       },
       [&](const auto& step, double loss_sum) {
         loss += loss_sum;
         weight += step.weight;
       });
   double squares = 0;
-  for (Index l = 0; l < network.n_layers(); ++l) {
-    const Dense<T>& layer = network.layer(l);
+  for (Index l = 0; l < network.n_dense(); ++l) {
+    const Dense<T>& layer = network.dense(l);
     const T* w = network.parameters().data();
     for (Index i = layer.weights_offset(); i < layer.bias_offset(); ++i) {
       squares += static_cast<double>(w[i]) * static_cast<double>(w[i]);

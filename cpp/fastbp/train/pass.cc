@@ -56,10 +56,12 @@ int threads_for_step(const Network<T>& network, Index batch_size, double inputs,
 }
 
 template <class T>
-Pass<T>::Pass(Network<T>& network, const Samples<T>& samples, Index batch_size)
+Pass<T>::Pass(Network<T>& network, const Samples<T>& samples, Index batch_size,
+              const Noise& noise)
     : network_(network),
       samples_(checked(network, samples)),
       batch_size_(std::min(batch_size, samples.n_rows)),
+      noise_(noise),
       n_batches_(batch_size_ > 0 ? ceil_div(samples.n_rows, batch_size_) : 0),
       weights_(n_batches_),
       n_entries_(samples.x.is_sparse() ? plan_entries() : Batch<T>::kDense),
@@ -104,6 +106,18 @@ Index Pass<T>::plan_entries() {
 }
 
 template <class T>
+bool Pass<T>::run_rows(const Step& step, T* losses) {
+  const TrainingStep facts = step.facts();
+  const Index last = network_.n_layers() - 1;
+  return step.for_each_block([&](Index first, Index n) {
+    gather(step.batch, first, n);
+    batch_.forward(network_, facts, 0, last + 1, first, n);
+    batch_.loss(network_, first, n, losses);
+    batch_.backward(network_, facts, 0, last, first, n);
+  });
+}
+
+template <class T>
 void Pass<T>::gather(Index batch, Index first, Index n) {
   for (Index i = first; i < first + n; ++i) {
     const Index taken = first_row(batch) + i;
@@ -115,27 +129,23 @@ void Pass<T>::gather(Index batch, Index first, Index n) {
 }
 
 template <class T>
-void Pass<T>::row_task(Index batch, Index first, Index n, T* losses) {
-  gather(batch, first, n);
-  batch_.forward(network_, first, n);
-  batch_.loss(network_, first, n, losses);
-  batch_.backward(network_, first, n);
+bool Pass<T>::run_forward(const Step& step) {
+  return step.for_each_block([&](Index first, Index n) {
+    gather(step.batch, first, n);
+    batch_.forward(network_, step.facts(), 0, network_.n_layers(), first, n);
+    batch_.make_predictions(network_, first, n);
+  });
 }
 
 template <class T>
-void Pass<T>::predict_task(Index batch, Index first, Index n) {
-  gather(batch, first, n);
-  batch_.forward(network_, first, n);
-  batch_.predict(network_, first, n);
-}
-
-template <class T>
-void Pass<T>::gradient_task(Index first, Index n, T* losses) {
-  batch_.loss(network_, first, n, losses);
-  for (Index i = first; i < first + n; ++i) {
-    losses[i] = batch_.weight(i) * outer_losses_[i];
-  }
-  batch_.backward(network_, first, n);
+bool Pass<T>::run_backward(const Step& step, T* losses) {
+  return step.for_each_block([&](Index first, Index n) {
+    batch_.loss(network_, first, n, losses);
+    for (Index i = first; i < first + n; ++i) {
+      losses[i] = batch_.weight(i) * outer_losses_[i];
+    }
+    batch_.backward(network_, step.facts(), 0, network_.n_layers() - 1, first, n);
+  });
 }
 
 template <class T>

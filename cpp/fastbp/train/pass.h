@@ -67,11 +67,15 @@ class Pass {
           pass_(pass),
           member_(member) {}
 
+    TrainingStep facts() const {
+      return {pass_.noise_.seed, pass_.noise_.first_step + number, weight};
+    }
+
     // One phase: task(first, n) for blocks of rows.
     template <class Task>
     bool for_each_block(const Task& task) const;
-    // Likewise task(i, layer, tile, x, dz) for the tiles of all layers, i counting
-    // them. False when the team stops.
+    // Likewise task(i, layer, tile, trace of the batch) for the tiles of all layers, i
+    // counting them. False when the team stops.
     template <class Task>
     bool for_each_tile(const Task& task) const;
     // Likewise task(i, layer, panel).
@@ -92,7 +96,12 @@ class Pass {
   using OnBatch = std::function<void(const Step&, double loss_sum)>;
 
   // Checks the targets and reserves all memory.
-  Pass(Network<T>& network, const Samples<T>& samples, Index batch_size);
+  struct Noise {
+    std::uint64_t seed = 0;
+    Index first_step = 0;
+  };
+  Pass(Network<T>& network, const Samples<T>& samples, Index batch_size,
+       const Noise& noise = {});
 
   // update(step) goes through the parameter phases of a batch; it is called by each
   // member of the team, and returns what the last phase did. Batches whose weights are
@@ -110,10 +119,11 @@ class Pass {
     return std::min(batch_size_, samples_.n_rows - first_row(batch));
   }
   void gather(Index batch, Index first, Index n);
-  void row_task(Index batch, Index first, Index n, T* losses);
+  // The row phase of a step: rows forward, through the loss, and backward.
+  bool run_rows(const Step& step, T* losses);
   // The same in two, before and after the loss that is computed elsewhere.
-  void predict_task(Index batch, Index first, Index n);
-  void gradient_task(Index first, Index n, T* losses);
+  bool run_forward(const Step& step);
+  bool run_backward(const Step& step, T* losses);
 
   // The parameter phases of a batch and its end. False when the team stops.
   template <class UpdateAll>
@@ -128,6 +138,7 @@ class Pass {
   Network<T>& network_;
   Samples<T> samples_;
   Index batch_size_;
+  Noise noise_;
   Index n_batches_;
   Buffer<double> weights_;  // of each batch
   Buffer<Index>
@@ -177,8 +188,7 @@ bool Pass<T>::Step::for_each_tile(const Task& task) const {
   return member_.for_each(n_tiles, [&](Index i) {
     pass_.prefetch_rows(batch + 1, i, n_tiles);
     locate(pass_.first_tile_, i, [&](Index l, Index tile) {
-      task(i, pass_.network_.layer(l), tile, pass_.batch_.input(l, n_rows),
-           pass_.batch_.gradient(l, 0, n_rows));
+      task(i, pass_.network_.layer(l), tile, pass_.batch_.trace(facts(), l, 0, n_rows));
     });
   });
 }
@@ -215,15 +225,12 @@ bool Pass<T>::run_with_outer_loss(int n_threads, const Poll& poll,
   for (Index b = 0; b < n_batches_; ++b) {
     if (!(weights_[b] > 0)) continue;
     const auto before = [&](Member& member) {
-      Step(*this, member, b, number).for_each_block([&](Index first, Index n) {
-        predict_task(b, first, n);
-      });
+      run_forward(Step(*this, member, b, number));
     };
     const auto after = [&](Member& member) {
       const Step step(*this, member, b, number);
-      const bool go_on = step.for_each_block(
-          [&](Index first, Index n) { gradient_task(first, n, losses); });
-      if (go_on) finish(step, losses, member.rank() == 0, update, on_batch);
+      if (!run_backward(step, losses)) return;
+      finish(step, losses, member.rank() == 0, update, on_batch);
     };
     if (!run_team(n_threads, poll, before, caution)) return false;
     const MatrixView<T> y = batch_.targets(n_rows(b)),
@@ -251,9 +258,8 @@ bool Pass<T>::run(int n_threads, const Poll& poll, const UpdateAll& update,
       T* losses = losses_[number % 2].data();
       ++number;
 
-      const bool go_on = step.for_each_block(
-          [&](Index first, Index n) { row_task(b, first, n, losses); });
-      if (!go_on || !finish(step, losses, member.rank() == 0, update, on_batch)) return;
+      if (!run_rows(step, losses)) return;
+      if (!finish(step, losses, member.rank() == 0, update, on_batch)) return;
 
       if (member.rank() != 0) continue;
       if (member.may_regroup()) {

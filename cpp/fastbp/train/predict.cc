@@ -60,7 +60,7 @@ bool predict(const Network<T>& network, const Rows& x, bool raw, T* out, int n_t
         batch.gather(x, first + i, i, entry);
         if (x.is_sparse()) entry += x.count(first + i);
       }
-      batch.forward(network, 0, n);
+      batch.predict(network, n);
       const auto z = batch.output(network.n_layers() - 1, 0, n);
       const Output output = raw ? Output::kIdentity : network.loss().output;
       network.kernels().output(

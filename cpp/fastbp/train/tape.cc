@@ -68,7 +68,7 @@ bool Tape<T>::forward(const Rows& x, int n_threads, const Poll& poll) {
       for (Index i = first; i < first + n; ++i) {
         batch_.gather(x, i, i, x.is_sparse() ? first_entry_[i] : 0);
       }
-      batch_.forward(network_, first, n);
+      batch_.forward(network_, {}, 0, network_.n_layers(), first, n);
     });
   });
 }
@@ -114,19 +114,19 @@ bool Tape<T>::backward_from(const Start& start, T* gradient, T* dx, int n_thread
     const bool go_on = member.for_each(n_blocks(), [&](Index block) {
       in_block(block, [&](Index first, Index n) {
         start(first, n);
-        batch_.backward(network_, first, n);
+        batch_.backward(network_, {}, 0, network_.n_layers() - 1, first, n);
         if (dx == nullptr) return;
         // Below the first layer is no activation: of the inputs nothing is read.
         const auto rows = padded.view.block(first, n);
-        network_.layer(0).backward(batch_.gradient(0, first, n), rows, {}, rows);
+        network_.layer(0).backward(batch_.trace({}, 0, first, n), {{}, rows}, rows);
         copy_rows<T>(rows, dx + first * network_.n_in());
       });
     });
     if (!go_on) return;
     member.for_each(n_tiles, [&](Index i) {
       const auto [l, tile] = tiles_[static_cast<std::size_t>(i)];
-      network_.layer(l).gradient(tile, batch_.input(l, n_rows_),
-                                 batch_.gradient(l, 0, n_rows_), gradient, false);
+      network_.layer(l).gradient(tile, batch_.trace({}, l, 0, n_rows_), gradient,
+                                 false);
     });
   });
 }

@@ -50,10 +50,10 @@ class Steps {
 
   template <class Step>
   bool step_by_tiles(const Step& step, const Update<T>& update) {
-    return step.for_each_tile([&](Index i, Layer<T>& layer, Index tile,
-                                  const Input<T>& x, MatrixView<const T> dz) {
-      sums_[i] = layer.update(tile, x, dz, update, state_);
-    });
+    return step.for_each_tile(
+        [&](Index i, Layer<T>& layer, Index tile, const Trace<T>& batch) {
+          sums_[i] = layer.update(tile, batch, update, state_);
+        });
   }
 
   template <class Step>
@@ -69,10 +69,10 @@ class Steps {
 
   template <class Step>
   bool store_gradient(const Step& step) {
-    return step.for_each_tile([&](Index, const Layer<T>& layer, Index tile,
-                                  const Input<T>& x, MatrixView<const T> dz) {
-      layer.gradient(tile, x, dz, gradient_.data(), false);
-    });
+    return step.for_each_tile(
+        [&](Index, const Layer<T>& layer, Index tile, const Trace<T>& batch) {
+          layer.gradient(tile, batch, gradient_.data(), false);
+        });
   }
 
   template <class Step>

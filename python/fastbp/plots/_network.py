@@ -87,7 +87,9 @@ class NetworkDisplay:
         """
         coefs = check_coefs(estimator)
         hidden = estimator.activation
-        names = [hidden] * (len(coefs) - 1) if isinstance(hidden, str) else list(hidden)
+        if not isinstance(hidden, list | tuple):
+            hidden = [hidden] * (len(coefs) - 1)
+        names = [getattr(activation, "name", activation) for activation in hidden]
         return cls(coefs, [*names, estimator.out_activation_]).plot(ax=ax, **kw)
 
     def plot(
