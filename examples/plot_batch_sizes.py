@@ -53,7 +53,8 @@ for name, path in paths.items():
 
 # %%
 # When to stop? When the gradient over all samples is small. The norm is computed after
-# each epoch; a callback that returns True ends the training.
+# each epoch; a callback that returns True ends the training. (``grad_tol`` does it with
+# the gradients of the batches, which costs less, and is the same with a full batch.)
 def until_flat(theta):
     def after_epoch(network, record):
         error = network.predict_proba(X)[:, 1] - y

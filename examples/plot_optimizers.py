@@ -70,7 +70,7 @@ SETTINGS = {
         "learning_rate_init": 1.0,
         "learning_rate": "adaptive",
         "n_iter_no_change": 2,
-        "tol": 0.01,
+        "tol": 0.001,
     },
     "0.02, momentum 0.9": {"momentum": 0.9, "learning_rate_init": 0.02},
     "Adam, 0.005": {"solver": "adam", "learning_rate_init": 0.005},

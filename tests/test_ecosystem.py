@@ -68,7 +68,7 @@ def classifier(**settings: Any) -> MLPClassifier:
 
 def regressor(**settings: Any) -> MLPRegressor:
     shared = MLPRegressor().get_params().keys() & classifier().get_params().keys()
-    shared -= {"loss"}
+    shared -= {"loss", "output_activation"}  # other names mean something else
     of_classifier = classifier().get_params()
     return MLPRegressor(**{**{k: of_classifier[k] for k in shared}, **settings})
 
