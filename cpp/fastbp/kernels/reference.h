@@ -10,6 +10,7 @@
 #include <numbers>
 #include <vector>
 
+#include "fastbp/base/sizes.h"
 #include "fastbp/kernels/kernels.h"
 
 namespace fastbp::reference {
@@ -352,9 +353,11 @@ void layer_norm(const NormForward<T>& f) {
     const T* x = f.x.x + r * f.x.x_stride;
     Wide mean = 0, variance = 0;
     for (Index j = 0; j < f.x.n_cols; ++j) mean += x[j] / n;
-    for (Index j = 0; j < f.x.n_cols; ++j) variance += (x[j] - mean) * (x[j] - mean) / n;
+    for (Index j = 0; j < f.x.n_cols; ++j)
+      variance += (x[j] - mean) * (x[j] - mean) / n;
     f.x.statistics[r * f.x.statistics_stride] = static_cast<T>(mean);
-    f.x.statistics[r * f.x.statistics_stride + 1] = static_cast<T>(norm_scale(variance));
+    f.x.statistics[r * f.x.statistics_stride + 1] =
+        static_cast<T>(norm_scale(variance));
   }
   norm<true>(f);
 }
@@ -363,7 +366,9 @@ template <class T>
 void layer_norm_backward(const NormBackward<T>& b) {
   const auto n_cols = static_cast<Wide>(b.x.n_cols);
   for (Index r = 0; r < b.x.n_rows; ++r) {
-    const auto dn = [&](Index j) { return Wide{b.gain[j]} * b.dz[r * b.dz_stride + j]; };
+    const auto dn = [&](Index j) {
+      return Wide{b.gain[j]} * b.dz[r * b.dz_stride + j];
+    };
     Wide mean = 0, mean_n = 0;
     for (Index j = 0; j < b.x.n_cols; ++j) {
       mean += dn(j) / n_cols;
@@ -462,8 +467,8 @@ Word32 dropout_number(PhiloxKey key, Index r, Index j) {
   constexpr Index kLine = kPanel<T> * kWords * 2;              // columns of a line
   const Index in_block = j % kDropoutColumns;
   const Index line = in_block / kLine, part = in_block % kLine / kPanel<T>;
-  const Index counter = j / kDropoutColumns * kPhiloxCounters +
-                        in_block % kPanel<T> * kWords + part / 2;
+  const Index counter =
+      j / kDropoutColumns * kPhiloxCounters + in_block % kPanel<T> * kWords + part / 2;
   key.counter_1 += static_cast<Word32>(r);
   Word32 x[4];
   philox(key, static_cast<Word32>(counter), x);
