@@ -18,6 +18,7 @@ void add_products();
 void add_sparse();
 void add_elementwise();
 void add_step();
+void add_norm();
 void add_gather();
 void add_team();
 

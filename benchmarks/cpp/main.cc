@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
   bench::add_sparse();
   bench::add_elementwise();
   bench::add_step();
+  bench::add_norm();
   bench::add_gather();
   bench::add_team();
   benchmark::RunSpecifiedBenchmarks();

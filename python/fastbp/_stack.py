@@ -57,7 +57,7 @@ def stack(est: Any, n_units: list[int]) -> list[_core.Layer]:
 
 def dropout_rates(est: Any, n_hidden: int) -> list[float]:
     """Return ``dropout`` as one rate for each hidden layer."""
-    rates = est.dropout
+    rates: Any = est.dropout
     if not isinstance(rates, list | tuple):
         return [float(rates)] * n_hidden
     for i, rate in enumerate(rates):

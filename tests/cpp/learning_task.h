@@ -19,6 +19,9 @@ struct Recipe {
   bool is_sparse = false;
   bool has_weights = false;
   double l1 = 0, weight_decay = 0, max_norm = kNoLimit, clip_norm = kNoLimit;
+  // Of every hidden layer: normalization, if it is not dense, and dropout.
+  LayerSpec::Kind norm = LayerSpec::Kind::kDense;
+  double dropout = 0;
 
   RuleSettings settings() const {
     return {rule, 0.9, 0.9, 0.999, 1e-8, l1, weight_decay, max_norm, clip_norm};
@@ -34,9 +37,7 @@ class LearningTask {
 
   explicit LearningTask(const Recipe& recipe, const KernelTable& table = kernel_table(),
                         const Blas<T>& blas = {})
-      : network_(dense_network<T>(table, units(recipe), recipe.activations, 0.125,
-                                  recipe.loss, blas)),
-        recipe_(recipe) {
+      : network_(table, kInputs, layers(recipe), recipe.loss, blas), recipe_(recipe) {
     make_inputs();
     make_targets();
     make_order();
@@ -61,11 +62,22 @@ class LearningTask {
   const Rows& sparse_rows() const { return sparse_rows_; }
 
  private:
-  static std::vector<Index> units(const Recipe& recipe) {
-    std::vector<Index> units(recipe.activations.size() + 2, kHidden);
-    units.front() = kInputs;
-    units.back() = kOutputs;
-    return units;
+  static std::vector<LayerSpec> layers(const Recipe& recipe) {
+    using Kind = LayerSpec::Kind;
+    constexpr double kSlope = 0.125;
+    const LayerSpec dropout{Kind::kDropout, 0, {}, 0, recipe.dropout};
+    std::vector<LayerSpec> layers;
+    if (recipe.dropout > 0) layers.push_back(dropout);
+    for (const Activation activation : recipe.activations) {
+      layers.push_back({Kind::kDense, kHidden, activation, kSlope});
+      if (recipe.norm != Kind::kDense) {
+        layers.back().activation = Activation::kIdentity;
+        layers.push_back({recipe.norm, 0, activation, kSlope});
+      }
+      if (recipe.dropout > 0) layers.push_back(dropout);
+    }
+    layers.push_back({Kind::kDense, kOutputs});
+    return layers;
   }
 
   Targets<T> targets() const {

@@ -72,10 +72,10 @@ class Twins {
 
   void gradient(const Input<T>& x, MatrixView<const T> dz, bool add) {
     for (Index i = 0; i < builtin_layer_.n_tiles(x.is_sparse()); ++i) {
-      builtin_layer_.gradient(i, x, dz, builtin_.gradient.data(), add);
+      builtin_layer_.gradient(i, {x, {}, dz}, builtin_.gradient.data(), add);
     }
     for (Index i = 0; i < blas_layer_.n_tiles(x.is_sparse()); ++i) {
-      blas_layer_.gradient(i, x, dz, blas_.gradient.data(), add);
+      blas_layer_.gradient(i, {x, {}, dz}, blas_.gradient.data(), add);
     }
   }
 
@@ -102,8 +102,8 @@ class Twins {
                             MatrixView<const T> dz, const Update<T>& rule) {
     PenaltySums sums;
     for (Index i = 0; i < layer.n_tiles(x.is_sparse()); ++i) {
-      sums.add(
-          layer.update(i, x, dz, rule, {state.moment_1.data(), state.moment_2.data()}));
+      sums.add(layer.update(i, {x, {}, dz}, rule,
+                            {state.moment_1.data(), state.moment_2.data()}));
     }
     return sums;
   }
@@ -419,14 +419,18 @@ TEST_CASE_TEMPLATE("forward and backward have the bits of Dense", T, float, doub
         const Activations<T> x(s.rows, s.inner, numbers), dz(s.rows, s.cols, numbers);
         Activations<T> y(s.rows, s.cols), expected_y(s.rows, s.cols);
         Activations<T> derivative(s.rows, s.cols), expected_derivative(s.rows, s.cols);
-        twins.builtin().forward({x.view}, expected_y.view, expected_derivative.view);
-        twins.blas().forward({x.view}, y.view, derivative.view);
+        Memory<T> memory, expected_memory;
+        memory.rows = derivative.view;
+        expected_memory.rows = expected_derivative.view;
+        twins.builtin().forward({x.view}, expected_y.view, expected_memory);
+        twins.blas().forward({x.view}, y.view, memory);
         CHECK(y == expected_y);
         CHECK(derivative == expected_derivative);
         Activations<T> dx(s.rows, s.inner), expected_dx(s.rows, s.inner);
-        const OutputActivation<T> below{activation, T{kSlope}};
-        twins.builtin().backward(dz.view, x.view, below, expected_dx.view);
-        twins.blas().backward(dz.view, x.view, below, dx.view);
+        const Below<T> below{{activation, T{kSlope}}, x.view};
+        const Trace<T> trace{{x.view}, {}, dz.view};
+        twins.builtin().backward(trace, below, expected_dx.view);
+        twins.blas().backward(trace, below, dx.view);
         CHECK(dx == expected_dx);
       }
     }

@@ -39,21 +39,33 @@ struct NormArrays {
     return total;
   }
   Normalized<T> normalized(Guarded<T>& statistics) const {
-    return {n_rows,     n_cols,           x.data(),
-            x.stride(), statistics.data(), statistics.stride()};
+    return {
+        n_rows, n_cols, x.data(), x.stride(), statistics.data(), statistics.stride()};
   }
   NormForward<T> forward(Guarded<T>& statistics, Activation activation, Guarded<T>& y,
                          Guarded<T>& derivative) const {
-    NormForward<T> f{normalized(statistics), gain.data(), bias.data(), activation,
-                     T(0.25),                y.data(),    y.stride()};
+    NormForward<T> f{normalized(statistics),
+                     gain.data(),
+                     bias.data(),
+                     activation,
+                     T(0.25),
+                     y.data(),
+                     y.stride()};
     f.derivative = derivative.data();
     f.derivative_stride = derivative.stride();
     return f;
   }
   NormBackward<T> backward(Guarded<T>& statistics, Guarded<T>& dx) const {
-    return {normalized(statistics), gain.data(),    dz.data(),     dz.stride(),
-            dx.data(),              dx.stride(),    sums.data(),   sums.stride(),
-            weights.data(),         total_weight()};
+    return {normalized(statistics),
+            gain.data(),
+            dz.data(),
+            dz.stride(),
+            dx.data(),
+            dx.stride(),
+            sums.data(),
+            sums.stride(),
+            weights.data(),
+            total_weight()};
   }
 };
 
@@ -120,9 +132,15 @@ struct Drawn {
     }
   }
   Dropout<T> block(T* y, Index y_stride) const {
-    return {x.rows(),  x.cols() / kPanel<T>,  x.data(),  x.stride(),
-            y,         y_stride,              {7, 3, 2, 0x12345678, 0x9abcdef0},
-            threshold, 65536 / (65536 - threshold)};
+    return {x.rows(),
+            x.cols() / kPanel<T>,
+            x.data(),
+            x.stride(),
+            y,
+            y_stride,
+            {7, 3, 2, 0x12345678, 0x9abcdef0},
+            threshold,
+            65536 / (65536 - threshold)};
   }
 };
 
@@ -154,8 +172,8 @@ TEST_CASE_TEMPLATE("norms agree with the reference on all paths", T, float, doub
 TEST_CASE_TEMPLATE("one unit, or one row, is normalised to zero", T, float, double) {
   for (const auto& isa : available_isas()) {
     CAPTURE(isa);
-    const auto rows =
-        solve_rows(NormArrays<T>(3, 1, Numbers(1)), Activation::kRelu, kernels_of<T>(isa));
+    const auto rows = solve_rows(NormArrays<T>(3, 1, Numbers(1)), Activation::kRelu,
+                                 kernels_of<T>(isa));
     const auto columns = solve_columns(NormArrays<T>(1, 3, Numbers(1)),
                                        Activation::kRelu, kernels_of<T>(isa));
     const double largest = 1 / std::sqrt(1e-5);

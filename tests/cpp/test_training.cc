@@ -45,6 +45,12 @@ struct Trained {
   std::uint64_t float32, float64;
 };
 
+Recipe with_layers(Recipe recipe, LayerSpec::Kind norm, double dropout) {
+  recipe.norm = norm;
+  recipe.dropout = dropout;
+  return recipe;
+}
+
 const std::vector<Trained>& trainings() {
   using A = Activation;
   static const std::vector<Trained> all = {
@@ -148,7 +154,41 @@ const std::vector<Trained>& trainings() {
         kNoLimit,
         0.5},
        0x5f237941e0a3d084,
-       0x8d470f829a45f825}};
+       0x8d470f829a45f825},
+      {"softmax, adam, layer norm, dropout",
+       with_layers({Loss::kSoftmaxCrossEntropy,
+                    {A::kGelu, A::kRelu, A::kTanh},
+                    Rule::kAdam,
+                    0.01,
+                    0,
+                    false,
+                    true},
+                   LayerSpec::Kind::kLayerNorm, 0.125),
+       0, 0},
+      {"squared error, momentum, batch norm, dropout, sparse",
+       with_layers({Loss::kSquaredError,
+                    {A::kTanh, A::kSilu},
+                    Rule::kMomentum,
+                    0.01,
+                    0,
+                    true,
+                    true},
+                   LayerSpec::Kind::kBatchNorm, 0.0625),
+       0, 0},
+      {"softmax, nadam, batch norm, clip_norm, max_norm",
+       with_layers({Loss::kSoftmaxCrossEntropy,
+                    {A::kRelu, A::kLeakyRelu},
+                    Rule::kNadam,
+                    0.01,
+                    0.1,
+                    false,
+                    false,
+                    0.05,
+                    0.1,
+                    1.5,
+                    0.25},
+                   LayerSpec::Kind::kBatchNorm, 0),
+       0, 0}};
   return all;
 }
 
@@ -160,7 +200,7 @@ std::uint64_t expected_hash(const Trained& training) {
 template <class T>
 struct Result {
   std::vector<double> losses;
-  Buffer<T> parameters;
+  Buffer<T> parameters, running;
   RuleState<T> state;
 };
 
@@ -174,6 +214,7 @@ Result<T> train(const Recipe& recipe, int n_threads,
     result.losses.push_back(run_epoch(task, trainer, n_threads));
   }
   result.parameters = copy_of(task.network().parameters());
+  result.running = copy_of(task.network().running());
   result.state = std::move(trainer.state());
   return result;
 }
@@ -208,6 +249,7 @@ TEST_CASE_TEMPLATE("any number of threads gives the same bits", T, float, double
       const auto together = train<T>(training.recipe, n_threads);
       CHECK(together.losses == alone.losses);
       CHECK(same_bits(together.parameters, alone.parameters));
+      CHECK(same_bits(together.running, alone.running));
       for (int i = 0; i < n_moments(training.recipe.rule); ++i) {
         CHECK(same_bits(together.state.moments[i], alone.state.moments[i]));
       }
@@ -262,6 +304,12 @@ TEST_CASE_TEMPLATE("padding of weights and moments stays zero", T, float, double
         std::vector<T> intercept(static_cast<std::size_t>(layer.n_out()));
         layer.unpack(flat.data(), coef.data(), intercept.data());
         layer.pack(coef.data(), intercept.data(), repacked.data());
+      }
+      for (Index i = 0; i < task.network().n_norms(); ++i) {
+        const Norm<T>& norm = task.network().norm(i);
+        for (const Index first : {norm.gain_offset(), norm.bias_offset()}) {
+          std::copy_n(flat.data() + first, norm.n_out(), repacked.data() + first);
+        }
       }
       CHECK(std::equal(flat.data(), flat.data() + flat.size(), repacked.data()));
     };

@@ -90,6 +90,13 @@ constexpr bool stores_derivative(Activation a) {
          a == Activation::kSoftplus;
 }
 
+// Whether `chain` asks an output for no more than its sign. Then dropout may overwrite
+// it: it keeps signs, and where it puts a zero the gradient is one as well.
+constexpr bool needs_only_sign(Activation a) {
+  return a == Activation::kIdentity || a == Activation::kRelu ||
+         a == Activation::kLeakyRelu || stores_derivative(a);
+}
+
 // y = activation(x W + b), for a block of rows. Largest error of an activation over the
 // whole range, where it is not exact: that of exp below; 6 ulp if it stores its
 // derivative, which is within 3 epsilon. At infinity: the limits.

@@ -64,25 +64,29 @@ PenaltySums Norm<T>::step_on(Index place, const T* gradient, Update<T> rule,
 }
 
 template <class T>
-PenaltySums Norm<T>::update(Index panel, const Trace<T>& batch, const Update<T>& rule,
+PenaltySums Norm<T>::update(Index tile, const Trace<T>& batch, const Update<T>& rule,
                             const FlatState<T>& state) {
-  alignas(kCacheLine) T biases[kPanel<T>], gains[kPanel<T>];
-  sums(panel, batch, biases, gains);
-  step_on(gain_offset() + panel * kPanel<T>, gains, rule, state);
-  return step_on(bias_offset() + panel * kPanel<T>, biases, rule, state);
+  for_panels(tile, [&](Index panel) {
+    alignas(kCacheLine) T biases[kPanel<T>], gains[kPanel<T>];
+    sums(panel, batch, biases, gains);
+    step_on(gain_offset() + panel * kPanel<T>, gains, rule, state);
+    step_on(bias_offset() + panel * kPanel<T>, biases, rule, state);
+  });
+  return {};
 }
 
 template <class T>
-void Norm<T>::gradient(Index panel, const Trace<T>& batch, T* gradient,
-                       bool add) const {
-  alignas(kCacheLine) T biases[kPanel<T>], gains[kPanel<T>];
-  sums(panel, batch, biases, gains);
-  T* to_gains = gradient + gain_offset() + panel * kPanel<T>;
-  T* to_biases = gradient + bias_offset() + panel * kPanel<T>;
-  for (Index j = 0; j < kPanel<T>; ++j) {
-    to_gains[j] = add ? to_gains[j] + gains[j] : gains[j];
-    to_biases[j] = add ? to_biases[j] + biases[j] : biases[j];
-  }
+void Norm<T>::gradient(Index tile, const Trace<T>& batch, T* gradient, bool add) const {
+  for_panels(tile, [&](Index panel) {
+    alignas(kCacheLine) T biases[kPanel<T>], gains[kPanel<T>];
+    sums(panel, batch, biases, gains);
+    T* to_gains = gradient + gain_offset() + panel * kPanel<T>;
+    T* to_biases = gradient + bias_offset() + panel * kPanel<T>;
+    for (Index j = 0; j < kPanel<T>; ++j) {
+      to_gains[j] = add ? to_gains[j] + gains[j] : gains[j];
+      to_biases[j] = add ? to_biases[j] + biases[j] : biases[j];
+    }
+  });
 }
 
 template <class T>

@@ -5,6 +5,8 @@
 // There are no penalties on gains and biases: their size is their own affair.
 #pragma once
 
+#include <algorithm>
+
 #include "fastbp/nn/layer.h"
 
 namespace fastbp {
@@ -24,7 +26,7 @@ class Norm : public Layer<T> {
   Index n_parameters() const override { return n_parameters_of(n_units_); }
   OutputActivation<T> output_activation() const override { return activation_; }
 
-  Index n_tiles(bool) const override { return n_panels(); }
+  Index n_tiles(bool) const override { return ceil_div(n_panels(), kTilePanels); }
   PenaltySums update(Index tile, const Trace<T>& batch, const Update<T>& rule,
                      const FlatState<T>& state) override;
   void gradient(Index tile, const Trace<T>& batch, T* gradient,
@@ -64,6 +66,13 @@ class Norm : public Layer<T> {
   T* parameters_;
 
  private:
+  // A task's share: its sums take about as long as a tile of a dense layer, or less.
+  static constexpr Index kTilePanels = 8;
+  template <class Use>
+  void for_panels(Index tile, const Use& use) const {
+    const Index end = std::min(n_panels(), (tile + 1) * kTilePanels);
+    for (Index panel = tile * kTilePanels; panel < end; ++panel) use(panel);
+  }
   PenaltySums step_on(Index place, const T* gradient, Update<T> rule,
                       const FlatState<T>& state);
 

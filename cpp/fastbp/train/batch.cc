@@ -5,6 +5,17 @@
 #include <algorithm>
 
 namespace fastbp {
+namespace {
+
+// Looks at another matrix.
+template <class T>
+Matrix<T> alias(const Matrix<T>& other) {
+  Matrix<T> matrix;
+  matrix.view = other.view;
+  return matrix;
+}
+
+}  // namespace
 
 template <class T>
 Batch<T>::Batch(const Network<T>& network, Index n_rows, Index n_entries,
@@ -19,16 +30,18 @@ Batch<T>::Batch(const Network<T>& network, Index n_rows, Index n_entries,
   }
   for (Index l = 0; l < network.n_layers(); ++l) {
     const Layer<T>& layer = network.layer(l);
-    outputs_.emplace_back();
-    if (!for_training && layer.is_only_for_training()) {
-      outputs_.back().view = outputs_[static_cast<std::size_t>(l - 1)].view;
-    } else {
-      outputs_.back() = Matrix<T>(n_rows, layer.n_out());
-    }
+    // What only training does, it does in place where it can.
+    const bool in_place = layer.is_only_for_training();
+    const bool has_output =
+        !in_place || (for_training &&
+                      !needs_only_sign(network.layer(l - 1).output_activation().kind));
+    outputs_.push_back(has_output ? Matrix<T>(n_rows, layer.n_out())
+                                  : alias(outputs_.back()));
     if (!for_training) continue;
     row_memories_.emplace_back(layer.n_memory() > 0 ? n_rows : 0, layer.n_memory());
     column_memories_.emplace_back(layer.n_column_memory(), layer.n_out());
-    gradients_.emplace_back(n_rows, layer.n_out());
+    gradients_.push_back(in_place ? alias(gradients_.back())
+                                  : Matrix<T>(n_rows, layer.n_out()));
   }
   if (!for_training) return;
   weights_ = Buffer<T>(n_rows);

@@ -106,8 +106,8 @@ class Batch {
   Buffer<Entry<T>> entries_;
   Buffer<Index> first_entry_;  // of each row
   Buffer<Index> last_entry_;
-  std::vector<Matrix<T>> outputs_;  // of each layer; what it passes on, if predictions
-                                    // pass it by
+  // Of each layer. What works in place has the memory of the layer below.
+  std::vector<Matrix<T>> outputs_;
   // In training: what layers remember (Memory), and the gradients with respect to their
   // pre-activations.
   std::vector<Matrix<T>> row_memories_, column_memories_, gradients_;
