@@ -54,7 +54,7 @@ def dropout_rates(est: BaseMLP, n_hidden: int) -> list[float]:
     if not isinstance(rates, list | tuple):
         return [float(rates)] * n_hidden
     for i, rate in enumerate(rates):
-        if not isinstance(rate, Real) or not 0 <= rate < 1:
+        if not isinstance(rate, Real) or not 0 <= float(rate) < 1:
             raise ValueError(f"dropout[{i}] must be in [0, 1), got {rate!r}.")
     if len(rates) != n_hidden:
         raise ValueError(
