@@ -2,9 +2,9 @@
 Dropout and normalization
 =========================
 
-With 200 handwritten digits a network of 300 + 300 units has some five hundred weights
-for each of them: it soon makes no mistake on what it has seen, and what it has learned
-of the rest depends on what keeps it from learning those by heart.
+Four hundred handwritten digits, a fifth of them with a label at random: a network with
+forty weights for each of them learns the digits first, and then the wrong labels by
+heart. Normalization alone makes both faster; dropout makes the latter difficult.
 """
 
 import warnings
@@ -18,29 +18,32 @@ from fastbp import MLPClassifier
 
 X, y = load_digits(return_X_y=True)
 X = (X / 16).astype(np.float32)
-X_train, X_test, y_train, y_test = train_test_split(
-    X, y, train_size=200, stratify=y, random_state=0
-)
 
 # %%
-# The same network for the same number of epochs, from four seeds each. A call of
-# ``partial_fit`` is one epoch.
+# The same network for the same number of epochs, for a few choices of the digits. A
+# call of ``partial_fit`` is one epoch. The test digits have their right labels.
 warnings.simplefilter("ignore", ConvergenceWarning)
-EPOCHS = 100
-SEEDS = range(4)
+EPOCHS = 60
+CHOICES = range(4)
 SETTINGS = {
     "neither": {},
     "dropout 0.5": {"dropout": 0.5},
     "layer norm": {"normalization": "layer"},
     "batch norm": {"normalization": "batch"},
-    "layer norm, dropout 0.5": {"normalization": "layer", "dropout": 0.5},
+    "batch norm, dropout 0.5": {"normalization": "batch", "dropout": 0.5},
 }
 
 
-def accuracies(seed, settings):
+def accuracies(choice, settings):
     """Return the accuracy on training and test digits after each epoch, (EPOCHS, 2)."""
+    X_train, X_test, y_train, y_test = train_test_split(
+        X, y, train_size=400, stratify=y, random_state=choice
+    )
+    rng = np.random.default_rng(choice)
+    wrong = rng.random(400) < 0.2
+    y_train = np.where(wrong, rng.integers(10, size=400), y_train)
     model = MLPClassifier(
-        (300, 300), alpha=0, batch_size=25, random_state=seed, **settings
+        (100, 100), alpha=0, batch_size=25, random_state=choice, **settings
     )
     curve = []
     for _ in range(EPOCHS):
@@ -50,15 +53,15 @@ def accuracies(seed, settings):
 
 
 curves = {
-    name: np.mean([accuracies(seed, settings) for seed in SEEDS], axis=0)
+    name: np.array([accuracies(choice, settings) for choice in CHOICES])
     for name, settings in SETTINGS.items()
 }
 
 # %%
-print(f"accuracy, mean of the last 20 of {EPOCHS} epochs and of {len(SEEDS)} seeds")
-print(f"{'':24} training   test")
-for name, curve in curves.items():
-    training, test = curve[-20:].mean(axis=0)
+print(f"accuracy after {EPOCHS} epochs, mean of {len(CHOICES)} choices")
+print(f"{'':24} training    test")
+for name, runs in curves.items():
+    training, test = runs[:, -1].mean(axis=0)
     print(f"{name:24}   {training:.4f}   {test:.4f}")
 
 # %%
@@ -71,11 +74,16 @@ else:
         1, 2, figsize=(10, 3.8), layout="constrained", sharex=True, sharey=True
     )
     epochs = np.arange(1, EPOCHS + 1)
-    for name, curve in curves.items():
+    for name, runs in curves.items():
+        curve = runs.mean(axis=0)
         for column, axis in enumerate(axes):
             axis.plot(epochs, curve[:, column], label=name, linewidth=1.2)
-    for axis, title in zip(axes, ("200 training digits", "1597 others"), strict=True):
-        axis.set(title=title, xlabel="epoch", ylim=(0.85, 1.005))
-    axes[0].set_ylabel("accuracy (mean of seeds)")
+    for axis, title in zip(
+        axes,
+        ("400 training digits, a fifth with random labels", "the other 1397"),
+        strict=True,
+    ):
+        axis.set(title=title, xlabel="epoch", ylim=(0.6, 1.01))
+    axes[0].set_ylabel("accuracy (mean)")
     axes[0].legend(frameon=False, loc="lower right")
     figure.savefig("plot_regularisation.png", dpi=120)

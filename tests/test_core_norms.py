@@ -525,7 +525,6 @@ def test_norms_that_do_not_fit_are_refused(norms, message):
         [_core.Layer.dropout(0.5)],
         [_core.Layer.layer_norm(), _core.Layer.dense(3)],
         [_core.Layer.dense(3), _core.Layer.dropout(0.5)],
-        [_core.Layer.dense(3, "relu")],
         [_core.Layer.dropout(1.0), _core.Layer.dense(3)],
         [_core.Layer.dropout(-0.1), _core.Layer.dense(3)],
     ],

@@ -290,3 +290,28 @@ def test_networks_without_hidden_layers_have_nothing_to_normalise() -> None:
     np.testing.assert_array_equal(
         [c.tolist() for c in other.coefs_], [c.tolist() for c in plain.coefs_]
     )
+
+
+# ------------------------------------------------------------------ after the fit
+
+
+def regularised(normalization: str) -> MLPClassifier:
+    settings = {**EVERYTHING, "normalization": normalization, "activation": "tanh"}
+    return classifier(**settings).fit(X, Y)
+
+
+@pytest.mark.parametrize("normalization", ["layer", "batch"])
+def test_features_lead_to_the_logits(normalization: str) -> None:
+    model = regularised(normalization)
+    logits = model.transform(X) @ model.coefs_[-1] + model.intercepts_[-1]
+    np.testing.assert_allclose(logits, model.decision_function(X), atol=1e-9)
+
+
+@pytest.mark.parametrize("normalization", ["layer", "batch"])
+def test_gradients_of_inputs_are_differences_of_predictions(normalization: str) -> None:
+    model = regularised(normalization)
+    step = np.zeros_like(X)
+    step[:, 7] = 1e-5
+    difference = model.decision_function(X + step) - model.decision_function(X - step)
+    gradient = model.input_gradient(X)[:, :, 7]
+    np.testing.assert_allclose(gradient, difference / 2e-5, rtol=1e-6, atol=1e-8)

@@ -415,6 +415,12 @@ class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimato
         tags.input_tags.sparse = True
         return tags
 
+    def __copy__(self) -> Any:
+        """Return a shallow copy; a pickle has less in it, which takes time to make."""
+        copied = object.__new__(type(self))
+        copied.__dict__.update(self.__dict__)
+        return copied
+
     def __getstate__(self) -> dict[str, Any]:
         """Return what prediction needs, and training if it is to go on."""
         state = self._without_rows(dict(super().__getstate__()))

@@ -164,7 +164,7 @@ const std::vector<Trained>& trainings() {
                     false,
                     true},
                    LayerSpec::Kind::kLayerNorm, 0.125),
-       0, 0},
+       0xf4c141b0b9121179, 0xa38a616aec6b5607},
       {"squared error, momentum, batch norm, dropout, sparse",
        with_layers({Loss::kSquaredError,
                     {A::kTanh, A::kSilu},
@@ -174,7 +174,7 @@ const std::vector<Trained>& trainings() {
                     true,
                     true},
                    LayerSpec::Kind::kBatchNorm, 0.0625),
-       0, 0},
+       0xe324d01120a3fd9d, 0xce22ad9fc58f471f},
       {"softmax, nadam, batch norm, clip_norm, max_norm",
        with_layers({Loss::kSoftmaxCrossEntropy,
                     {A::kRelu, A::kLeakyRelu},
@@ -188,7 +188,7 @@ const std::vector<Trained>& trainings() {
                     1.5,
                     0.25},
                    LayerSpec::Kind::kBatchNorm, 0),
-       0, 0}};
+       0x6723f307205d83b6, 0x522b682add7dfa72}};
   return all;
 }
 

@@ -66,15 +66,17 @@ FASTBP_INLINE void drop_line(const Dropout<T>& d, const T* line, Index n_panels,
 
 template <class T>
 void dropout(const Dropout<T>& d) {
+  constexpr Index kBlockPanels = kDropoutColumns / kPanel<T>;
   alignas(kCacheLine) Word32 counters[kPhiloxCounters], words[kPhiloxWords];
-  PhiloxKey key = d.key;
-  for (Index r = 0; r < d.n_rows; ++r, ++key.counter_1) {
-    for (Index panel = 0; panel < d.n_panels;) {
-      const Index block = panel * kPanel<T> / kDropoutColumns;
-      for (Index i = 0; i < kPhiloxCounters; ++i)
-        counters[i] = static_cast<Word32>(block * kPhiloxCounters + i);
+  for (Index block = 0; block * kBlockPanels < d.n_panels; ++block) {
+    for (Index i = 0; i < kPhiloxCounters; ++i)
+      counters[i] = static_cast<Word32>(block * kPhiloxCounters + i);
+    PhiloxKey key = d.key;
+    for (Index r = 0; r < d.n_rows; ++r, ++key.counter_1) {
       philox(key, counters, words);
-      for (Index k = 0; k < 4 && panel < d.n_panels; ++k, panel += kNumbersInOne<T>) {
+      for (Index k = 0; k < 4; ++k) {
+        const Index panel = block * kBlockPanels + k * kNumbersInOne<T>;
+        if (panel >= d.n_panels) break;
         const Index at = panel * kPanel<T>;
         const auto* line = reinterpret_cast<const T*>(words + k * kPhiloxCounters);
         drop_line<T>(d, line, d.n_panels - panel, d.x + r * d.x_stride + at,
