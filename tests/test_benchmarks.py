@@ -447,7 +447,7 @@ def test_small_run_writes_valid_results(tmp_path: Path) -> None:
         assert row["valid"]
         assert [len(seconds) for seconds in row["rounds"]] == [3, 3]
         assert row["median"] > 0
-        assert 0 < row["share_of_peak"] < 1
+        assert row["share_of_peak"] > 0
     assert job["ratios"]["sklearn"] > 0
     table = (stored / "training.md").read_text(encoding="utf-8")
     assert "| digits | 1797; 64-32-10; batch 32; adam float32 |" in table

@@ -1,8 +1,4 @@
-"""Every example runs and saves its figure; matplotlib is optional.
-
-Building the documentation runs the examples too, all in one process, so ``.ci/run``
-leaves those tests out (``-m "not gallery"``) and has the gallery run them.
-"""
+"""Every example runs and saves its figure; matplotlib is optional."""
 
 import gzip
 import os
@@ -56,7 +52,6 @@ def test_there_are_examples() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.gallery
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_example_saves_its_figure(example: Path, tmp_path: Path) -> None:
     assert run(tmp_path, str(example)) != ""
