@@ -15,7 +15,8 @@ namespace {
 
 constexpr int kEpochs = 8;
 
-// Fewer and more threads than tasks, even and odd; sanitized and emulated ones are slow.
+// Fewer and more threads than tasks, even and odd; sanitized and emulated ones are
+// slow.
 const std::vector<int> kThreadCounts =
     kThinning == 1 ? std::vector<int>{2, 3, 4, 8} : std::vector<int>{3, 8};
 
