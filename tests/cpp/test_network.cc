@@ -288,7 +288,14 @@ TEST_CASE_TEMPLATE("a single infinite or NaN parameter is seen", T, float, doubl
 
 TEST_CASE("networks that cannot be are refused") {
   const LayerSpec dense{LayerSpec::Kind::kDense, 3};
-  CHECK(refusal(5, {}) == "the first and the last layer must be dense");
+  const std::string ends =
+      "the first and the last layer must be dense; only dropout may be before";
+  CHECK(refusal(5, {}) == ends);
+  CHECK(refusal(5, {{LayerSpec::Kind::kDropout}}) == ends);
+  CHECK(refusal(5, {{LayerSpec::Kind::kLayerNorm}, dense}) == ends);
+  CHECK(refusal(5, {dense, {LayerSpec::Kind::kDropout}}) == ends);
+  CHECK(refusal(5, {{LayerSpec::Kind::kDropout, 0, {}, 0, 1}, dense}) ==
+        "rate of dropout must be in [0, 1), got 1.000000");
   CHECK(refusal(5, {{LayerSpec::Kind::kDense, 0}}) ==
         "n_out of a dense layer must be positive, got 0");
   CHECK(refusal(-5, {dense}) == "n_in must be positive, got -5");
