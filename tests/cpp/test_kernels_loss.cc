@@ -164,11 +164,8 @@ TEST_CASE_TEMPLATE("losses of differences of any size are those of the formula",
 TEST_CASE_TEMPLATE("a quantile loss weighs both sides by its level", T, float, double) {
   for (const auto& [level, under, over] :
        {std::tuple{0.25, 0.25, 0.75}, {0.75, 0.75, 0.25}}) {
-    const std::array<T, 16> levels = [&] {
-      std::array<T, 16> all{};
-      std::fill_n(all.begin(), 3, static_cast<T>(level));
-      return all;
-    }();
+    std::array<T, 16> levels{};
+    std::fill_n(levels.begin(), 3, static_cast<T>(level));
     const std::array<T, 16> z = {1, 2, 3}, y = {2, 2, 2};
     const T weight = 1;
     for (const auto& isa : available_isas()) {
