@@ -79,13 +79,19 @@ def test_objects_are_small_and_immutable() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: losses.Huber(0), "delta of Huber must not be 0"),
-        (lambda: losses.Huber(-1), "delta of Huber must be a finite number at least 0"),
+        (
+            lambda: losses.Huber(0),
+            r"delta of Huber .* in \(0, inf\), got 0",
+        ),
+        (
+            lambda: losses.Huber(-1),
+            r"delta of Huber .* in \(0, inf\)",
+        ),
         (lambda: losses.Huber("1"), "delta of Huber must be a finite number"),
         (lambda: losses.Focal(np.nan), "gamma of Focal must be a finite number"),
         (
             lambda: losses.LogLoss(1.0),
-            r"label_smoothing of LogLoss must be in \[0, 1\)",
+            r"label_smoothing of LogLoss .* in \[0, 1\)",
         ),
         (lambda: losses.Quantile([]), r"increasing numbers in \(0, 1\), got \[\]"),
         (lambda: losses.Quantile(1.0), r"increasing numbers in \(0, 1\), got 1.0"),

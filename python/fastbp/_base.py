@@ -17,15 +17,15 @@ from sklearn.base import BaseEstimator
 from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_random_state
 
-from . import _core
+from . import _core, activations
 from ._compat import CallbackSupportMixin, Interval, Options, StrOptions
 from ._data import Samples, check_weights
+from ._hidden_layers import dropout_rates, fitted_normalization, initial_norms
 from ._initial import initial_parameters
 from ._inspection import InputGradients
 from ._lbfgs import fit_lbfgs
 from ._optimizer import STOCHASTIC_SOLVERS, OptimizerState
 from ._refusals import refuse_contradictions
-from ._stack import dropout_rates, fitted_normalization, initial_norms
 from ._stochastic import fit_stochastic
 from ._tasks import FitTask, begin_context
 from ._transform import HiddenFeatures
@@ -36,20 +36,12 @@ from .schedules import SCHEDULES, Schedule
 
 __all__ = ["BaseMLP"]
 
-ACTIVATIONS = (
-    "identity",
-    "logistic",
-    "tanh",
-    "relu",
-    "leaky_relu",
-    "elu",
-    "selu",
-    "hard_tanh",
-    "gelu",
-    "silu",
-    "mish",
-    "softplus",
-)
+# Those of hidden layers, by name.
+ACTIVATIONS = {
+    name: kind
+    for name, kind in activations.ACTIVATIONS.items()
+    if kind.is_elementwise and kind.is_trainable
+}
 
 
 class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimator):
@@ -436,13 +428,14 @@ class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimato
         super().__setstate__(state)
 
 
-def _core_activation(activation: Any, name: str) -> str | tuple[str, float]:
-    """Return an activation as the core takes it: a name, maybe with a slope."""
+def _core_activation(activation: Any, name: str) -> tuple[str, float]:
+    """Return an activation as the core takes it: its name and its slope."""
+    found: Any = ACTIVATIONS.get(activation) if isinstance(activation, str) else None
     if isinstance(activation, Activation) and activation.name in ACTIVATIONS:
-        return activation.name, activation.negative_slope
-    if not isinstance(activation, str) or activation not in ACTIVATIONS:
+        found = activation
+    if found is None:
         raise ValueError(
             f"{name} must be one of {', '.join(ACTIVATIONS)}, or an object of "
             f"fastbp.activations of the kind, got {activation!r}."
         )
-    return activation
+    return found.name, found.negative_slope

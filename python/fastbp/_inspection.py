@@ -12,9 +12,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import _core
 from ._blas import one_blas_thread
-from ._data import check_X, mean_inputs, rows_of
-from ._network import NetworkOwner
-from ._stack import for_prediction
+from ._data import check_X, rows_of
+from ._hidden_layers import for_prediction
+from ._network_owner import NetworkOwner
+from ._prediction import n_threads_for
 
 __all__ = ["InputGradients"]
 
@@ -78,9 +79,7 @@ n_features)
         network = for_prediction(self)._network(
             self._prediction_dtype(X), self._core_output()
         )
-        n_threads = _core.threads_for(
-            network, X.shape[0], self._n_threads(), n_inputs=mean_inputs(X)
-        )
+        n_threads = n_threads_for(network, X, self.n_jobs)
         with one_blas_thread(network):
             tape = _core.Tape(network, rows_of(X), n_threads=n_threads)
             dtype: Any = network.dtype

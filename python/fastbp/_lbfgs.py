@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from . import _core
 from ._blas import one_blas_thread
 from ._compat import check_optimize_result
-from ._data import Samples, mean_inputs
-from ._stack import norm_arrays
+from ._data import Samples
+from ._hidden_layers import norm_arrays
+from ._prediction import n_threads_for
 from ._stochastic import NON_FINITE
 
 if TYPE_CHECKING:
@@ -74,12 +75,8 @@ def fit_lbfgs(
     """
     norms = getattr(est, "norms_", None)
     packing = Packing(network.n_units, has_norms=bool(norms))
-    n_threads = _core.threads_for(
-        network,
-        min(_CHUNK, samples.X.shape[0]),
-        est._n_threads(),
-        n_inputs=mean_inputs(samples.X),
-    )
+    n_rows = min(_CHUNK, samples.X.shape[0])
+    n_threads = n_threads_for(network, samples.X, est.n_jobs, n_rows=n_rows)
     total_weight = samples.weight
     outer_loss = est._outer_loss()
     dtype = est.coefs_[0].dtype

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._hidden_layers import uses_dropout
 from ._hooks import callbacks_of
 from ._optimizer import STOCHASTIC_SOLVERS
 from ._rates import plateau_of, schedule_of
-from ._stack import uses_dropout
 from .callbacks import Checkpoint, EarlyStopping
 from .losses import CustomLoss, LogLoss, Quantile
 from .schedules import Warmup

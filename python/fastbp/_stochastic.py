@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from . import _core
-from ._data import Samples, mean_inputs
+from ._data import Samples
 from ._epochs import run_epoch
+from ._hidden_layers import uses_dropout
 from ._hooks import Hooks, wants_hooks
 from ._optimizer import OptimizerState
+from ._prediction import n_threads_for
 from ._rates import ScheduledRates, schedule_of
-from ._stack import uses_dropout
 from ._validation import begin_history, measure, scorer_of, split
 
 if TYPE_CHECKING:
@@ -94,11 +95,8 @@ class _Fit:
             n_samples = len(self.train_rows)
         self.n_samples = n_samples
         self.batch_size = _batch_size(est.batch_size, n_samples)
-        self.n_threads = _core.threads_for(
-            network,
-            self.batch_size,
-            est._n_threads(),
-            n_inputs=mean_inputs(samples.X),
+        self.n_threads = n_threads_for(
+            network, samples.X, est.n_jobs, n_rows=self.batch_size
         )
         self.trainer = _core.Trainer(
             network,

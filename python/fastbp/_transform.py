@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ._network import NetworkOwner
-from ._stack import for_prediction, normalize_rows
+from ._hidden_layers import for_prediction, normalize_rows
+from ._network_owner import NetworkOwner
 from .activations import get_activation
 
 __all__ = ["HiddenFeatures"]

@@ -15,6 +15,7 @@ from sklearn.model_selection import train_test_split
 
 from . import _core
 from ._data import Samples
+from ._prediction import predict_rows
 
 if TYPE_CHECKING:
     from ._base import BaseMLP
@@ -132,7 +133,7 @@ def measure(
     The score is NaN when training has diverged: the class with the greatest of some NaN
     is still a class, and a dead unit hides the NaN in its weights.
     """
-    outputs = est._predict_rows(network, validation.X)
+    outputs = predict_rows(network, validation.X, est.n_jobs)
     loss = est._output_loss(outputs, validation)
     if not (np.isfinite(outputs).all() and network.is_finite()):
         return np.nan, loss

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from abc import ABC
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 
 from . import _core
+from ._objects import check_field, object_of
 
 __all__ = [
     "ELU",
@@ -182,11 +182,7 @@ class LeakyReLU(Activation):
     negative_slope: float = 0.01
 
     def __post_init__(self) -> None:
-        slope = self.negative_slope
-        if not (isinstance(slope, Real) and 0 <= float(slope) < 1):
-            raise ValueError(
-                f"negative_slope of LeakyReLU must be a number in [0, 1), got {slope!r}"
-            )
+        check_field(self, "negative_slope", 0, 1, closed="left")
 
 
 @dataclass(frozen=True)
@@ -368,11 +364,4 @@ def get_activation(activation: str | Activation) -> Activation:
     >>> get_activation("leaky_relu")
     LeakyReLU(negative_slope=0.01)
     """
-    if isinstance(activation, Activation):
-        return activation
-    if isinstance(activation, str) and activation in ACTIVATIONS:
-        return ACTIVATIONS[activation]()
-    raise ValueError(
-        f"an activation must be one of {', '.join(map(repr, ACTIVATIONS))} or an "
-        f"object of fastbp.activations, got {activation!r}"
-    )
+    return object_of(Activation, activation, ACTIVATIONS, "activations")

@@ -10,8 +10,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import isfinite, sqrt
-from numbers import Integral, Real
+from math import sqrt
+from numbers import Integral
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import qr
 
 from ._blas import held_to_one_thread
+from ._objects import check_field, object_of
 
 __all__ = [
     "Constant",
@@ -191,9 +192,7 @@ class Orthogonal(Initializer):
     gain: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_number(self, "gain")
-        if self.gain <= 0:
-            raise ValueError(f"gain of Orthogonal must be above 0, got {self.gain!r}")
+        check_field(self, "gain", 0, closed="neither")
 
     def __call__(self, fan_in: int, fan_out: int, rng: Rng) -> Weights:
         weights = _fill(_empty(fan_in, fan_out), rng.standard_normal)
@@ -231,7 +230,7 @@ class Constant(Initializer):
     value: float
 
     def __post_init__(self) -> None:
-        _check_number(self, "value")
+        check_field(self, "value", -np.inf)
 
     def __call__(self, fan_in: int, fan_out: int, rng: Rng) -> Weights:
         weights = _empty(fan_in, fan_out)
@@ -278,17 +277,6 @@ class Given(Initializer):
         return weights
 
 
-def _check_number(initializer: Initializer, name: str) -> None:
-    """Refuse a field that is no finite number."""
-    value = getattr(initializer, name)
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if not (is_number and isfinite(value)):
-        raise ValueError(
-            f"{name} of {type(initializer).__name__} must be a finite number, got "
-            f"{value!r}"
-        )
-
-
 INITIALIZERS: dict[str, type[Initializer]] = {
     "glorot_normal": GlorotNormal,
     "glorot_uniform": GlorotUniform,
@@ -325,11 +313,4 @@ def get_initializer(initializer: str | Initializer) -> Initializer:
     >>> get_initializer("orthogonal")
     Orthogonal(gain=1.0)
     """
-    if isinstance(initializer, Initializer):
-        return initializer
-    if isinstance(initializer, str) and initializer in INITIALIZERS:
-        return INITIALIZERS[initializer]()
-    raise ValueError(
-        f"an initializer must be one of {', '.join(map(repr, INITIALIZERS))} or an "
-        f"object of fastbp.initializers, got {initializer!r}"
-    )
+    return object_of(Initializer, initializer, INITIALIZERS, "initializers")

@@ -7,7 +7,6 @@ themselves belong to the network, which asks each layer for the shapes of them
 
 from __future__ import annotations
 
-import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, fields
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
+from ._objects import check_size
 from .activations import Activation, Identity, get_activation
 from .initializers import get_initializer
 
@@ -113,7 +113,7 @@ class Dense(Layer):
     trainable: bool = True
 
     def __post_init__(self) -> None:
-        self._set("n_out", checked_size(self.n_out, "n_out of Dense"))
+        self._set("n_out", check_size(self.n_out, "n_out of Dense"))
         self._set("activation", get_activation(self.activation))
         for name in ("bias", "trainable"):
             if not isinstance(getattr(self, name), bool):
@@ -177,17 +177,6 @@ class Dense(Layer):
             trains_weights=self.trainable,
             trains_biases=self.trainable and self.bias,
         )
-
-
-def checked_size(value: Any, what: str) -> int:
-    """Return a number of units as an int; ValueError unless it is at least 1."""
-    try:
-        number = 0 if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        number = 0
-    if number < 1:
-        raise ValueError(f"{what} must be an integer of at least 1, got {value!r}")
-    return number
 
 
 def _given(values: Any, name: str, ndim: int, n_out: int) -> NDArray[Any] | None:

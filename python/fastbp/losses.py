@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import xlogy
 
 from . import _core
-from ._fields import check_field, check_positive
+from ._objects import check_field, object_of
 
 __all__ = [
     "AbsoluteError",
@@ -130,7 +130,7 @@ class Huber(Loss):
     _core_name = "huber"
 
     def __post_init__(self) -> None:
-        check_positive(self, "delta")
+        check_field(self, "delta", 0, closed="neither")
 
     def per_output(self, y_true: Any, y_pred: Any) -> Any:
         size = np.abs(y_true - y_pred)
@@ -236,7 +236,7 @@ class LogLoss(_OfClasses):
     label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
-        check_smoothing(self)
+        check_field(self, "label_smoothing", 0, 1, closed="left")
 
     def per_output(self, y_true: Any, y_pred: Any) -> Any:
         return -(y_true * np.log(_clipped(y_pred)))
@@ -246,16 +246,6 @@ class LogLoss(_OfClasses):
         if output == "softmax" and label_smoothing == 0:
             name = "softmax_cross_entropy"
         return _core.Loss(name, output, label_smoothing=label_smoothing)
-
-
-def check_smoothing(owner: Any) -> None:
-    """Refuse a ``label_smoothing`` outside [0, 1)."""
-    check_field(owner, "label_smoothing", 0)
-    if owner.label_smoothing >= 1:
-        raise ValueError(
-            f"label_smoothing of {type(owner).__name__} must be in [0, 1), got "
-            f"{owner.label_smoothing!r}"
-        )
 
 
 @dataclass(frozen=True)
@@ -392,21 +382,21 @@ class CustomLoss(Loss):
         return self(y_true.astype(y_pred.dtype), y_pred.copy())[0][:, np.newaxis]
 
 
-REGRESSION_LOSSES: dict[str, Loss] = {
-    "squared_error": SquaredError(),
-    "absolute_error": AbsoluteError(),
-    "huber": Huber(),
-    "log_cosh": LogCosh(),
-    "quantile": Quantile(),
-    "poisson": Poisson(),
-    "gamma": Gamma(),
+REGRESSION_LOSSES: dict[str, type[Loss]] = {
+    "squared_error": SquaredError,
+    "absolute_error": AbsoluteError,
+    "huber": Huber,
+    "log_cosh": LogCosh,
+    "quantile": Quantile,
+    "poisson": Poisson,
+    "gamma": Gamma,
 }
-CLASSIFICATION_LOSSES: dict[str, Loss] = {
-    "log_loss": LogLoss(),
-    "squared_error": SquaredError(),
-    "focal": Focal(),
-    "symmetric_cross_entropy": SymmetricCrossEntropy(),
-    "kl_divergence": KLDivergence(),
+CLASSIFICATION_LOSSES: dict[str, type[Loss]] = {
+    "log_loss": LogLoss,
+    "squared_error": SquaredError,
+    "focal": Focal,
+    "symmetric_cross_entropy": SymmetricCrossEntropy,
+    "kl_divergence": KLDivergence,
 }
 
 
@@ -436,25 +426,18 @@ def get_loss(loss: str | Loss) -> Loss:
     Huber(delta=1.0)
     """
     known = REGRESSION_LOSSES | CLASSIFICATION_LOSSES
-    if isinstance(loss, Loss):
-        return loss
-    if isinstance(loss, str) and loss in known:
-        return known[loss]
-    raise ValueError(
-        f"a loss must be one of {', '.join(map(repr, known))} or an object of "
-        f"fastbp.losses, got {loss!r}"
-    )
+    return object_of(Loss, loss, known, "losses")
 
 
-def loss_of(loss: Any, allowed: dict[str, Loss], *, estimator: str) -> Loss:
+def loss_of(loss: Any, allowed: dict[str, type[Loss]], *, estimator: str) -> Loss:
     """Return the loss, of those in ``allowed`` or a function, for an estimator."""
     if isinstance(loss, Loss | str):
         found = get_loss(loss)
-        if type(found) in map(type, allowed.values()):
+        if type(found) in allowed.values():
             return found
     elif callable(loss) and not isinstance(loss, type):
         return CustomLoss(loss)
-    kinds = ", ".join(type(default).__name__ for default in allowed.values())
+    kinds = ", ".join(kind.__name__ for kind in allowed.values())
     raise ValueError(
         f"loss of {estimator} must be one of {', '.join(allowed)}, an object of "
         f"{kinds} (fastbp.losses), or a function (y_true, y_pred) -> (value per row, "

@@ -14,12 +14,14 @@ from sklearn.utils import check_random_state
 from . import _core
 from ._blas import one_blas_thread
 from ._config import configured_blas
-from ._data import check_inputs, check_weights, mean_inputs, row_parts, rows_of
+from ._data import check_inputs, check_weights, rows_of
 from ._gradient_check import worst_error
 from ._objective import Objective
+from ._objects import check_size
+from ._prediction import n_threads_for, predict_rows
 from ._threads import effective_n_threads
 from .activations import Activation
-from .layers import Layer, check_trainable, checked_size
+from .layers import Layer, check_trainable
 
 __all__ = ["Network"]
 
@@ -100,7 +102,7 @@ class Network:
             )
         if dtype not in ("float32", "float64"):
             raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
-        self.n_in = checked_size(n_in, "n_in")
+        self.n_in = check_size(n_in, "n_in")
         self.dtype = dtype
         self._n_units = [self.n_in]
         for i, layer in enumerate(self.layers):
@@ -203,7 +205,7 @@ class Network:
     def _taped(self, X: Any) -> _core.Tape:
         core = self._synchronized()
         with one_blas_thread(core):
-            return _core.Tape(core, rows_of(X), n_threads=_n_threads(core, X))
+            return _core.Tape(core, rows_of(X), n_threads=n_threads_for(core, X))
 
     @property
     def activations(self) -> list[NDArray[Any]]:
@@ -345,7 +347,7 @@ class Network:
             )
             return losses * scale, *gradients
         core = self._core_network(objective, y)
-        n_threads = _n_threads(core, X)
+        n_threads = n_threads_for(core, X)
         rows = rows_of(X)
         with one_blas_thread(core):
             return _core.Tape(core, rows, n_threads=n_threads).loss_backward(
@@ -451,19 +453,8 @@ class Network:
         ValueError
             If X has the wrong shape or values.
         """
-        raw = self._predict(self._synchronized(), check_inputs(X, self.n_in))
-        return self._finished(raw)
-
-    def _predict(
-        self, core: _core.Network, X: Any, *, raw: bool = True
-    ) -> NDArray[Any]:
-        n_threads = _n_threads(core, X, training=False)
-        with one_blas_thread(core):
-            parts = [
-                core.predict(rows, raw=raw, n_threads=n_threads)
-                for rows in row_parts(X)
-            ]
-        return np.concatenate(parts)
+        X = check_inputs(X, self.n_in)
+        return self._finished(predict_rows(self._synchronized(), X, raw=True))
 
     # To look at.
 
@@ -528,7 +519,7 @@ class Network:
 
         def loss_now() -> float:
             core.set_parameters(*twin._arrays())
-            outputs = twin._predict(core, X, raw=False)
+            outputs = predict_rows(core, X)
             return objective.mean(y, outputs, weights)
 
         return {
@@ -627,14 +618,3 @@ class Network:
 
 def _same_bits(a: NDArray[Any], b: NDArray[Any]) -> bool:
     return bool(np.array_equal(a.view(np.uint8), b.view(np.uint8)))
-
-
-def _n_threads(core: _core.Network, X: Any, *, training: bool = True) -> int:
-    n_inputs = mean_inputs(X)
-    return _core.threads_for(
-        core,
-        X.shape[0],
-        effective_n_threads()[0],
-        n_inputs=n_inputs,
-        training=training,
-    )

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from abc import ABC
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, ClassVar
+
+from ._objects import check_field, object_of
 
 __all__ = [
     "Adagrad",
@@ -37,34 +38,17 @@ class Optimizer(ABC):
 
     _rule: ClassVar[str]
     # Range of each parameter: lowest, highest, whether the lowest is allowed.
-    _ranges: ClassVar[dict[str, tuple[float, float, bool]]] = {
-        "learning_rate": (0, float("inf"), False),
-        "beta_1": (0, 1, True),
-        "beta_2": (0, 1, True),
-        "epsilon": (0, float("inf"), False),
-        "weight_decay": (0, float("inf"), True),
-    }
-
     learning_rate: float
 
     def __post_init__(self) -> None:
-        for name, (low, high, closed) in self._ranges.items():
-            value = getattr(self, name, None)
-            if value is not None:
-                self._check(name, value, low, high, closed)
-
-    def _check(
-        self, name: str, value: Any, low: float, high: float, closed: bool
-    ) -> None:
-        is_number = isinstance(value, Real) and not isinstance(value, bool)
-        number = float(value) if is_number else float("nan")
-        if (low <= number if closed else low < number) and number < high:
-            return
-        bracket = "[" if closed else "("
-        raise ValueError(
-            f"{name} of {type(self).__name__} must be a number in "
-            f"{bracket}{low:g}, {high:g}), got {value!r}"
-        )
+        for name in ("learning_rate", "epsilon"):
+            if hasattr(self, name):
+                check_field(self, name, 0, closed="neither")
+        for name in ("beta_1", "beta_2", "momentum"):
+            if hasattr(self, name):
+                check_field(self, name, 0, 1, closed="left")
+        if hasattr(self, "weight_decay"):
+            check_field(self, "weight_decay", 0)
 
     def _core_rule(self) -> tuple[Any, dict[str, Any]]:
         """Return the core's name of the rule, and its settings."""
@@ -107,7 +91,6 @@ class SGD(Optimizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check("momentum", self.momentum, 0, 1, True)
         if not isinstance(self.nesterov, bool):
             raise ValueError(f"nesterov of SGD must be a bool, got {self.nesterov!r}")
         if self.nesterov and self.momentum == 0:
@@ -275,11 +258,4 @@ def get_optimizer(optimizer: str | Optimizer) -> Optimizer:
     >>> get_optimizer("lion")
     Lion(learning_rate=0.0001, beta_1=0.9, beta_2=0.99, weight_decay=0.0)
     """
-    if isinstance(optimizer, Optimizer):
-        return optimizer
-    if isinstance(optimizer, str) and optimizer in OPTIMIZERS:
-        return OPTIMIZERS[optimizer]()
-    raise ValueError(
-        f"an optimizer must be one of {', '.join(map(repr, OPTIMIZERS))} or an object "
-        f"of fastbp.optimizers, got {optimizer!r}"
-    )
+    return object_of(Optimizer, optimizer, OPTIMIZERS, "optimizers")

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ._fields import check_field, check_positive
+from ._objects import check_field, object_of
 
 __all__ = [
     "Constant",
@@ -91,7 +91,7 @@ class Step(Schedule):
     gamma: float = 0.1
 
     def __post_init__(self) -> None:
-        check_positive(self, "every")
+        check_field(self, "every", 0, closed="neither")
         check_field(self, "gamma", 0, 1)
 
     def __call__(self, epoch: Numbers, n_epochs: float) -> Any:
@@ -238,14 +238,10 @@ class Plateau(Schedule):
     end: float = 1e-3
 
     def __post_init__(self) -> None:
-        check_positive(self, "factor")
-        check_field(self, "factor", 0, 1)
-        if self.factor == 1:
-            raise ValueError("factor of Plateau must be less than 1, got 1")
+        check_field(self, "factor", 0, 1, closed="neither")
         if self.patience is not None:
             check_field(self, "patience", 1)
-        check_positive(self, "end")
-        check_field(self, "end", 0, 1)
+        check_field(self, "end", 0, 1, closed="right")
 
     def __call__(self, epoch: Numbers, n_epochs: float) -> Any:
         return np.ones_like(epoch, dtype=np.float64)
@@ -273,7 +269,7 @@ class Warmup(Schedule):
     start: float = 0.01
 
     def __post_init__(self) -> None:
-        check_positive(self, "epochs")
+        check_field(self, "epochs", 0, closed="neither")
         object.__setattr__(self, "then", get_schedule(self.then))
         if isinstance(self.then, Warmup):
             raise ValueError(f"then of Warmup must not be a Warmup, got {self.then!r}")
@@ -324,11 +320,4 @@ def get_schedule(schedule: str | Schedule) -> Schedule:
     >>> get_schedule("one_cycle")
     OneCycle(rise=0.3, start=0.04, end=4e-06)
     """
-    if isinstance(schedule, Schedule):
-        return schedule
-    if isinstance(schedule, str) and schedule in SCHEDULES:
-        return SCHEDULES[schedule]()
-    raise ValueError(
-        f"a schedule must be one of {', '.join(map(repr, SCHEDULES))} or an object of "
-        f"fastbp.schedules, got {schedule!r}"
-    )
+    return object_of(Schedule, schedule, SCHEDULES, "schedules")

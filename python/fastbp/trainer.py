@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from numbers import Real
 from time import perf_counter
 from typing import Any
 
@@ -14,14 +13,16 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
 from . import _core
-from ._data import Samples, check_inputs, check_weights, mean_inputs, rows_of
+from ._data import Samples, check_inputs, check_weights, rows_of
 from ._diagnostics import diagnose, sampled_rows
 from ._epochs import run_epoch
+from ._objects import check_number, check_size
+from ._prediction import n_threads_for, predict_rows
 from ._rates import plateau_of, rates_of_epoch
 from ._stochastic import NON_FINITE
 from ._threads import effective_n_threads
 from .callbacks import EpochRecord, as_callback
-from .layers import check_trainable, checked_size
+from .layers import check_trainable
 from .network import Network
 from .optimizers import Optimizer, get_optimizer
 from .schedules import Schedule, get_schedule
@@ -154,7 +155,7 @@ class Trainer:
         self.optimizer = get_optimizer(optimizer)
         self.schedule = None if schedule is None else get_schedule(schedule)
         self.batch_size = (
-            None if batch_size is None else checked_size(batch_size, "batch_size")
+            None if batch_size is None else check_size(batch_size, "batch_size")
         )
         self.shuffle = bool(shuffle)
         self.callbacks = [
@@ -162,14 +163,16 @@ class Trainer:
         ]
         effective_n_threads(n_jobs)
         self.n_jobs = n_jobs
-        self.alpha = _number(alpha, "alpha", at_least_0=True)
-        self.l1 = _number(l1, "l1", at_least_0=True)
+        self.alpha = check_number(alpha, "alpha", 0)
+        self.l1 = check_number(l1, "l1", 0)
         self.max_norm = _limit(max_norm, "max_norm")
         self.clip_norm = _limit(clip_norm, "clip_norm")
         self.grad_tol = _limit(grad_tol, "grad_tol")
         self.metrics = dict(metrics or {})
         self.diagnostics = bool(diagnostics)
-        self.saturation_bound = _number(saturation_bound, "saturation_bound")
+        self.saturation_bound = check_number(
+            saturation_bound, "saturation_bound", 0, closed="neither"
+        )
         self._generator = check_random_state(random_state)
         self._records: list[dict[str, Any]] = []
         self._order: NDArray[np.int64] | None = None
@@ -217,7 +220,7 @@ class Trainer:
         ValueError
             If something has the wrong shape or values, or training diverges.
         """
-        n_epochs = checked_size(n_epochs, "n_epochs")
+        n_epochs = check_size(n_epochs, "n_epochs")
         samples = self._samples(X, y, sample_weight)
         if (X_val is None) != (y_val is None):
             raise ValueError("a validation set is both X_val and y_val")
@@ -255,7 +258,7 @@ class Trainer:
     def _measure(self, samples: Samples) -> dict[str, float]:
         objective, network = self._objective, self.network
         core = network._core_network(objective, samples.y)
-        outputs = network._predict(core, samples.X, raw=False)
+        outputs = predict_rows(core, samples.X, self.n_jobs)
         measured = {"loss": objective.mean(samples.y, outputs, samples.weights)}
         for name, metric in self.metrics.items():
             measured[name] = float(metric(samples.y, outputs))
@@ -281,7 +284,7 @@ class Trainer:
         X = check_inputs(X, self.network.n_in)
         no_targets = np.empty(0)
         core = self.network._core_network(self._objective, no_targets)
-        return self.network._predict(core, X, raw=False)
+        return predict_rows(core, X, self.n_jobs)
 
     def diagnose(
         self, X: Any, y: Any, sample_weight: ArrayLike | None = None
@@ -362,11 +365,8 @@ class _Fit:
         self.fractions = np.arange(n_steps) / n_steps
         self.falls = _Falls(owner.schedule)
         self.core = owner.network._core_network(owner._objective, samples.y)
-        self.n_threads = _core.threads_for(
-            self.core,
-            self.batch_size,
-            effective_n_threads(owner.n_jobs)[0],
-            n_inputs=mean_inputs(samples.X),
+        self.n_threads = n_threads_for(
+            self.core, samples.X, owner.n_jobs, n_rows=self.batch_size
         )
         self.trainer = self.core_trainer()
         self.order = owner._order
@@ -558,14 +558,5 @@ class _Falls:
             self.n_bad = 0
 
 
-def _number(value: Any, name: str, *, at_least_0: bool = False) -> float:
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    number = float(value) if is_number else np.nan
-    if not (np.isfinite(number) and (number >= 0 if at_least_0 else number > 0)):
-        allowed = "of at least 0" if at_least_0 else "above 0"
-        raise ValueError(f"{name} must be a finite number {allowed}, got {value!r}")
-    return number
-
-
 def _limit(value: Any, name: str) -> float | None:
-    return None if value is None else _number(value, name)
+    return None if value is None else check_number(value, name, 0, closed="neither")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
+from ._objects import check_number
 
 if TYPE_CHECKING:
     from ._base import BaseMLP
@@ -36,16 +36,14 @@ def stack(est: Any, n_units: list[int]) -> list[_core.Layer]:
     """
     layer = _core.Layer
     n_hidden = len(n_units) - 2
-    names: Any = est._hidden_activations(n_hidden)
-    activations = names if isinstance(names, list) else [names] * n_hidden
+    given: Any = est._hidden_activations(n_hidden)
+    activations = given if isinstance(given, list) else [given] * n_hidden
     rates = dropout_rates(est, n_hidden)
     norm = {"layer": layer.layer_norm, "batch": layer.batch_norm, None: None}[
         fitted_normalization(est)
     ]
     layers = [layer.dropout(est.input_dropout)] if est.input_dropout > 0 else []
-    for n, activation, rate in zip(n_units[1:-1], activations, rates, strict=True):
-        is_name = isinstance(activation, str)
-        name, slope = (activation, 0.01) if is_name else activation
+    for n, (name, slope), rate in zip(n_units[1:-1], activations, rates, strict=True):
         if norm is None:
             layers.append(layer.dense(n, name, negative_slope=slope))
         else:
@@ -61,8 +59,7 @@ def dropout_rates(est: Any, n_hidden: int) -> list[float]:
     if not isinstance(rates, list | tuple):
         return [float(rates)] * n_hidden
     for i, rate in enumerate(rates):
-        if not isinstance(rate, Real) or not 0 <= float(rate) < 1:
-            raise ValueError(f"dropout[{i}] must be in [0, 1), got {rate!r}.")
+        check_number(rate, f"dropout[{i}]", 0, 1, closed="left")
     if len(rates) != n_hidden:
         raise ValueError(
             f"dropout must be one number, or one for each of the {n_hidden} hidden "

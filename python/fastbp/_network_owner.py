@@ -14,9 +14,10 @@ from sklearn.utils.validation import check_is_fitted
 from . import _core
 from ._blas import one_blas_thread
 from ._config import configured_blas
-from ._data import check_X, mean_inputs, row_parts, rows_of
+from ._data import check_X, rows_of
+from ._hidden_layers import stack
 from ._lbfgs import Packing, pack
-from ._stack import stack
+from ._prediction import predict_rows
 from ._threads import effective_n_threads
 from .losses import CustomLoss, Loss
 
@@ -158,7 +159,8 @@ class NetworkOwner(ABC):
                 raw=raw,
             )
             return outputs
-        return self._predict_rows(self._network(dtype, self._core_output()), X, raw=raw)
+        network = self._network(dtype, self._core_output())
+        return predict_rows(network, X, self.n_jobs, raw=raw)
 
     def _is_few(self, X: Any, coefs: list[Any]) -> bool:
         """Tell whether a network would take longer to build than to predict X."""
@@ -166,25 +168,6 @@ class NetworkOwner(ABC):
             return False
         n_weights = sum(coef.size for coef in coefs)
         return bool(X.shape[0] * n_weights <= _FEW_PRODUCTS)
-
-    def _predict_rows(
-        self, network: _core.Network, X: Any, *, raw: bool = False
-    ) -> NDArray[Any]:
-        n_rows, n_inputs = X.shape[0], mean_inputs(X)
-        n_threads = _core.threads_for(
-            network, n_rows, 2, n_inputs=n_inputs, training=False
-        )
-        if n_threads > 1:  # only then ask how many there are: the answer takes a while
-            n_threads = _core.threads_for(
-                network, n_rows, self._n_threads(), n_inputs=n_inputs, training=False
-            )
-        with one_blas_thread(network):
-            parts = [
-                network.predict(rows, raw=raw, n_threads=n_threads)
-                for rows in row_parts(X)
-            ]
-        outputs: NDArray[Any] = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        return outputs
 
     def _loss_grad_lbfgs(
         self,
