@@ -532,3 +532,18 @@ def test_norms_that_do_not_fit_are_refused(norms, message):
 def test_stacks_that_cannot_be_are_refused(layers):
     with pytest.raises(ValueError, match=r"must (be|have)"):
         _core.Network(layers, "squared_error", "float64", n_in=2)
+
+
+@pytest.mark.parametrize("activation", ["logistic", "softplus"])
+def test_layer_norm_does_not_see_the_padding_of_its_inputs(activation):
+    # 5 units are no whole panel; what the layer below leaves beyond them is not 0.
+    Layer = _core.Layer
+    layers = [Layer.dense(5, activation), Layer.layer_norm(), Layer.dense(5)]
+    network = _core.Network(layers, "squared_error", "float64", n_in=5)
+    norms = [{"gain": np.ones(5), "bias": np.zeros(5)}]
+    network.set_parameters([np.eye(5)] * 2, [np.zeros(5)] * 2, norms)
+    z = np.random.default_rng(0).standard_normal((7, 5))
+    a = 1 / (1 + np.exp(-z)) if activation == "logistic" else np.log1p(np.exp(z))
+    a = a - a.mean(axis=1, keepdims=True)
+    expected = a / np.sqrt((a**2).mean(axis=1, keepdims=True) + 1e-5)
+    np.testing.assert_allclose(predict(network, z), expected, atol=1e-12)

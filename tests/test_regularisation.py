@@ -324,3 +324,34 @@ def test_gradients_of_inputs_are_differences_of_predictions(normalization: str) 
     difference = model.decision_function(X + step) - model.decision_function(X - step)
     gradient = model.input_gradient(X)[:, :, 7]
     np.testing.assert_allclose(gradient, difference / 2e-5, rtol=1e-6, atol=1e-8)
+
+
+# ------------------------------------------------------------- batch normalization
+
+
+def test_equal_weights_of_entries_change_nothing_of_batch_normalization() -> None:
+    targets = X[:, :3] @ rng.standard_normal((3, 2))
+
+    def fitted(weights: Any) -> MLPRegressor:
+        model = MLPRegressor(
+            hidden_layer_sizes=(7,), normalization="batch", alpha=0.0, random_state=0
+        )
+        return model.set_params(max_iter=3).fit(X, targets, sample_weight=weights)
+
+    plain, weighted = fitted(None), fitted(np.full(targets.shape, 4.0))
+    for name, expected in plain.norms_[0].items():
+        np.testing.assert_allclose(weighted.norms_[0][name], expected, rtol=1e-9)
+    np.testing.assert_allclose(weighted.loss_, plain.loss_, rtol=1e-9)
+
+
+def test_batch_of_one_row_says_nothing_of_the_variance() -> None:
+    # Steps of no size; the last row, alone in its batch, must not count.
+    settings = {"solver": "sgd", "learning_rate_init": 1e-300, "shuffle": False}
+    settings |= {"normalization": "batch", "batch_size": 29, "tol": 0.0}
+    with_last = classifier(**settings).fit(X, Y)
+    assert len(X) % 29 == 0
+    one_more = np.vstack([X, X[:1]]), np.append(Y, Y[0])
+    alone = classifier(**settings).fit(*one_more)
+    for expected, found in zip(with_last.norms_, alone.norms_, strict=True):
+        for name in ("mean", "variance"):
+            np.testing.assert_array_equal(found[name], expected[name])

@@ -216,8 +216,7 @@ py::tuple activate(Activation kind, T negative_slope, const py::array& array,
   f.derivative_stride = stored.view.stride;
   kernels.activate(f);
   const MatrixView<T> by = stores_derivative(kind) ? stored.view : y.view;
-  kernels.chain({1, 0, n_panels, nullptr, 0, nullptr, 0, kind, negative_slope, by.data,
-                 by.stride, ones.view.data, ones.view.stride});
+  chain<T>(kernels, {{kind, negative_slope}, by}, ones.view);
   const py::object shape = array.attr("shape");
   return py::make_tuple(py::array_t<T>(n, y.view.data).attr("reshape")(shape),
                         py::array_t<T>(n, ones.view.data).attr("reshape")(shape));

@@ -74,6 +74,9 @@ struct Wanted {
 template <class T, class Work>
 py::tuple gradients(const Tape<T>& tape, const Network<T>& network,
                     const Wanted& wanted, const Work& work) {
+  if (wanted.parameters && network.n_norms() > 0) {
+    throw py::value_error("a tape does not give the gradients of norms");
+  }
   Buffer<T> gradient(wanted.parameters ? network.parameters().size() : 0);
   py::object dx = py::none();
   T* dx_data = nullptr;

@@ -73,6 +73,9 @@ struct SamplesHandle {
     if (samples.outer_loss && network.loss().kind != Loss::kLinear) {
       throw py::value_error("outer_loss needs a network with the loss linear");
     }
+    if (samples.outer_loss && samples.targets.weighs_entries()) {
+      throw py::value_error("outer_loss needs a sample_weight of one for each row");
+    }
   }
 
  private:

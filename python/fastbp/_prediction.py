@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from . import _core
 from ._blas import one_blas_thread
 from ._data import mean_inputs, row_parts
-from ._threads import effective_n_threads
+from ._threads import check_n_jobs, effective_n_threads
 
 __all__ = ["n_threads_for", "predict_rows"]
 
@@ -34,6 +34,7 @@ def n_threads_for(
             network, n_rows, n_threads, n_inputs=mean_inputs(X), training=training
         )
 
+    check_n_jobs(n_jobs)
     # Only for two is asked how many there are: the answer takes a while.
     return at_most(effective_n_threads(n_jobs)[0]) if at_most(2) > 1 else 1
 

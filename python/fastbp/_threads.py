@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import os
+from numbers import Integral
 
 import joblib
 
 from . import _core
 from ._compat import openmp_effective_n_threads
 
-__all__ = ["effective_n_threads"]
+__all__ = ["check_n_jobs", "effective_n_threads"]
 
 # More threads than any processor has cores for; a typing error in n_jobs should not
 # cost a machine all its threads.
 _MOST_THREADS = 512
+
+
+def check_n_jobs(n_jobs: int | None) -> None:
+    """Refuse an ``n_jobs`` that is no number of threads."""
+    if n_jobs is not None and (not isinstance(n_jobs, Integral) or n_jobs == 0):
+        raise ValueError(
+            f"n_jobs must be None, a positive or a negative integer, got {n_jobs!r}"
+        )
 
 
 def effective_n_threads(n_jobs: int | None = None) -> tuple[int, str]:
@@ -39,10 +48,9 @@ def effective_n_threads(n_jobs: int | None = None) -> tuple[int, str]:
     Raises
     ------
     ValueError
-        If ``n_jobs`` is 0.
+        If ``n_jobs`` is 0 or no integer.
     """
-    if n_jobs == 0:
-        raise ValueError("n_jobs must be None, positive or negative, got 0")
+    check_n_jobs(n_jobs)
     if n_jobs is not None and n_jobs > 0:
         return min(int(n_jobs), _MOST_THREADS), f"n_jobs={n_jobs}"
     if n_jobs is not None:

@@ -161,10 +161,10 @@ class Member {
   }
   void look_at_clock() noexcept;
 
-  // Of so many phases one is measured (an odd number: phases alternate). The team is
-  // disbanded when these have lost so much time against doing all the work alone; what
-  // they won before counts up to a limit.
-  static constexpr int kMeasureEvery = 5;
+  // Of so many phases one is measured (a prime, so that each phase of a step has its
+  // turn, however many there are). The team is disbanded when these have lost so much
+  // time against doing all the work alone; what they won before counts up to a limit.
+  static constexpr int kMeasureEvery = 11;
   static constexpr std::chrono::microseconds kMostLost{400}, kMostWon{20000};
 
   Team& team_;

@@ -28,7 +28,7 @@
 #include "fastbp/kernels/norm-inl.h"
 #include "fastbp/kernels/dropout-inl.h"
 #include "fastbp/kernels/output-inl.h"
-#include "fastbp/kernels/softmax_loss-inl.h"
+#include "fastbp/kernels/label_loss-inl.h"
 #include "fastbp/kernels/loss-inl.h"
 // clang-format on
 

@@ -217,6 +217,13 @@ struct Update {
   T rest_1, rest_2;  // 1 - beta, which a subtraction in float32 would spoil
   T gradient_rate = 0;
   T l1 = 0, decay = 0;
+
+  // The rule for biases and gains, whose size is their own affair.
+  Update without_penalties() const {
+    Update rule_alone = *this;
+    rule_alone.penalty = rule_alone.l1 = rule_alone.decay = 0;
+    return rule_alone;
+  }
 };
 
 // Sums over weights before a step, of which a loss makes its penalties. A sum is zero
@@ -319,7 +326,7 @@ inline constexpr double kNormEpsilon = 1e-5;  // as in PyTorch
 template <class T>
 struct Normalized {
   Index n_rows, n_cols;
-  const T* x;  // (n_rows, whole panels), zero beyond n_cols
+  const T* x;  // (n_rows, whole panels)
   Index x_stride;
   // Mean and scale. Of rows: statistics[r * stride] and the number after it. Of
   // columns: statistics[j] and statistics[stride + j], for whole panels.
@@ -450,8 +457,8 @@ struct Kernels {
   void (*batch_norm_backward)(const NormBackward<T>&);
   void (*column_statistics)(const PanelStatistics<T>&);
 
-  // Sums over the rows of dz and of dz * n, for n_panels panels from `panel` of x and
-  // dz: the gradients of bias and gain. `sums` may be there already, to be added to.
+  // Sums over the rows of dz and of dz * n, for one panel of x and dz: the gradients of
+  // bias and gain.
   void (*layer_norm_sums)(const NormBackward<T>&, Index panel, T* dz_sums, T* dzn_sums);
   void (*batch_norm_sums)(const NormBackward<T>&, Index panel, T* dz_sums, T* dzn_sums);
 

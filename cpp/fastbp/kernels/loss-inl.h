@@ -14,8 +14,8 @@ struct PointLoss {
 };
 
 // point(z, y, column) gives the PointLoss of outputs column, column + 1 ...
-template <class T, class Point>
-FASTBP_NOINLINE void sum_of_points(const LossBlock<T>& b, Point point) {
+template <bool kIsWeighed, class T, class Point>
+FASTBP_NOINLINE void sum_of_points_of(const LossBlock<T>& b, Point point) {
   using V = Vec<T>;
   for (Index r = 0; r < b.n_rows; ++r) {
     const T weight = b.row_weights[r];
@@ -27,7 +27,7 @@ FASTBP_NOINLINE void sum_of_points(const LossBlock<T>& b, Point point) {
         const Index lane = c * V::kLanes;
         const Index column = first + lane;
         V of_entry = V::load(inside + lane);
-        if (b.entry_weights != nullptr) {
+        if constexpr (kIsWeighed) {
           of_entry = select(
               less(V(0), of_entry),
               V::load(b.entry_weights + r * b.entry_weights_stride + column), V(0));
@@ -35,7 +35,7 @@ FASTBP_NOINLINE void sum_of_points(const LossBlock<T>& b, Point point) {
         const auto in = less(V(0), of_entry);
         const V y = V::load(b.y + r * b.y_stride + column);
         PointLoss<T> at = point(V::load(b.z + r * b.z_stride + column), y, column);
-        if (b.entry_weights != nullptr) {
+        if constexpr (kIsWeighed) {
           at.dz = at.dz * of_entry;
           at.loss = at.loss * of_entry;
         }
@@ -45,6 +45,12 @@ FASTBP_NOINLINE void sum_of_points(const LossBlock<T>& b, Point point) {
     }
     b.loss[r] = add_lanes(lanes) * weight;
   }
+}
+
+template <class T, class Point>
+void sum_of_points(const LossBlock<T>& b, Point point) {
+  if (b.entry_weights != nullptr) return sum_of_points_of<true>(b, point);
+  sum_of_points_of<false>(b, point);
 }
 
 // The derivative of a loss with respect to p, and the loss.
@@ -171,8 +177,7 @@ void classes(Output output, const LossBlock<T>& b, OfClass of_class) {
   });
 }
 
-// --- All losses
-// ------------------------------------------------------------------------
+// --- All losses ----------------------------------------------------------------------
 
 template <class T>
 void squared_error(Output output, const LossBlock<T>& b) {

@@ -81,8 +81,9 @@ template <class T>
 void row_statistics(const T* x, Index n, T* statistics) {
   using V = Vec<T>;
   LaneSums<T> sum, squares;
-  for_row_vectors<T>(
-      n, [&](int c, Index at, auto) { sum.sums[c] = sum.sums[c] + V::load(x + at); });
+  for_row_vectors<T>(n, [&](int c, Index at, auto inside) {
+    sum.sums[c] = sum.sums[c] + select(inside, V::load(x + at), V(0));
+  });
   const T mean = sum.total() / static_cast<T>(n);
   for_row_vectors<T>(n, [&](int c, Index at, auto inside) {
     const V d = select(inside, V::load(x + at) - V(mean), V(0));

@@ -5,24 +5,6 @@
 #include <cmath>
 
 namespace fastbp {
-namespace {
-
-// What makes the weighted variance an unbiased estimate: 1 / (1 - sum(w^2) / sum(w)^2),
-// which is n / (n - 1) for n equal weights; 1 for a single row.
-template <class T>
-double variance_correction(const T* weights, Index n) {
-  double sum = 0, squares = 0;
-  for (Index r = 0; r < n; ++r) {
-    const auto w = static_cast<double>(weights[r]);
-    sum += w;
-    squares += w * w;
-  }
-  const double share = squares / (sum * sum);
-  return share < 1 ? 1 / (1 - share) : 1;
-}
-
-}  // namespace
-
 template <class T>
 BatchNorm<T>::BatchNorm(const Kernels<T>& kernels, Index n_units,
                         OutputActivation<T> activation, T* parameters, Index offset,
@@ -41,7 +23,7 @@ Normalized<T> BatchNorm<T>::normalized(MatrixView<const T> x,
 template <class T>
 void BatchNorm<T>::forward(const Input<T>& x, MatrixView<T> y,
                            const Memory<T>& memory) const {
-  if (memory.is_training) {
+  if (memory.is_training()) {
     const Normalized<T> normal = normalized(x.dense, memory);
     return this->kernels_.batch_norm(this->forward_block(normal, y, memory));
   }
@@ -61,8 +43,8 @@ void BatchNorm<T>::predict(const Input<T>& x, MatrixView<T> y, Activation kind) 
     const Index at = panel * kWidth;
     alignas(kCacheLine) T statistics[static_cast<std::size_t>(2 * kWidth)];
     for (Index j = 0; j < kWidth; ++j) {
-      statistics[j] = running_[at + j];
-      const T variance = running_[this->n_panels() * kWidth + at + j];
+      statistics[j] = running_mean()[at + j];
+      const T variance = running_variance()[at + j];
       statistics[kWidth + j] = 1 / std::sqrt(variance + static_cast<T>(kNormEpsilon));
     }
     auto f =
@@ -85,9 +67,9 @@ void BatchNorm<T>::backward(const Trace<T>& trace, const Below<T>& below,
   b.sums = columns.row(2);
   b.sums_stride = columns.stride;
   b.row_weights = trace.memory.weights;
-  b.total_weight = static_cast<T>(trace.memory.total_weight);
+  b.total_weight = static_cast<T>(trace.memory.step->weight);
   this->kernels_.batch_norm_backward(b);
-  this->chain(below, dx);
+  chain(this->kernels_, below, dx);
 }
 
 template <class T>
@@ -100,16 +82,20 @@ void BatchNorm<T>::take_statistics(Index panel, const Trace<T>& batch,
                        x.data + at,
                        x.stride,
                        memory.weights,
-                       static_cast<T>(memory.total_weight),
+                       static_cast<T>(memory.step->weight),
                        memory.columns.row(0) + at,
                        memory.columns.row(1) + at,
                        nullptr,
                        nullptr,
                        1};
-  if (keeps) {
-    p.running_mean = running_ + at;
-    p.running_variance = running_ + this->n_panels() * kPanel<T> + at;
-    p.correction = static_cast<T>(variance_correction(memory.weights, x.rows));
+  // The weighted variance becomes an unbiased estimate by 1 / (1 - sum(w^2) /
+  // sum(w)^2), which is n / (n - 1) for n equal weights. Of a single row it is none.
+  const StepFacts& step = *memory.step;
+  const double single = step.squared_weights / (step.weight * step.weight);
+  if (keeps && single < 1) {
+    p.running_mean = running_mean() + at;
+    p.running_variance = running_variance() + at;
+    p.correction = static_cast<T>(1 / (1 - single));
   }
   this->kernels_.column_statistics(p);
 }

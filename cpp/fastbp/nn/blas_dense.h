@@ -17,6 +17,7 @@ class BlasDense final : public Dense<T> {
             OutputActivation<T> activation, const Blas<T>& blas, T* parameters,
             Index offset);
 
+  bool keep_mirror() override { return false; }
   void backward(const Trace<T>& trace, const Below<T>& below,
                 MatrixView<T> dx) const override;
   Index n_tiles(bool sparse_input) const override;

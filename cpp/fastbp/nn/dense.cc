@@ -21,13 +21,6 @@ Index tile_height_for(Index n_in, Index n_panels, Index panel_width) {
 template <class T>
 constexpr T kOne = 1;  // a column of ones with stride 0: the input that a bias sees
 
-// The step of biases, whose size is their own affair.
-template <class T>
-Update<T> for_biases(Update<T> rule) {
-  rule.penalty = rule.l1 = rule.decay = 0;
-  return rule;
-}
-
 template <class T>
 double add_lanes(const T* lanes) {
   double sum = 0;
@@ -54,8 +47,7 @@ Dense<T>::Dense(const Kernels<T>& kernels, Index n_in, Index n_out,
 
 template <class T>
 bool Dense<T>::keep_mirror() {
-  const bool is_in_panels = layout_.row_stride == kPanel<T>;
-  if (!is_in_panels || mirror_.size() > 0) return false;
+  if (mirror_.size() > 0) return false;
   mirror_rows_ = n_panels_ * kPanel<T>;
   mirror_ = Buffer<T>(checked_mul(round_up(n_in_, kPanel<T>), mirror_rows_));
   return true;
@@ -222,7 +214,7 @@ template <class T>
 void Dense<T>::update_bias(const Tile& t, MatrixView<const T> dz, const Update<T>& rule,
                            const FlatState<T>& state) const {
   if (t.first_in != 0 || !trained_.biases) return;
-  kernels_.update(bias_tile(t, dz), for_biases(rule),
+  kernels_.update(bias_tile(t, dz), rule.without_penalties(),
                   parameters_at(bias_offset() + t.panel * kPanel<T>, state));
 }
 
@@ -273,7 +265,7 @@ PenaltySums Dense<T>::step(Index panel, const T* gradient, const Update<T>& rule
   };
   PenaltySums sums;
   if (trained_.biases) {
-    step_on(bias_offset() + panel * kPanel<T>, 1, for_biases(rule));
+    step_on(bias_offset() + panel * kPanel<T>, 1, rule.without_penalties());
   }
   if (!trained_.weights) return sums;
   const Index first = weights_offset() + panel * layout_.panel_size;

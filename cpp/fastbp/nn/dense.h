@@ -21,7 +21,7 @@ class Dense : public Layer<T> {
   void set_trained(Trained trained) { trained_ = trained; }
   // The mirror that backward() reads, also for a first layer; false if it was there, or
   // is not needed.
-  bool keep_mirror();
+  virtual bool keep_mirror();
 
   static Index n_parameters_of(Index n_in, Index n_out);
 

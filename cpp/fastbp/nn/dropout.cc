@@ -17,7 +17,8 @@ DropoutLayer<T>::DropoutLayer(const Kernels<T>& kernels, Index n_units, double r
 
 template <class T>
 Dropout<T> DropoutLayer<T>::block(MatrixView<const T> x, MatrixView<T> y,
-                                  const Noise& noise) const {
+                                  const Memory<T>& memory) const {
+  const StepFacts& step = *memory.step;
   const auto word = [](auto number) { return static_cast<Word32>(number); };
   constexpr T kSteps = static_cast<T>(kDropoutSteps);
   return {y.rows,
@@ -26,8 +27,8 @@ Dropout<T> DropoutLayer<T>::block(MatrixView<const T> x, MatrixView<T> y,
           x.stride,
           y.data,
           y.stride,
-          {word(noise.first_row), word(noise.step), word(number_), word(noise.seed),
-           word(noise.seed >> 32)},
+          {word(memory.first_row), word(step.number), word(number_), word(step.seed),
+           word(step.seed >> 32)},
           threshold_,
           kSteps / (kSteps - threshold_)};
 }
@@ -35,7 +36,7 @@ Dropout<T> DropoutLayer<T>::block(MatrixView<const T> x, MatrixView<T> y,
 template <class T>
 void DropoutLayer<T>::forward(const Input<T>& x, MatrixView<T> y,
                               const Memory<T>& memory) const {
-  kernels_.dropout(block(x.dense, y, memory.noise));
+  kernels_.dropout(block(x.dense, y, memory));
 }
 
 template <class T>
@@ -46,18 +47,15 @@ void DropoutLayer<T>::pre_activations(const Input<T>& x, MatrixView<T> z) const 
 template <class T>
 void DropoutLayer<T>::backward(const Trace<T>& trace, const Below<T>& below,
                                MatrixView<T> dx) const {
-  kernels_.dropout(block(trace.dz, dx, trace.memory.noise));
-  if (below.activation.kind == Activation::kIdentity) return;
-  kernels_.chain({dx.rows, 0, ceil_div(n_units_, kPanel<T>), nullptr, 0, nullptr, 0,
-                  below.activation.kind, below.activation.slope, below.x.data,
-                  below.x.stride, dx.data, dx.stride});
+  kernels_.dropout(block(trace.dz, dx, trace.memory));
+  chain(kernels_, below, dx);
 }
 
 template <class T>
 void DropoutLayer<T>::drop_entries(Entry<T>* entries, const Index* first,
                                    const Index* last, Index n_rows,
-                                   const Noise& noise) const {
-  kernels_.sparse_dropout(block({}, {nullptr, n_rows, 0, 0}, noise), entries, first,
+                                   const Memory<T>& memory) const {
+  kernels_.sparse_dropout(block({}, {nullptr, n_rows, 0, 0}, memory), entries, first,
                           last);
 }
 

@@ -20,7 +20,6 @@ class DropoutLayer final : public Layer<T> {
 
   Index n_in() const override { return n_units_; }
   Index n_out() const override { return n_units_; }
-  Index n_parameters() const override { return 0; }
   OutputActivation<T> output_activation() const override { return {}; }
   bool is_only_for_training() const override { return true; }
 
@@ -31,26 +30,11 @@ class DropoutLayer final : public Layer<T> {
                 MatrixView<T> dx) const override;
   // Sparse rows, in place.
   void drop_entries(Entry<T>* entries, const Index* first, const Index* last,
-                    Index n_rows, const Noise& noise) const;
-
-  Index n_tiles(bool) const override { return 0; }
-  PenaltySums update(Index, const Trace<T>&, const Update<T>&,
-                     const FlatState<T>&) override {
-    return {};
-  }
-  void gradient(Index, const Trace<T>&, T*, bool) const override {}
-  Index n_panels() const override { return 0; }
-  double gradient_squares(Index, const T*, const Update<T>&) const override {
-    return 0;
-  }
-  PenaltySums step(Index, const T*, const Update<T>&, const FlatState<T>&) override {
-    return {};
-  }
-  void limit_norms(Index, T) override {}
-  void refresh(Index) override {}
+                    Index n_rows, const Memory<T>& memory) const;
 
  private:
-  Dropout<T> block(MatrixView<const T> x, MatrixView<T> y, const Noise& noise) const;
+  Dropout<T> block(MatrixView<const T> x, MatrixView<T> y,
+                   const Memory<T>& memory) const;
 
   const Kernels<T>& kernels_;
   Index n_units_;

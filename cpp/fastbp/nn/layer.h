@@ -47,11 +47,12 @@ struct FlatState {
   T* moment_2 = nullptr;
 };
 
-// Of a step's random numbers: the same for the same three.
-struct Noise {
-  std::uint64_t seed = 0;
-  Index step = 0;
-  Index first_row = 0;  // the block's first row in the batch
+// What all tasks of a training step know of it.
+struct StepFacts {
+  std::uint64_t seed = 0;  // of dropout: random numbers are those of seed and step
+  Index number = 0;
+  double weight = 0;  // sum of the rows' weights, and that of their squares
+  double squared_weights = 0;
 };
 
 // What a layer remembers of the forward pass of a block of rows, for the way back and
@@ -59,12 +60,13 @@ struct Noise {
 // prediction.
 template <class T>
 struct Memory {
-  bool is_training = false;
   MatrixView<T> rows;          // (rows, n_memory())
   MatrixView<T> columns;       // (n_column_memory(), n_out), of the whole batch
   const T* weights = nullptr;  // of the rows
-  double total_weight = 0;     // of the batch
-  Noise noise;
+  const StepFacts* step = nullptr;
+  Index first_row = 0;  // in the batch
+
+  bool is_training() const { return step != nullptr; }
 };
 
 // What has passed through a layer in training: some rows of the batch, or all.
@@ -83,6 +85,16 @@ struct Below {
   MatrixView<const T> x;
 };
 
+// dx, the gradient of x, becomes that of the pre-activations below.
+template <class T>
+void chain(const Kernels<T>& kernels, const Below<T>& below, MatrixView<T> dx) {
+  const auto& [activation, x] = below;
+  if (activation.kind == Activation::kIdentity) return;
+  kernels.chain({dx.rows, 0, ceil_div(dx.cols, kPanel<T>), nullptr, 0, nullptr, 0,
+                 activation.kind, activation.slope, x.data, x.stride, dx.data,
+                 dx.stride});
+}
+
 template <class T>
 class Layer {
  public:
@@ -90,7 +102,9 @@ class Layer {
 
   virtual Index n_in() const = 0;
   virtual Index n_out() const = 0;
-  virtual Index n_parameters() const = 0;  // in the flat buffer, padding included
+  // In the flat buffer, padding included. What has none need not care for what follows
+  // about tiles and panels.
+  virtual Index n_parameters() const { return 0; }
   virtual OutputActivation<T> output_activation() const = 0;
 
   // Numbers that a row leaves in Memory::rows, and a column in Memory::columns. An
@@ -115,34 +129,40 @@ class Layer {
   virtual void backward(const Trace<T>& trace, const Below<T>& below,
                         MatrixView<T> dx) const = 0;
 
-  virtual Index n_tiles(bool sparse_input) const = 0;
+  virtual Index n_tiles(bool /*sparse_input*/) const { return 0; }
 
   // The step on one tile, for the whole batch. Only weights of products know penalties
   // and decay; biases and gains do not.
-  virtual PenaltySums update(Index tile, const Trace<T>& batch, const Update<T>& rule,
-                             const FlatState<T>& state) = 0;
+  virtual PenaltySums update(Index /*tile*/, const Trace<T>& /*batch*/,
+                             const Update<T>& /*rule*/, const FlatState<T>& /*state*/) {
+    return {};
+  }
 
   // The summed gradient of one tile, stored in (or added to) the flat buffer
   // `gradient`.
-  virtual void gradient(Index tile, const Trace<T>& batch, T* gradient,
-                        bool add) const = 0;
+  virtual void gradient(Index /*tile*/, const Trace<T>& /*batch*/, T* /*gradient*/,
+                        bool /*add*/) const {}
 
   // The same in two: from the flat `gradient` of all tiles, the sum of squares of a
   // panel's gradient as the step adds penalties to it, biases included, but before it
   // is scaled; and the step on the panel.
-  virtual Index n_panels() const = 0;
-  virtual double gradient_squares(Index panel, const T* gradient,
-                                  const Update<T>& rule) const = 0;
-  virtual PenaltySums step(Index panel, const T* gradient, const Update<T>& rule,
-                           const FlatState<T>& state) = 0;
+  virtual Index n_panels() const { return 0; }
+  virtual double gradient_squares(Index /*panel*/, const T* /*gradient*/,
+                                  const Update<T>& /*rule*/) const {
+    return 0;
+  }
+  virtual PenaltySums step(Index /*panel*/, const T* /*gradient*/,
+                           const Update<T>& /*rule*/, const FlatState<T>& /*state*/) {
+    return {};
+  }
 
   // Scales the weights that enter a unit of the panel to the norm max_norm where it is
   // larger.
-  virtual void limit_norms(Index panel, T max_norm) = 0;
+  virtual void limit_norms(Index /*panel*/, T /*max_norm*/) {}
 
   // Makes anew what the layer derives from a tile of its parameters (tiles of dense
   // input), after they have been written from outside.
-  virtual void refresh(Index tile) = 0;
+  virtual void refresh(Index /*tile*/) {}
 };
 
 }  // namespace fastbp

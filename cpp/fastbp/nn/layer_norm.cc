@@ -17,7 +17,7 @@ Normalized<T> LayerNorm<T>::normalized(MatrixView<const T> x,
 template <class T>
 void LayerNorm<T>::forward(const Input<T>& x, MatrixView<T> y,
                            const Memory<T>& memory) const {
-  if (memory.is_training) {
+  if (memory.is_training()) {
     const Normalized<T> normal = normalized(x.dense, memory);
     return this->kernels_.layer_norm(this->forward_block(normal, y, memory));
   }
@@ -39,7 +39,7 @@ template <class T>
 void LayerNorm<T>::backward(const Trace<T>& trace, const Below<T>& below,
                             MatrixView<T> dx) const {
   this->kernels_.layer_norm_backward(this->backward_block(trace, dx));
-  this->chain(below, dx);
+  chain(this->kernels_, below, dx);
 }
 
 template <class T>

@@ -29,7 +29,7 @@ NormForward<T> Norm<T>::forward_block(const Normalized<T>& x, MatrixView<T> y,
                    activation_.slope,
                    y.data,
                    y.stride};
-  if (memory.is_training && activation_.stores_derivative()) {
+  if (memory.is_training() && activation_.stores_derivative()) {
     f.derivative = memory.rows.data;
     f.derivative_stride = memory.rows.stride;
   }
@@ -47,19 +47,10 @@ NormBackward<T> Norm<T>::backward_block(const Trace<T>& trace, MatrixView<T> dx)
 }
 
 template <class T>
-void Norm<T>::chain(const Below<T>& below, MatrixView<T> dx) const {
-  if (below.activation.kind == Activation::kIdentity) return;
-  kernels_.chain({dx.rows, 0, n_panels(), nullptr, 0, nullptr, 0, below.activation.kind,
-                  below.activation.slope, below.x.data, below.x.stride, dx.data,
-                  dx.stride});
-}
-
-template <class T>
-PenaltySums Norm<T>::step_on(Index place, const T* gradient, Update<T> rule,
+PenaltySums Norm<T>::step_on(Index place, const T* gradient, const Update<T>& rule,
                              const FlatState<T>& state) {
-  rule.penalty = rule.l1 = rule.decay = 0;
   return kernels_.step(
-      {1, 1, gradient, kPanel<T>, kPanel<T>, kPanel<T>}, rule,
+      {1, 1, gradient, kPanel<T>, kPanel<T>, kPanel<T>}, rule.without_penalties(),
       {parameters_ + place, state.moment_1 + place, state.moment_2 + place});
 }
 

@@ -36,8 +36,6 @@ class Norm : public Layer<T> {
                           const Update<T>& rule) const override;
   PenaltySums step(Index panel, const T* gradient, const Update<T>& rule,
                    const FlatState<T>& state) override;
-  void limit_norms(Index, T) override {}
-  void refresh(Index) override {}
 
   // Places in the flat buffer, of n_out() numbers each.
   Index gain_offset() const { return offset_; }
@@ -55,8 +53,6 @@ class Norm : public Layer<T> {
   NormForward<T> forward_block(const Normalized<T>& x, MatrixView<T> y,
                                const Memory<T>& memory) const;
   NormBackward<T> backward_block(const Trace<T>& trace, MatrixView<T> dx) const;
-  // dx = (gradient of x, as it is there) * derivative of `below`.
-  void chain(const Below<T>& below, MatrixView<T> dx) const;
 
   // Of a panel: the sums of dz over the batch, and those of dz * n.
   virtual void sums(Index panel, const Trace<T>& batch, T* dz_sums,
@@ -73,7 +69,7 @@ class Norm : public Layer<T> {
     const Index end = std::min(n_panels(), (tile + 1) * kTilePanels);
     for (Index panel = tile * kTilePanels; panel < end; ++panel) use(panel);
   }
-  PenaltySums step_on(Index place, const T* gradient, Update<T> rule,
+  PenaltySums step_on(Index place, const T* gradient, const Update<T>& rule,
                       const FlatState<T>& state);
 
   Index n_units_;

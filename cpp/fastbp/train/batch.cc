@@ -66,6 +66,7 @@ void Batch<T>::gather(const Rows& x, Index row, Index i, Index start) {
 template <class T>
 void Batch<T>::reserve_entry_weights() {
   entry_weights_ = Matrix<T>(values_.view.rows, values_.view.cols);
+  mean_weights_ = Buffer<T>(values_.view.rows);
 }
 
 template <class T>
@@ -78,14 +79,21 @@ void Batch<T>::gather_target(const LossSettings& loss, const Targets<T>& targets
                              const double* weights, Index row, Index i) {
   if (loss.reads_labels()) {
     labels_[i] = targets.labels[row];
+  } else if (targets.labels == nullptr && loss.label_smoothing == 0) {
+    // A loop: there are often few numbers, and a call for each row takes longer.
+    const T* from = targets.values.row(row);
+    T* to = values_.view.row(i);
+    for (Index j = 0; j < values_.view.cols; ++j) to[j] = from[j];
   } else {
     gather_values(loss, targets, row, i);
   }
-  weights_[i] = weights != nullptr ? static_cast<T>(weights[row]) : T{1};
+  const double weight = weights != nullptr ? weights[row] : 1;
+  weights_[i] = static_cast<T>(weight);
   if (!targets.weighs_entries()) return;
   const double* from = targets.entry_weights.row(row);
   T* to = entry_weights_.view.row(i);
   for (Index j = 0; j < entry_weights_.view.cols; ++j) to[j] = static_cast<T>(from[j]);
+  mean_weights_[i] = static_cast<T>(weight * targets.mean_weight(row));
 }
 
 template <class T>
@@ -116,22 +124,6 @@ Input<T> Batch<T>::input(Index layer, Index first, Index n) const {
 }
 
 template <class T>
-Memory<T> Batch<T>::memory(const TrainingStep& step, Index layer, Index first,
-                           Index n) const {
-  const auto l = static_cast<std::size_t>(layer);
-  Memory<T> memory;
-  memory.is_training = true;
-  if (row_memories_[l].view.rows > 0) {
-    memory.rows = row_memories_[l].view.block(first, n);
-  }
-  memory.columns = column_memories_[l].view;
-  memory.weights = weights_.data() + first;
-  memory.total_weight = step.weight;
-  memory.noise = {step.seed, step.number, first};
-  return memory;
-}
-
-template <class T>
 Below<T> Batch<T>::below(const Network<T>& network, Index layer, Index first,
                          Index n) const {
   const OutputActivation<T> activation = network.layer(layer).output_activation();
@@ -141,23 +133,24 @@ Below<T> Batch<T>::below(const Network<T>& network, Index layer, Index first,
 }
 
 template <class T>
-void Batch<T>::drop_inputs(const Network<T>& network, const TrainingStep& step,
+void Batch<T>::drop_inputs(const Network<T>& network, const StepFacts& step,
                            Index first, Index n) {
   const DropoutLayer<T>* layer = network.input_dropout();
   if (layer == nullptr) return;
+  Memory<T> memory;
+  memory.step = &step;
+  memory.first_row = first;
   if (is_sparse_) {
     layer->drop_entries(entries_.data(), first_entry_.data() + first,
-                        last_entry_.data() + first, n, {step.seed, step.number, first});
+                        last_entry_.data() + first, n, memory);
     return;
   }
   const MatrixView<T> x = x_.view.block(first, n);
-  Memory<T> memory;
-  memory.noise = {step.seed, step.number, first};
   layer->forward({x}, x, memory);
 }
 
 template <class T>
-void Batch<T>::forward(const Network<T>& network, const TrainingStep& step, Index begin,
+void Batch<T>::forward(const Network<T>& network, const StepFacts& step, Index begin,
                        Index end, Index first, Index n) {
   for (Index l = begin; l < end; ++l) {
     network.layer(l).forward(input(l, first, n), output(l, first, n),
@@ -204,12 +197,7 @@ void Batch<T>::loss(const Network<T>& network, Index first, Index n, T* losses) 
 template <class T>
 void Batch<T>::output_backward(const Network<T>& network, Index first, Index n) {
   const Index last = network.n_layers() - 1;
-  const auto [f, y] = below(network, last, first, n);
-  if (f.kind == Activation::kIdentity) return;
-  const auto dz = gradient(last, first, n);
-  network.kernels().chain({n, 0, ceil_div(network.n_out(), kPanel<T>), nullptr, 0,
-                           nullptr, 0, f.kind, f.slope, y.data, y.stride, dz.data,
-                           dz.stride});
+  chain(network.kernels(), below(network, last, first, n), gradient(last, first, n));
 }
 
 template <class T>
@@ -222,8 +210,8 @@ void Batch<T>::make_predictions(const Network<T>& network, Index first, Index n)
 }
 
 template <class T>
-void Batch<T>::backward(const Network<T>& network, const TrainingStep& step,
-                        Index begin, Index end, Index first, Index n) {
+void Batch<T>::backward(const Network<T>& network, const StepFacts& step, Index begin,
+                        Index end, Index first, Index n) {
   for (Index l = end; l > begin; --l) {
     network.layer(l).backward(trace(step, l, first, n), below(network, l - 1, first, n),
                               gradient(l - 1, first, n));

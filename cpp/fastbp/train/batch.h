@@ -19,6 +19,11 @@ struct Targets {
   MatrixView<const double> entry_weights{};
 
   bool weighs_entries() const { return entry_weights.data != nullptr; }
+  double mean_weight(Index row) const {
+    double sum = 0;
+    for (Index j = 0; j < entry_weights.cols; ++j) sum += entry_weights.row(row)[j];
+    return sum / static_cast<double>(entry_weights.cols);
+  }
 };
 
 // A matrix of its own, with the stride that the kernels want.
@@ -30,13 +35,6 @@ struct Matrix {
   Matrix(Index rows, Index cols)
       : buffer(checked_mul(rows, padded_stride<T>(cols))),
         view{buffer.data(), rows, cols, padded_stride<T>(cols)} {}
-};
-
-// What all tasks of a training step know of it.
-struct TrainingStep {
-  std::uint64_t seed = 0;  // of dropout
-  Index number = 0;
-  double weight = 0;  // sum of the rows' weights
 };
 
 template <class T>
@@ -59,18 +57,18 @@ class Batch {
   // the network has it; forward through the layers
   // begin .. end - 1; the loss, which leaves the gradient of the last layer; and from
   // the gradient of layer `end` back to that of `begin`.
-  void drop_inputs(const Network<T>& network, const TrainingStep& step, Index first,
+  void drop_inputs(const Network<T>& network, const StepFacts& step, Index first,
                    Index n);
-  void forward(const Network<T>& network, const TrainingStep& step, Index begin,
-               Index end, Index first, Index n);
+  void forward(const Network<T>& network, const StepFacts& step, Index begin, Index end,
+               Index first, Index n);
   void loss(const Network<T>& network, Index first, Index n, T* losses);
   // From the gradient at the outputs, which gradient() of the last layer then holds.
   void output_backward(const Network<T>& network, Index first, Index n);
-  void backward(const Network<T>& network, const TrainingStep& step, Index begin,
+  void backward(const Network<T>& network, const StepFacts& step, Index begin,
                 Index end, Index first, Index n);
 
-  // What has passed through a layer by then.
-  Trace<T> trace(const TrainingStep& step, Index layer, Index first, Index n) const {
+  // What has passed through a layer by then. It refers to `step`.
+  Trace<T> trace(const StepFacts& step, Index layer, Index first, Index n) const {
     return {input(layer, first, n), memory(step, layer, first, n),
             gradient(layer, first, n)};
   }
@@ -98,7 +96,19 @@ class Batch {
  private:
   void gather_values(const LossSettings& loss, const Targets<T>& targets, Index row,
                      Index i);
-  Memory<T> memory(const TrainingStep& step, Index layer, Index first, Index n) const;
+  Memory<T> memory(const StepFacts& step, Index layer, Index first, Index n) const {
+    const auto l = static_cast<std::size_t>(layer);
+    Memory<T> memory;
+    if (row_memories_[l].view.rows > 0) {
+      memory.rows = row_memories_[l].view.block(first, n);
+    }
+    memory.columns = column_memories_[l].view;
+    const Buffer<T>& weights = mean_weights_.size() > 0 ? mean_weights_ : weights_;
+    memory.weights = weights.data() + first;
+    memory.step = &step;
+    memory.first_row = first;
+    return memory;
+  }
   Below<T> below(const Network<T>& network, Index layer, Index first, Index n) const;
 
   bool is_sparse_;
@@ -115,7 +125,8 @@ class Batch {
   Matrix<T> entry_weights_;
   Matrix<T> predictions_;
   Buffer<Index> labels_;
-  Buffer<T> weights_;
+  Buffer<T> weights_;       // of the rows,
+  Buffer<T> mean_weights_;  // times the mean of those of entries, if there are any
 };
 
 extern template class Batch<float>;

@@ -16,11 +16,7 @@ constexpr double kUpdateWork =
 template <class T>
 const Samples<T>& checked(const Network<T>& network, const Samples<T>& s) {
   const Index n = s.x.n_rows();
-  if (s.x.n_cols() != network.n_in()) {
-    throw std::invalid_argument("X has " + std::to_string(s.x.n_cols()) +
-                                " columns, the network has " +
-                                std::to_string(network.n_in()) + " inputs");
-  }
+  check_columns(s.x, network.n_in());
   for (Index i = 0; i < s.n_rows && s.order != nullptr; ++i) {
     if (s.order[i] < 0 || s.order[i] >= n) {
       throw std::invalid_argument("order[" + std::to_string(i) +
@@ -51,8 +47,10 @@ int threads_for_step(const Network<T>& network, Index batch_size, double inputs,
   const double work =
       2 * static_cast<double>(batch_size) * (2 * first + 3 * all.others) +
       kUpdateWork * n_parameters;
-  return static_cast<int>(
-      std::clamp(work / kWorkPerThread, 1.0, static_cast<double>(n_threads)));
+  // Of the barriers each batch normalization has four more.
+  const double n_barriers = 2 + 4 * static_cast<double>(network.batch_norms().size());
+  return static_cast<int>(std::clamp(2 * work / (n_barriers * kWorkPerThread), 1.0,
+                                     static_cast<double>(n_threads)));
 }
 
 template <class T>
@@ -64,6 +62,7 @@ Pass<T>::Pass(Network<T>& network, const Samples<T>& samples, Index batch_size,
       settings_(settings),
       n_batches_(batch_size_ > 0 ? ceil_div(samples.n_rows, batch_size_) : 0),
       weights_(n_batches_),
+      squared_weights_(n_batches_),
       n_entries_(samples.x.is_sparse() ? plan_entries() : Batch<T>::kDense),
       batch_(network, batch_size_, n_entries_, true),
       losses_{Buffer<T>(batch_size_), Buffer<T>(batch_size_)},
@@ -71,11 +70,13 @@ Pass<T>::Pass(Network<T>& network, const Samples<T>& samples, Index batch_size,
       first_panel_{0} {
   for (Index b = 0; b < n_batches_; ++b) {
     if (samples_.weights == nullptr && !samples_.targets.weighs_entries()) {
-      weights_[b] = static_cast<double>(n_rows(b));
+      weights_[b] = squared_weights_[b] = static_cast<double>(n_rows(b));
       continue;
     }
     for (Index i = first_row(b); i < first_row(b) + n_rows(b); ++i) {
-      weights_[b] += samples_.weight(samples_.row(i));
+      const double weight = samples_.weight(samples_.row(i));
+      weights_[b] += weight;
+      squared_weights_[b] += weight * weight;
     }
   }
   if (samples_.targets.weighs_entries()) batch_.reserve_entry_weights();
@@ -108,7 +109,7 @@ Index Pass<T>::plan_entries() {
 template <class T>
 template <class Last>
 bool Pass<T>::run_forward(const Step& step, const Last& last) {
-  const TrainingStep facts = step.facts();
+  const StepFacts facts = step.facts();
   Index from = 0;  // the layer that goes on
   const auto forward = [&](Index to, Index first, Index n) {
     if (from == 0) {

@@ -33,11 +33,7 @@ struct Samples {
   // Of a row, times the mean of those of its entries.
   double weight(Index row) const {
     const double of_row = weights != nullptr ? weights[row] : 1;
-    if (!targets.weighs_entries()) return of_row;
-    const MatrixView<const double>& all = targets.entry_weights;
-    double sum = 0;
-    for (Index j = 0; j < all.cols; ++j) sum += all.row(row)[j];
-    return of_row * sum / static_cast<double>(all.cols);
+    return targets.weighs_entries() ? of_row * targets.mean_weight(row) : of_row;
   }
 };
 
@@ -73,8 +69,9 @@ class Pass {
           pass_(pass),
           member_(member) {}
 
-    TrainingStep facts() const {
-      return {pass_.settings_.seed, pass_.settings_.first_step + number, weight};
+    StepFacts facts() const {
+      return {pass_.settings_.seed, pass_.settings_.first_step + number, weight,
+              pass_.squared_weights_[batch]};
     }
 
     // One phase: task(first, n) for blocks of rows.
@@ -155,7 +152,7 @@ class Pass {
   Index batch_size_;
   PassSettings settings_;
   Index n_batches_;
-  Buffer<double> weights_;  // of each batch
+  Buffer<double> weights_, squared_weights_;  // sums over each batch
   Buffer<Index>
       first_entry_;  // sparse: place of each taken row's non-zeros in its batch
   Index n_entries_;  // sparse: most non-zeros of a batch
@@ -200,10 +197,12 @@ template <class T>
 template <class Task>
 bool Pass<T>::Step::for_each_tile(const Task& task) const {
   const Index n_tiles = pass_.n_tiles();
+  const StepFacts its_facts = facts();
   return member_.for_each(n_tiles, [&](Index i) {
     pass_.prefetch_rows(batch + 1, i, n_tiles);
     locate(pass_.first_tile_, i, [&](Index l, Index tile) {
-      task(i, pass_.network_.layer(l), tile, pass_.batch_.trace(facts(), l, 0, n_rows));
+      task(i, pass_.network_.layer(l), tile,
+           pass_.batch_.trace(its_facts, l, 0, n_rows));
     });
   });
 }

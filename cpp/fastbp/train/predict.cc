@@ -11,18 +11,6 @@ constexpr Index kBlockRows = 112;  // 8 tiles of 14 rows, 18 of 6
 constexpr double kWorkPerThread =
     2e6;  // operations that pay for waking one more thread
 
-Index most_entries(const Rows& x, Index block_rows) {
-  if (!x.is_sparse()) return Batch<float>::kDense;
-  Index most = 0;
-  for (Index first = 0; first < x.n_rows(); first += block_rows) {
-    Index n = 0;
-    const Index last = std::min(first + block_rows, x.n_rows());
-    for (Index row = first; row < last; ++row) n += x.count(row);
-    most = std::max(most, n);
-  }
-  return most;
-}
-
 }  // namespace
 
 template <class T>
@@ -38,14 +26,11 @@ int threads_for_prediction(const Network<T>& network, Index n_rows, double input
 template <class T>
 bool predict(const Network<T>& network, const Rows& x, bool raw, T* out, int n_threads,
              const Poll& poll) {
-  if (x.n_cols() != network.n_in()) {
-    throw std::invalid_argument("X has " + std::to_string(x.n_cols()) +
-                                " columns, the network has " +
-                                std::to_string(network.n_in()) + " inputs");
-  }
+  check_columns(x, network.n_in());
   const Index block_rows = std::min(kBlockRows, x.n_rows());
   const Index n_blocks = x.n_rows() > 0 ? ceil_div(x.n_rows(), block_rows) : 0;
-  const Index n_entries = most_entries(x, block_rows);
+  const Index n_entries =
+      x.is_sparse() ? most_entries(x, block_rows) : Batch<T>::kDense;
   std::vector<Batch<T>> batches;
   for (int i = 0; i < n_threads; ++i) {
     batches.emplace_back(network, block_rows, n_entries, false);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <stdexcept>
 #include <tuple>
 
 #include "fastbp/base/prefetch.h"
@@ -191,5 +192,24 @@ template void Rows::gather(Index, float*) const;
 template void Rows::gather(Index, double*) const;
 template void Rows::gather(Index, Entry<float>*) const;
 template void Rows::gather(Index, Entry<double>*) const;
+
+void check_columns(const Rows& x, Index n_in) {
+  if (x.n_cols() == n_in) return;
+  throw std::invalid_argument("X has " + std::to_string(x.n_cols()) +
+                              " columns, the network has " + std::to_string(n_in) +
+                              " inputs");
+}
+
+Index most_entries(const Rows& x, Index block_rows) {
+  if (!x.is_sparse()) return 0;
+  Index most = 0;
+  for (Index first = 0; first < x.n_rows(); first += block_rows) {
+    Index n = 0;
+    const Index last = std::min(first + block_rows, x.n_rows());
+    for (Index row = first; row < last; ++row) n += x.count(row);
+    most = std::max(most, n);
+  }
+  return most;
+}
 
 }  // namespace fastbp

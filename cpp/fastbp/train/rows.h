@@ -47,6 +47,14 @@ void check_compressed(const char* indptr, Element indptr_element, Index indptr_s
                       const char* indices, Element index_element, Index n_indices,
                       Index n_data, Index n_major, Index n_minor);
 
+class Rows;
+
+// Throws std::invalid_argument unless the rows have so many columns.
+void check_columns(const Rows& x, Index n_in);
+
+// The most non-zeros of a block of so many rows as they lie; 0 if x is dense.
+Index most_entries(const Rows& x, Index block_rows);
+
 class Rows {
  public:
   Rows(Index n_rows, Index n_cols, const DenseArray& array)

@@ -35,12 +35,9 @@ template <class T>
 Tape<T>::Tape(Network<T>& network, const Rows& x)
     : network_(network),
       n_rows_(x.n_rows()),
-      batch_(network, x.n_rows(), n_entries(x), true) {
-  if (x.n_cols() != network.n_in()) {
-    throw std::invalid_argument("X has " + std::to_string(x.n_cols()) +
-                                " columns, the network has " +
-                                std::to_string(network.n_in()) + " inputs");
-  }
+      batch_(network, x.n_rows(),
+             x.is_sparse() ? most_entries(x, x.n_rows()) : Batch<T>::kDense, true) {
+  check_columns(x, network.n_in());
   check(network);
   if (x.is_sparse()) {
     first_entry_ = Buffer<Index>(n_rows_);
@@ -52,14 +49,6 @@ Tape<T>::Tape(Network<T>& network, const Rows& x)
     const Index n = network.layer(l).n_tiles(l == 0 && x.is_sparse());
     for (Index tile = 0; tile < n; ++tile) tiles_.emplace_back(l, tile);
   }
-}
-
-template <class T>
-Index Tape<T>::n_entries(const Rows& x) {
-  if (!x.is_sparse()) return Batch<T>::kDense;
-  Index n = 0;
-  for (Index i = 0; i < x.n_rows(); ++i) n += x.count(i);
-  return n;
 }
 
 template <class T>

@@ -41,7 +41,6 @@ class Tape {
   }
 
  private:
-  static Index n_entries(const Rows& x);
   // Calls use(first, n) for each block of rows.
   template <class Use>
   void in_block(Index block, const Use& use) const;

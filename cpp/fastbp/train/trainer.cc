@@ -28,7 +28,7 @@ class Steps {
   bool make(const Step& step, Update<T> update) {
     if (!needs_norm_) return step_by_tiles(step, update) && limit_norms(step);
     if (!store_gradient(step) || !store_squares(step, update)) return false;
-    update.scale *= clip_factor(step.weight);
+    if (clip_norm_ < kNoLimit) update.scale *= clip_factor(step.weight);
     return step_by_panels(step, update);
   }
 
