@@ -12,7 +12,7 @@ from .busy import busy_processes
 from .cases import JOBS, Job
 from .options import Options
 from .report import duration, table
-from .workers import Worker, WorkerFailed, usable_cores
+from .workers import Worker, WorkerFailed, settle, usable_cores
 
 __all__ = ["TITLE", "markdown", "run"]
 
@@ -85,10 +85,13 @@ def _two_fits(pair: list[Worker], job: Job, options: Options) -> dict[str, Any]:
     n_epochs = _n_epochs(job, options)
     in_turn, at_once = [], []
     for _ in range(options.repeats):
+        settle()
         start = time.perf_counter()
         for worker in pair:
-            worker.call("round", n_epochs)
+            worker.send("round", n_epochs)
+            worker.receive()
         in_turn.append(time.perf_counter() - start)
+        settle()
         start = time.perf_counter()
         for worker in pair:
             worker.send("round", n_epochs)

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import time
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-__all__ = ["Worker", "WorkerFailed", "usable_cores"]
+__all__ = ["Worker", "WorkerFailed", "settle", "usable_cores"]
+
+# OpenBLAS' threads stay busy for about 30 ms after their work, OpenMP's for some more.
+_SETTLED = 0.15
 
 
 class WorkerFailed(Exception):
@@ -25,6 +29,11 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def settle() -> None:
+    """Wait until the threads of whoever worked before have gone to sleep."""
+    time.sleep(_SETTLED)
 
 
 class Worker:
@@ -48,7 +57,8 @@ class Worker:
         self.receive()
 
     def call(self, method: str, *arguments: Any) -> Any:
-        """Call a method of the object and return its answer."""
+        """Call a method of the object, on a settled machine, and return its answer."""
+        settle()
         self.send(method, *arguments)
         return self.receive()
 

@@ -10,6 +10,7 @@ from sklearn.base import clone
 
 from fastbp import MLPClassifier, MLPRegressor, _core
 from fastbp._blas import scipy_blas
+from fastbp._hidden_layers import norm_arrays
 from fastbp.callbacks import Callback, Checkpoint
 from reference import OPTIMIZERS, Network, run_epoch
 from reference.compare import bits, eps
@@ -203,6 +204,39 @@ def test_training_itself_is_the_same(estimator: Any) -> None:
 def test_calls_of_partial_fit_are_the_epochs_of_a_fit(estimator: Any) -> None:
     once = model_of(estimator).fit(X, target_of(estimator))
     assert_same_bits(partially_fitted(model_of(estimator), 4), once)
+
+
+@pytest.mark.parametrize("normalization", ["layer", "batch"])
+def test_gains_are_averaged_too(normalization: str) -> None:
+    settings = {"normalization": normalization, "batch_size": 90, "shuffle": False}
+    plain = [model_of(**settings, ema=None, max_iter=n).fit(X, Y) for n in range(1, 6)]
+    steps = [norm_arrays(model.norms_) for model in plain]
+    model = model_of(**settings, max_iter=5).fit(X, Y, **VALIDATION)
+    assert model.loss_curve_ == plain[-1].loss_curve_
+    expected = average_of(steps, 0.9)
+    for got, average in zip(norm_arrays(model.norms_), expected, strict=True):
+        np.testing.assert_allclose(got, average, rtol=1e-12)
+    # Running averages are those of the training; predictions are of all of it.
+    for name in ("mean", "variance") if normalization == "batch" else ():
+        np.testing.assert_array_equal(model.norms_[0][name], plain[-1].norms_[0][name])
+    outputs = model.predict(VALIDATION["X_val"])
+    loss = 0.5 * np.mean(((outputs - VALIDATION["y_val"]) ** 2).sum(axis=1))
+    assert model.validation_loss_curve_[-1] == pytest.approx(loss, rel=1e-10)
+
+
+@pytest.mark.parametrize("normalization", ["layer", "batch"])
+def test_average_of_a_normalised_network_goes_on(normalization: str) -> None:
+    settings = {"normalization": normalization, "dropout": 0.2}
+    once = model_of(**settings).fit(X, Y)
+    model = partially_fitted(model_of(**settings), 2)
+    copy = partially_fitted(pickle.loads(pickle.dumps(model)), 2)
+    assert_same_bits(copy, once)
+    for got, expected in zip(copy.norms_, once.norms_, strict=True):
+        assert bits(*got.values()) == bits(*expected.values())
+    # Written gains are plainly meant.
+    model.norms_[0]["gain"] = model.norms_[0]["gain"] + 1
+    model.partial_fit(X, Y)
+    assert model.loss_ > 1.1 * once.loss_curve_[2]  # it would be the same
 
 
 def test_warm_start_goes_on_from_the_raw_weights() -> None:

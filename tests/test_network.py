@@ -192,8 +192,8 @@ def test_loss_of_any_number_of_rows_agrees_with_formulas(n_rows, n_threads):
     error = network.predict(X) - y
     core = network._core_network(network._objective("squared_error"), y)
     tape = _core.Tape(core, _core.Rows.dense(X), n_threads=n_threads)
-    losses, (of_weights,), (of_biases,), dx = tape.loss_backward(
-        _core.Rows.dense(X), y, None, n_threads=n_threads
+    losses, ((of_weights,), (of_biases,)), dx = tape.loss_backward(
+        _core.Rows.dense(X), y, n_threads=n_threads
     )
     np.testing.assert_allclose(losses, (error**2).sum(axis=1) / 2, rtol=1e-13)
     np.testing.assert_allclose(of_weights, X.T @ error, rtol=1e-10, atol=1e-12)
@@ -207,9 +207,9 @@ def test_tape_refuses_targets_of_other_rows():
     core = network._core_network(network._objective("squared_error"), None)
     tape = _core.Tape(core, _core.Rows.dense(rows(4, 3)))
     with pytest.raises(ValueError, match="X must be that of the tape"):
-        tape.loss_backward(_core.Rows.dense(rows(5, 3)), rows(5, 2), None)
+        tape.loss_backward(_core.Rows.dense(rows(5, 3)), rows(5, 2))
     with pytest.raises(ValueError, match=r"y must have shape \(4, 2\)"):
-        tape.loss_backward(_core.Rows.dense(rows(4, 3)), rows(5, 2), None)
+        tape.loss_backward(_core.Rows.dense(rows(4, 3)), rows(5, 2))
     with pytest.raises(IndexError, match=r"layer must be in \[0, 1\), got 1"):
         tape.output(1)
 
@@ -464,7 +464,7 @@ def tape_bits(network, n_threads):
     core = network._core_network()
     tape = _core.Tape(core, _core.Rows.dense(X), n_threads=n_threads)
     z = tape.pre_activations(0, n_threads=n_threads)
-    weights, biases, dx = tape.backward(gradient, n_threads=n_threads)
+    (weights, biases), dx = tape.backward(gradient, n_threads=n_threads)
     return bits(tape.output(1), z, weights, biases, dx)
 
 
@@ -477,14 +477,15 @@ def test_bits_do_not_depend_on_the_number_of_threads():
 
 def test_bits_do_not_depend_on_the_instruction_set():
     X, gradient = rows(200, 20), rows(200, 3)
-    weights = [normal(20, 33, np.random.RandomState(0)), np.ones((33, 3))]
+    start = [normal(20, 33, np.random.RandomState(0)), np.ones((33, 3))]
     seen = set()
     for isa in FMA_ISAS:
         layers = [_core.Layer.dense(33, "tanh"), _core.Layer.dense(3, "logistic")]
         core = _core.Network(layers, "squared_error", "float64", n_in=20, isa=isa)
-        core.set_parameters(weights, [np.zeros(33), np.ones(3)])
+        core.set_parameters(start, [np.zeros(33), np.ones(3)])
         tape = _core.Tape(core, _core.Rows.dense(X))
-        seen.add(bits(tape.output(1), *tape.backward(gradient)))
+        (weights, biases), dx = tape.backward(gradient)
+        seen.add(bits(tape.output(1), weights, biases, dx))
     assert len(seen) <= 1
 
 

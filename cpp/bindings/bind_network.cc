@@ -145,12 +145,12 @@ void set_parameters(Network<T>& network, const py::sequence& coefs,
 }
 
 template <class T>
-py::array_t<T> predict_array(const Network<T>& network, const Rows& x, bool raw,
+py::array_t<T> predict_array(const Network<T>& network, const Rows& x, Predicted what,
                              int n_threads) {
-  py::array_t<T> out({x.n_rows(), network.n_out()});
+  py::array_t<T> out({x.n_rows(), n_predicted(network, what)});
   T* data = out.mutable_data();
   unlocked_until_interrupt([&](const Poll& poll) {
-    return predict(network, x, raw, data, n_threads, poll);
+    return predict(network, x, what, data, n_threads, poll);
   });
   return out;
 }
@@ -324,13 +324,18 @@ void bind_network(py::module_& m) {
            })
       .def(
           "predict",
-          [](NetworkHandle& h, const RowsHandle& x, bool raw, int n_threads) {
+          [](NetworkHandle& h, const RowsHandle& x, bool raw, bool hidden,
+             int n_threads) {
             check_positive(n_threads, "n_threads");
+            const Predicted what = hidden ? Predicted::kHidden
+                                   : raw  ? Predicted::kRaw
+                                          : Predicted::kOutputs;
             return h.visit([&](auto& network) -> py::array {
-              return predict_array(network, x.rows, raw, n_threads);
+              return predict_array(network, x.rows, what, n_threads);
             });
           },
-          py::arg("X"), py::kw_only(), py::arg("raw") = false, py::arg("n_threads") = 1)
+          py::arg("X"), py::kw_only(), py::arg("raw") = false,
+          py::arg("hidden") = false, py::arg("n_threads") = 1)
       .def(
           "loss_and_gradients",
           [](NetworkHandle& h, const RowsHandle& x, const py::object& y,

@@ -21,13 +21,20 @@ struct TapeHandle {
 };
 
 std::unique_ptr<TapeHandle> make_tape(NetworkHandle& network, const RowsHandle& x,
-                                      int n_threads) {
+                                      const py::object& sample_weight, bool training,
+                                      std::uint64_t seed, int n_threads) {
   check_positive(n_threads, "n_threads");
+  py::array_t<double> weights;
+  const double* data = nullptr;
+  if (!sample_weight.is_none()) {
+    weights = expect_array<double>(sample_weight, "sample_weight", {x.rows.n_rows()});
+    data = weights.data();
+  }
   auto handle = std::make_unique<TapeHandle>(TapeHandle{{}, network});
   network.visit([&]<class T>(Network<T>& n) {
-    auto tape = std::make_unique<Tape<T>>(n, x.rows);
+    auto tape = std::make_unique<Tape<T>>(n, x.rows, training, seed);
     unlocked_until_interrupt(
-        [&](const Poll& poll) { return tape->forward(x.rows, n_threads, poll); });
+        [&](const Poll& poll) { return tape->forward(x.rows, data, n_threads, poll); });
     handle->tape = std::move(tape);
   });
   return handle;
@@ -52,6 +59,13 @@ py::array_t<T> output(const Tape<T>& tape, const Network<T>& network, Index laye
 }
 
 template <class T>
+py::array_t<T> inputs(const Tape<T>& tape, const Network<T>& network) {
+  py::array_t<T> x({tape.n_rows(), network.n_in()});
+  tape.inputs(x.mutable_data());
+  return x;
+}
+
+template <class T>
 py::array_t<T> pre_activations(const Tape<T>& tape, const Network<T>& network,
                                Index layer, int n_threads) {
   check_layer(network, layer);
@@ -69,14 +83,11 @@ struct Wanted {
   int n_threads;
 };
 
-// work(gradient, dx, poll) makes those that are not null. Returns (coef_grads,
-// intercept_grads, dx): empty lists, or None for dx, if they are not wanted.
+// work(gradient, dx, poll) makes those that are not null. Returns the gradients of the
+// parameters, as a network gives these, and dx; None for what is not wanted.
 template <class T, class Work>
 py::tuple gradients(const Tape<T>& tape, const Network<T>& network,
                     const Wanted& wanted, const Work& work) {
-  if (wanted.parameters && network.n_norms() > 0) {
-    throw py::value_error("a tape does not give the gradients of norms");
-  }
   Buffer<T> gradient(wanted.parameters ? network.parameters().size() : 0);
   py::object dx = py::none();
   T* dx_data = nullptr;
@@ -88,9 +99,9 @@ py::tuple gradients(const Tape<T>& tape, const Network<T>& network,
   unlocked_until_interrupt([&](const Poll& poll) {
     return work(wanted.parameters ? gradient.data() : nullptr, dx_data, poll);
   });
-  if (!wanted.parameters) return py::make_tuple(py::list(), py::list(), dx);
-  const auto arrays = to_arrays(network, gradient.data(), wanted.n_threads);
-  return py::make_tuple(arrays.coefs, arrays.intercepts, dx);
+  if (!wanted.parameters) return py::make_tuple(py::none(), dx);
+  return py::make_tuple(
+      to_arrays(network, gradient.data(), wanted.n_threads).as_tuple(), dx);
 }
 
 template <class T>
@@ -103,24 +114,23 @@ py::tuple backward(Tape<T>& tape, const Network<T>& network, const py::array& dy
   });
 }
 
-// (losses, coef_grads, intercept_grads, dx)
+// (losses, gradients of the parameters, dx)
 template <class T>
 py::tuple loss_backward(Tape<T>& tape, const Network<T>& network, const RowsHandle& x,
-                        const py::object& y, const py::object& weights,
-                        const Wanted& wanted) {
-  const SamplesHandle<T> handle(network, x, y, weights, py::none(), py::none());
+                        const py::object& y, const Wanted& wanted) {
+  const SamplesHandle<T> handle(network, x, y, py::none(), py::none(), py::none());
   const Samples<T>& samples = handle.samples;
-  if (samples.x.n_rows() != tape.n_rows() || samples.targets.weighs_entries()) {
-    throw py::value_error("X must be that of the tape, sample_weight one for each row");
+  if (samples.x.n_rows() != tape.n_rows()) {
+    throw py::value_error("X must be that of the tape");
   }
   py::array_t<T> losses(tape.n_rows());
   T* data = losses.mutable_data();
   const py::tuple others =
       gradients(tape, network, wanted, [&](T* gradient, T* dx, const Poll& poll) {
-        return tape.loss_backward(samples.targets, samples.weights, data, gradient, dx,
-                                  wanted.n_threads, poll);
+        return tape.loss_backward(samples.targets, data, gradient, dx, wanted.n_threads,
+                                  poll);
       });
-  return py::make_tuple(losses, others[0], others[1], others[2]);
+  return py::make_tuple(losses) + others;
 }
 
 }  // namespace
@@ -128,12 +138,19 @@ py::tuple loss_backward(Tape<T>& tape, const Network<T>& network, const RowsHand
 void bind_tape(py::module_& m) {
   py::class_<TapeHandle>(m, "Tape", py::is_final())
       .def(py::init(&make_tape), py::keep_alive<1, 2>(), py::arg("network"),
-           py::arg("X"), py::kw_only(), py::arg("n_threads") = 1)
+           py::arg("X"), py::kw_only(), py::arg("sample_weight") = py::none(),
+           py::arg("training") = false, py::arg("seed") = 0, py::arg("n_threads") = 1)
       .def_property_readonly(
           "n_rows",
           [](TapeHandle& h) {
             return h.visit([](auto& tape, auto&) { return tape.n_rows(); });
           })
+      .def("inputs",
+           [](TapeHandle& h) {
+             return h.visit([](auto& tape, auto& network) -> py::array {
+               return inputs(tape, network);
+             });
+           })
       .def(
           "output",
           [](TapeHandle& h, Index layer) {
@@ -164,18 +181,16 @@ void bind_tape(py::module_& m) {
           py::arg("inputs") = true, py::arg("n_threads") = 1)
       .def(
           "loss_backward",
-          [](TapeHandle& h, const RowsHandle& x, const py::object& y,
-             const py::object& sample_weight, bool parameters, bool inputs,
-             int n_threads) {
+          [](TapeHandle& h, const RowsHandle& x, const py::object& y, bool parameters,
+             bool inputs, int n_threads) {
             check_positive(n_threads, "n_threads");
             return h.visit([&](auto& tape, auto& network) {
-              return loss_backward(tape, network, x, y, sample_weight,
+              return loss_backward(tape, network, x, y,
                                    {parameters, inputs, n_threads});
             });
           },
-          py::arg("X"), py::arg("y"), py::arg("sample_weight"), py::kw_only(),
-          py::arg("parameters") = true, py::arg("inputs") = true,
-          py::arg("n_threads") = 1);
+          py::arg("X"), py::arg("y"), py::kw_only(), py::arg("parameters") = true,
+          py::arg("inputs") = true, py::arg("n_threads") = 1);
 }
 
 }  // namespace fastbp::bindings

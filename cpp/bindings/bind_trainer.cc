@@ -255,9 +255,9 @@ void bind_trainer(py::module_& m) {
               if (!(trainer.settings().ema > 0)) {
                 throw py::value_error("there is no average: ema is 0");
               }
-              const auto arrays = to_arrays(trainer.network(),
-                                            trainer.state().average.data(), n_threads);
-              return py::make_tuple(arrays.coefs, arrays.intercepts);
+              return to_arrays(trainer.network(), trainer.state().average.data(),
+                               n_threads, true)
+                  .as_tuple();
             });
           },
           py::kw_only(), py::arg("n_threads") = 1)

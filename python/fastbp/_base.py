@@ -20,7 +20,12 @@ from sklearn.utils import check_random_state
 from . import _core, activations
 from ._compat import CallbackSupportMixin, Interval, Options, StrOptions
 from ._data import Samples, check_weights
-from ._hidden_layers import dropout_rates, fitted_normalization, initial_norms
+from ._hidden_layers import (
+    dropout_rates,
+    fitted_normalization,
+    initial_norms,
+    norm_arrays,
+)
 from ._initial import initial_parameters
 from ._inspection import InputGradients
 from ._lbfgs import fit_lbfgs
@@ -367,7 +372,8 @@ class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimato
                 f"the model has normalization={has!r}"
             )
         self.out_activation_ = self._output_activation()
-        coefs, intercepts = self.coefs_, self.intercepts_
+        norms = norm_arrays(getattr(self, "norms_", []))
+        arrays = [*self.coefs_, *self.intercepts_, *norms]
         self._set_parameters(self._parameters(dtype))
         # They are about to be changed, and a failing call must find the old ones.
         curves = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
@@ -375,7 +381,7 @@ class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimato
             if hasattr(self, name):
                 setattr(self, name, copy.copy(getattr(self, name)))
         if hasattr(self, "_optimizer"):
-            is_average = self._optimizer.has_average([*coefs, *intercepts])
+            is_average = self._optimizer.has_average(arrays)
             if self.ema is None or not is_average:
                 self._optimizer.forget_average()
         if self.solver in STOCHASTIC_SOLVERS:

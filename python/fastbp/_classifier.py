@@ -162,10 +162,10 @@ default=None
         with one for each layer of weights; biases are then zero. None draws both as
         scikit-learn does, with the same random numbers.
     ema : float or None, default=None
-        Decay, in (0, 1), of an exponential moving average of weights and biases over
-        the steps [9]_. The average is what is validated and what ``coefs_`` and
-        ``intercepts_`` are; ``partial_fit`` and ``warm_start`` go on from the weights
-        themselves, which are kept beside it. Not for 'lbfgs'.
+        Decay, in (0, 1), of an exponential moving average of weights, biases and gains
+        over the steps [9]_. The average is what is validated and what ``coefs_``,
+        ``intercepts_`` and ``norms_`` are; ``partial_fit`` and ``warm_start`` go on
+        from the weights themselves, which are kept beside it. Not for 'lbfgs'.
     grad_tol : float or None, default=None
         ``fit`` ends after an epoch in which the norm of the gradient (of all weights
         and biases, penalties included), on average over the batches, was less than this

@@ -191,8 +191,13 @@ class Network:
     def is_finite(self) -> bool:
         """Whether all parameters are finite."""
 
-    def predict(self, X: Rows, *, raw: bool = False, n_threads: int = 1) -> Any:
-        """Outputs (n_rows, n_outputs): activations, or raw pre-activations."""
+    def predict(
+        self, X: Rows, *, raw: bool = False, hidden: bool = False, n_threads: int = 1
+    ) -> Any:
+        """Outputs (n_rows, n_outputs): activations, or raw pre-activations.
+
+        ``hidden``: those of the last hidden layer, (n_rows, n_units).
+        """
 
     def loss_and_gradients(
         self,
@@ -224,16 +229,31 @@ class Network:
 class Tape:
     """A forward pass of some rows that is kept, and backward passes through it."""
 
-    def __init__(self, network: Network, X: Rows, *, n_threads: int = 1) -> None:
-        """Run X forward. The network must keep its parameters."""
+    def __init__(
+        self,
+        network: Network,
+        X: Rows,
+        *,
+        sample_weight: NDArray[np.float64] | None = None,
+        training: bool = False,
+        seed: int = 0,
+        n_threads: int = 1,
+    ) -> None:
+        """Run X forward. The network must keep its parameters.
+
+        Layers do as in predictions, or as in a training step on X, with the dropout of
+        ``seed``. Running averages stay as they are.
+        """
 
     @property
     def n_rows(self) -> int: ...
+    def inputs(self) -> Any:
+        """X as the first layer has it, after dropout of the inputs; dense."""
     def output(self, layer: int) -> Any:
         """Activations of a layer, (n_rows, n_out), a copy."""
 
     def pre_activations(self, layer: int, *, n_threads: int = 1) -> Any:
-        """What its activation was applied to, computed again."""
+        """What its activation was applied to, (n_rows, n_out), computed again."""
 
     def backward(
         self,
@@ -242,23 +262,22 @@ class Tape:
         parameters: bool = True,
         inputs: bool = True,
         n_threads: int = 1,
-    ) -> tuple[list[Any], list[Any], Any]:
-        """Gradients (coef_grads, intercept_grads, dx) from that at the outputs, dy.
+    ) -> tuple[Any, Any]:
+        """Gradients of parameters and inputs from that at the outputs, dy.
 
-        The lists are empty, or dx is None, unless wanted. Gradients of parameters are
-        sums over the rows.
+        Those of the parameters are as of `Network.loss_and_gradients`, but sums over
+        the rows. None for what is not wanted.
         """
 
     def loss_backward(
         self,
         X: Rows,
         y: NDArray[Any],
-        sample_weight: NDArray[np.float64] | None,
         *,
         parameters: bool = True,
         inputs: bool = True,
         n_threads: int = 1,
-    ) -> tuple[Any, list[Any], list[Any], Any]:
+    ) -> tuple[Any, Any, Any]:
         """Losses of the rows, with weights, and then gradients of their sum.
 
         X is that of the tape, y and the loss as in `Network.loss_and_gradients`.
@@ -326,10 +345,11 @@ class Trainer:
     def get_state(self, *, n_threads: int = 1) -> tuple[int, list[list[Any]]]:
         """Return ``t`` and copies of the ``n_moments`` moments and of the average."""
 
-    def get_average(self, *, n_threads: int = 1) -> tuple[list[Any], list[Any]]:
-        """Return the average of the parameters (coefs, intercepts).
+    def get_average(self, *, n_threads: int = 1) -> tuple[Any, ...]:
+        """Return the average of the parameters, as `Network.get_parameters` does.
 
-        It is all zeros before the first step; without ``ema`` a ValueError.
+        Mean and variance of batch normalization are its running averages as they are.
+        The average is all zeros before the first step; without ``ema`` a ValueError.
         """
 
     @property

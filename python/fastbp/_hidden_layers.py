@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,15 +16,12 @@ if TYPE_CHECKING:
 __all__ = [
     "dropout_rates",
     "fitted_normalization",
-    "for_prediction",
     "initial_norms",
     "norm_arrays",
-    "normalize_rows",
     "stack",
     "uses_dropout",
+    "with_arrays",
 ]
-
-NORM_EPSILON = 1e-5  # the core's kNormEpsilon
 
 
 def stack(est: Any, n_units: list[int]) -> list[_core.Layer]:
@@ -74,34 +70,6 @@ def uses_dropout(est: BaseMLP) -> bool:
     return any(rate > 0 for rate in [*rates, est.input_dropout])
 
 
-def for_prediction(est: Any) -> Any:
-    """Return a copy that predicts alike, but has no dropout and no batch normalization.
-
-    In predictions that is a linear function of the weighted inputs, and so are they:
-    it can be made a part of the weights.
-    """
-    plain = copy.copy(est)
-    plain.dropout = plain.input_dropout = 0.0
-    if fitted_normalization(est) != "batch":
-        return plain
-    plain.coefs_, plain.intercepts_ = list(est.coefs_), list(est.intercepts_)
-    for i, norm in enumerate(est.norms_):
-        scale = norm["gain"] / np.sqrt(norm["variance"] + NORM_EPSILON)
-        plain.coefs_[i] = plain.coefs_[i] * scale
-        plain.intercepts_[i] = (plain.intercepts_[i] - norm["mean"]) * scale
-        plain.intercepts_[i] += norm["bias"]
-    plain.norms_ = []
-    return plain
-
-
-def normalize_rows(z: NDArray[Any], norm: dict[str, NDArray[Any]]) -> NDArray[Any]:
-    """Return z (n_rows, n_units) after layer normalization."""
-    z = z - z.mean(axis=1, keepdims=True)
-    variance = np.square(z).mean(axis=1, keepdims=True)
-    z = z / np.sqrt(variance + NORM_EPSILON) * norm["gain"] + norm["bias"]
-    return z
-
-
 def initial_norms(est: BaseMLP, n_hidden_units: list[int], dtype: Any) -> Any:
     """Return ``norms_`` before the first step: neutral gains, biases and averages."""
     values = {"gain": 1, "bias": 0}
@@ -124,3 +92,19 @@ def fitted_normalization(est: BaseMLP) -> str | None:
 def norm_arrays(norms: list[dict[str, NDArray[Any]]]) -> list[NDArray[Any]]:
     """Return what steps change, in the order of the core's moments."""
     return [norm[name] for norm in norms for name in ("gain", "bias")]
+
+
+def with_arrays(parameters: list[Any], arrays: list[NDArray[Any]]) -> list[Any]:
+    """Return (coefs, intercepts) and norms, if any, with what steps change replaced.
+
+    ``arrays`` are in the order of the core's moments.
+    """
+    coefs, intercepts, *norms = parameters
+    n = len(coefs)
+    of_norms = iter(arrays[n + len(intercepts) :])
+    replaced = [arrays[:n], arrays[n : n + len(intercepts)]]
+    for held in norms:
+        replaced.append(
+            [{**x, **{k: next(of_norms) for k in ("gain", "bias")}} for x in held]
+        )
+    return replaced

@@ -13,7 +13,6 @@ from sklearn.utils.validation import check_is_fitted
 from . import _core
 from ._blas import one_blas_thread
 from ._data import check_X, rows_of
-from ._hidden_layers import for_prediction
 from ._network_owner import NetworkOwner
 from ._prediction import n_threads_for
 
@@ -76,9 +75,7 @@ n_features)
 
     def _gradients(self, X: Any, outputs: Any) -> Iterator[NDArray[Any]]:
         """Yield the gradient (n_samples, n_features) of each of the outputs."""
-        network = for_prediction(self)._network(
-            self._prediction_dtype(X), self._core_output()
-        )
+        network = self._network(self._prediction_dtype(X), self._core_output())
         n_threads = n_threads_for(network, X, self.n_jobs)
         with one_blas_thread(network):
             tape = _core.Tape(network, rows_of(X), n_threads=n_threads)
@@ -86,7 +83,7 @@ n_features)
             for output in outputs:
                 dy = np.zeros((X.shape[0], self.n_outputs_), dtype)
                 dy[:, output] = 1
-                yield tape.backward(dy, parameters=False, n_threads=n_threads)[2]
+                yield tape.backward(dy, parameters=False, n_threads=n_threads)[1]
 
     @property
     def feature_importances_(self) -> NDArray[np.float64]:

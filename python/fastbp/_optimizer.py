@@ -43,9 +43,9 @@ class OptimizerState:
         What a Plateau schedule has made of the rate.
     is_rate_zero : bool
         Whether a schedule has come to an epoch without any learning, which was told.
-    raw : tuple of list of ndarray or None
-        With ``ema``, the weights and biases that training goes on from; ``coefs_`` and
-        ``intercepts_`` are their average.
+    raw : tuple of list or None
+        With ``ema``, the weights and biases, and norms if there are any, that training
+        goes on from; ``coefs_``, ``intercepts_`` and ``norms_`` are their average.
     average : list of ndarray or None
         That average, the same arrays, if it is to go on too.
     average_start : int
@@ -64,7 +64,7 @@ class OptimizerState:
     first_epoch: int = 0
     plateau_factor: float = 1.0
     is_rate_zero: bool = False
-    raw: tuple[list[Any], list[Any]] | None = None
+    raw: tuple[list[Any], ...] | None = None
     average: list[Any] | None = None
     average_start: int = 0
     dropout_seed: int | None = None
@@ -85,8 +85,15 @@ class OptimizerState:
         """Give the moments, if they are of its rule, and weights to a new trainer."""
         dtype = network.dtype
         if self.raw is not None:
-            raw = [[a.astype(dtype, copy=False) for a in part] for part in self.raw]
-            network.set_parameters(*raw, n_threads=n_threads)
+            coefs, intercepts, *norms = self.raw
+            raw = [
+                [a.astype(dtype, copy=False) for a in p] for p in (coefs, intercepts)
+            ]
+            of_norms = [
+                {name: a.astype(dtype, copy=False) for name, a in norm.items()}
+                for norm in (norms[0] if norms else [])
+            ]
+            network.set_parameters(*raw, of_norms, n_threads=n_threads)
         if self.t == 0 or len(self.moments) != trainer.n_moments:
             return
         state = self.moments if self.average is None else [*self.moments, self.average]
@@ -101,7 +108,7 @@ class OptimizerState:
         return all(map(np.array_equal, self.average, arrays))
 
     def forget_average(self) -> None:
-        """Have training go on from ``coefs_`` and ``intercepts_``."""
+        """Have training go on from the estimator's weights."""
         self.raw = self.average = None
 
     def store(

@@ -40,13 +40,22 @@ def n_threads_for(
 
 
 def predict_rows(
-    network: _core.Network, X: Any, n_jobs: int | None = None, *, raw: bool = False
+    network: _core.Network,
+    X: Any,
+    n_jobs: int | None = None,
+    *,
+    raw: bool = False,
+    hidden: bool = False,
 ) -> NDArray[Any]:
-    """Return outputs, or pre-activations if ``raw``, (n_rows, n_outputs)."""
+    """Return outputs, or pre-activations if ``raw``, (n_rows, n_outputs).
+
+    ``hidden``: the activations of the last hidden layer.
+    """
     n_threads = n_threads_for(network, X, n_jobs, training=False)
     with one_blas_thread(network):
         parts = [
-            network.predict(rows, raw=raw, n_threads=n_threads) for rows in row_parts(X)
+            network.predict(rows, raw=raw, hidden=hidden, n_threads=n_threads)
+            for rows in row_parts(X)
         ]
     outputs: NDArray[Any] = parts[0] if len(parts) == 1 else np.concatenate(parts)
     return outputs

@@ -56,11 +56,6 @@ def _contradictions(
 ) -> Iterator[str]:
     if est.solver == "lbfgs":
         yield from _of_lbfgs(est, is_validated)
-    if est.ema is not None and est.normalization is not None:
-        yield (
-            f"ema averages weights and biases, not the gains of norms: with "
-            f"normalization={est.normalization!r} it must be None, got ema={est.ema!r}"
-        )
     if est.normalization == "batch" and est.batch_size == 1:
         yield (
             "normalization='batch' needs batch_size > 1, got batch_size=1: a single "

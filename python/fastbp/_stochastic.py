@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from . import _core
 from ._data import Samples
 from ._epochs import run_epoch
-from ._hidden_layers import uses_dropout
+from ._hidden_layers import uses_dropout, with_arrays
 from ._hooks import Hooks, wants_hooks
 from ._optimizer import OptimizerState
 from ._prediction import n_threads_for
@@ -284,13 +284,12 @@ class _Fit:
         t, *parameters, moments = self.trainer.take_saved()
         est._optimizer.forget_average()
         if est.ema is not None:
-            coefs, intercepts = parameters
             average = moments.pop()
             if self.best_parameters is None:
-                est._optimizer.raw = coefs, intercepts
+                est._optimizer.raw = tuple(parameters)
                 est._optimizer.average = average
                 est._optimizer.average_start = self.trainer.average_start
-            parameters = [average[: len(coefs)], average[len(coefs) :]]
+            parameters = with_arrays(parameters, average)
         est._set_parameters(self.best_parameters or parameters)
         if self.best_parameters is not None and not self.network.is_finite():
             t, moments = 0, []  # they diverged with the weights

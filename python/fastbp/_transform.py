@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import numpy as np
@@ -10,13 +9,11 @@ from numpy.typing import NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ._hidden_layers import for_prediction, normalize_rows
+from ._data import check_X
 from ._network_owner import NetworkOwner
-from .activations import get_activation
+from ._prediction import predict_rows
 
 __all__ = ["HiddenFeatures"]
-
-_ACTIVATED_AT_ONCE = 2**18  # numbers: some megabytes, a moment
 
 
 class HiddenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkOwner):
@@ -49,23 +46,9 @@ class HiddenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkO
         """
         check_is_fitted(self)
         self._check_hidden_layer()
-        whole = for_prediction(self)
-        coefs, intercepts, *norms = whole._parameters(self._parameter_dtype())
-        self._hidden_activations(len(coefs) - 1)
-        given = self.activation
-        is_list = isinstance(given, list | tuple)
-        last = get_activation(given[-1] if is_list else given)
-        below = copy.copy(whole)  # the network without its output layer
-        below.coefs_, below.intercepts_ = coefs[:-1], intercepts[:-1]
-        below.norms_ = norms[0][:-1] if norms else []
-        below.activation = given[:-1] if is_list else given
-        z: NDArray[Any] = below._outputs(X, raw=True)
-        # In pieces, which take little memory and let Ctrl-C through.
-        n_rows = max(1, _ACTIVATED_AT_ONCE // z.shape[1])
-        for first in range(0, len(z), n_rows):
-            piece = z[first : first + n_rows]
-            piece[:] = last(normalize_rows(piece, norms[0][-1]) if norms else piece)
-        return z
+        X = check_X(self, X)
+        network = self._network(self._prediction_dtype(X), self._core_output())
+        return predict_rows(network, X, self.n_jobs, hidden=True)
 
     def _check_hidden_layer(self) -> None:
         if len(self.coefs_) == 1:

@@ -2,7 +2,8 @@
 
 A layer knows its size, its activation and how its parameters begin. The parameters
 themselves belong to the network, which asks each layer for the shapes of them
-(``_shapes``) and for their first values (``_draw``).
+(``_shapes``), of what it keeps besides (``_statistics``), and for the first values of
+both (``_draw``).
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
-from ._objects import check_size
+from ._objects import check_field, check_size
 from .activations import Activation, Identity, get_activation
 from .initializers import get_initializer
 
-__all__ = ["Dense", "Layer"]
+__all__ = ["BatchNorm", "Dense", "Dropout", "Layer", "LayerNorm"]
 
 
 class Layer(ABC):
@@ -40,17 +41,21 @@ class Layer(ABC):
     activation: Any = Identity()
     trainable: bool = True
 
-    @abstractmethod
     def _n_out(self, n_in: int) -> int:
         """Return the number of outputs."""
+        return n_in
 
-    @abstractmethod
     def _shapes(self, n_in: int) -> dict[str, tuple[int, ...]]:
         """Return the shape of each parameter array, in their order."""
+        return {}
 
-    @abstractmethod
+    def _statistics(self, n_in: int) -> dict[str, tuple[int, ...]]:
+        """Return those of what training changes, but not by a gradient."""
+        return {}
+
     def _draw(self, n_in: int, generator: np.random.RandomState) -> dict[str, Any]:
-        """Return the first values of each parameter array."""
+        """Return the first values of each of these arrays."""
+        return {}
 
     @abstractmethod
     def _in_core(self, activation: Any = None) -> _core.Layer:
@@ -177,6 +182,137 @@ class Dense(Layer):
             trains_weights=self.trainable,
             trains_biases=self.trainable and self.bias,
         )
+
+
+@dataclass(frozen=True)
+class Dropout(Layer):
+    """Sets inputs to 0 at random in training; the others are divided by ``1 - rate``.
+
+    A prediction passes it by (Srivastava et al., Dropout, JMLR 15, 2014, in the
+    inverted form: the expectation is that of the input).
+
+    Parameters
+    ----------
+    rate : float
+        Probability of 0, in [0, 1); rounded to a multiple of 2**-16.
+
+    Raises
+    ------
+    ValueError
+        If the rate is not in [0, 1).
+
+    Examples
+    --------
+    >>> from fastbp import Network
+    >>> from fastbp.layers import Dense, Dropout
+    >>> ones = Dense(4, weights=[[1.0] * 4])
+    >>> sums = Dense(1, weights=[[1.0]] * 4)
+    >>> network = Network([ones, Dropout(0.5), sums], n_in=1)
+    >>> network.forward([[1.0]])
+    array([[4.]])
+    >>> network.forward([[1.0]] * 3, training=True, random_state=0).tolist()
+    [[2.0], [6.0], [4.0]]
+    """
+
+    name = "dropout"
+
+    rate: float
+
+    def __post_init__(self) -> None:
+        check_field(self, "rate", 0, 1, closed="left")
+
+    def _in_core(self, activation: Any = None) -> _core.Layer:
+        return _core.Layer.dropout(self.rate)
+
+
+@dataclass(frozen=True, repr=False)
+class _Norm(Layer):
+    """What layer and batch normalization share: gain and bias of each unit."""
+
+    activation: Any = "identity"  # after __post_init__ an Activation
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "activation", get_activation(self.activation))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.activation!r})"
+
+    def _shapes(self, n_in: int) -> dict[str, tuple[int, ...]]:
+        return {"gain": (n_in,), "bias": (n_in,)}
+
+    def _draw(self, n_in: int, generator: np.random.RandomState) -> dict[str, Any]:
+        return {"gain": 1.0, "bias": 0.0}
+
+    def _in_core(self, activation: Any = None) -> _core.Layer:
+        norms = {"layer_norm": _core.Layer.layer_norm}
+        norms["batch_norm"] = _core.Layer.batch_norm
+        return norms[self.name](
+            activation or self.activation._core_name,
+            negative_slope=self.activation.negative_slope,
+        )
+
+
+@dataclass(frozen=True, repr=False)
+class LayerNorm(_Norm):
+    """Brings each row to mean 0 and variance 1: ``f(gain * n + bias)``.
+
+    Mean and variance are those over the inputs of the layer (Ba, Kiros and Hinton,
+    Layer normalization, 2016, arXiv:1607.06450); 1e-5 is added to the variance.
+
+    Parameters
+    ----------
+    activation : str or Activation, default='identity'
+        f, applied last. A norm is usually put between a :class:`Dense` without
+        activation and the activation.
+
+    Examples
+    --------
+    >>> from fastbp import Network
+    >>> from fastbp.layers import Dense, LayerNorm
+    >>> network = Network([Dense(8), LayerNorm("relu"), Dense(1)], n_in=3)
+    >>> network.parameters["layer_norm_1.gain"]
+    array([1., 1., 1., 1., 1., 1., 1., 1.])
+    """
+
+    name = "layer_norm"
+
+
+@dataclass(frozen=True, repr=False)
+class BatchNorm(_Norm):
+    """Brings each input to mean 0 and variance 1: ``f(gain * n + bias)``.
+
+    In training mean and variance are those over the rows of the batch, weighted as in
+    the loss; in a prediction they are running averages of them, ``0.9 * former + 0.1 *
+    new``, with the unbiased variance (Ioffe and Szegedy, Batch normalization, 2015,
+    arXiv:1502.03167). 1e-5 is added to the variance. A batch of one row leaves the
+    averages as they are.
+
+    Parameters
+    ----------
+    activation : str or Activation, default='identity'
+        f, applied last. A norm is usually put between a :class:`Dense` without
+        activation and the activation.
+
+    Notes
+    -----
+    The running averages are in :attr:`fastbp.Network.statistics`.
+
+    Examples
+    --------
+    >>> from fastbp import Network
+    >>> from fastbp.layers import BatchNorm, Dense
+    >>> network = Network([Dense(2), BatchNorm("relu"), Dense(1)], n_in=3)
+    >>> sorted(network.statistics)
+    ['batch_norm_1.mean', 'batch_norm_1.variance']
+    """
+
+    name = "batch_norm"
+
+    def _statistics(self, n_in: int) -> dict[str, tuple[int, ...]]:
+        return {"mean": (n_in,), "variance": (n_in,)}
+
+    def _draw(self, n_in: int, generator: np.random.RandomState) -> dict[str, Any]:
+        return {**super()._draw(n_in, generator), "mean": 0.0, "variance": 1.0}
 
 
 def _given(values: Any, name: str, ndim: int, n_out: int) -> NDArray[Any] | None:

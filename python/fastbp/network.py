@@ -21,9 +21,22 @@ from ._objects import check_size
 from ._prediction import n_threads_for, predict_rows
 from ._threads import effective_n_threads
 from .activations import Activation
-from .layers import Layer, check_trainable
+from .layers import Dense, Dropout, Layer, check_trainable
 
 __all__ = ["Network"]
+
+
+class _Step:
+    """How layers do: as in a prediction, or as in a training step with a seed."""
+
+    def __init__(self, training: bool, random_state: Any = None) -> None:
+        self.training = bool(training)
+        self.seed = 0
+        if training:
+            self.seed = int(check_random_state(random_state).randint(2**31))
+
+
+_PREDICTION = _Step(training=False)
 
 
 class Network:
@@ -32,7 +45,8 @@ class Network:
     Parameters
     ----------
     layers : sequence of Layer
-        Objects of :mod:`fastbp.layers`, from the inputs to the outputs.
+        Objects of :mod:`fastbp.layers`, from the inputs to the outputs. The first and
+        the last are ``Dense``; before the first there may be one ``Dropout``.
     n_in : int
         Number of inputs, at least 1.
     dtype : {'float32', 'float64'}, default='float64'
@@ -50,7 +64,8 @@ class Network:
     Raises
     ------
     ValueError
-        If a value is not allowed, or given weights do not fit the layer before.
+        If a value is not allowed, layers are in another order, or given weights do not
+        fit the layer before.
 
     See Also
     --------
@@ -61,11 +76,16 @@ class Network:
     -----
     The parameters are one flat, row-major vector that belongs to the network;
     ``parameters`` are views of it by name, and so are ``gradients`` of another one.
-    Write into them as you like. The core computes with its own copy in another layout,
-    which is made anew whenever the vector has changed: a call with changed parameters
-    copies them once, training copies them back after each epoch.
+    ``statistics`` are what ``BatchNorm`` keeps besides. Write into them as you like.
+    The core computes with its own copy in another layout, which is made anew whenever
+    the vector has changed: a call with changed parameters copies them once, training
+    copies them back after each epoch.
 
     Nothing here depends on the number of threads.
+
+    Some layers do in training what they do not in a prediction: ``Dropout`` and
+    ``BatchNorm``. Everything here is that of a prediction, unless ``training=True``
+    asks for a training step's; statistics are changed by a :class:`Trainer` only.
 
     Examples
     --------
@@ -104,6 +124,7 @@ class Network:
             raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
         self.n_in = check_size(n_in, "n_in")
         self.dtype = dtype
+        self._check_order()
         self._n_units = [self.n_in]
         for i, layer in enumerate(self.layers):
             self._n_units.append(layer._n_out(self._n_units[-1]))
@@ -120,33 +141,52 @@ class Network:
         self._reserve()
         for i, values in enumerate(drawn):
             for part, value in values.items():
-                self.parameters[self._name(i, part)][...] = value
+                name = self._name(i, part)
+                held = self.parameters if name in self.parameters else self.statistics
+                held[name][...] = value
+
+    def _check_order(self) -> None:
+        """Refuse layers in an order that the core has not."""
+        first = self._n_before
+        ends = self.layers[first : first + 1] + self.layers[-1:]
+        for layer in ends or self.layers:
+            if not isinstance(layer, Dense):
+                raise ValueError(
+                    "the first layer and the last must be Dense, but one Dropout may "
+                    f"come before, got {layer!r}"
+                )
+
+    @property
+    def _n_before(self) -> int:
+        """Number of layers, 0 or 1, before those that the core counts: dropout."""
+        return int(isinstance(self.layers[0], Dropout))
 
     def _reserve(self) -> None:
         """Make the flat vectors and their views."""
-        shapes = {
-            self._name(i, part): shape
-            for i, layer in enumerate(self.layers)
-            for part, shape in layer._shapes(self._n_units[i]).items()
-        }
-        size = sum(int(np.prod(shape)) for shape in shapes.values())
-        self._flat = np.zeros(size, self.dtype)
-        self._flat_gradients = np.zeros(size, self.dtype)
-        self._shapes = shapes
+
+        def shapes_of(kind: str) -> dict[str, tuple[int, ...]]:
+            return {
+                self._name(i, part): shape
+                for i, layer in enumerate(self.layers)
+                for part, shape in getattr(layer, kind)(self._n_units[i]).items()
+            }
+
+        self._shapes = shapes_of("_shapes")
+        statistics = shapes_of("_statistics")
+        # Parameters first, then statistics: all that training changes.
+        self._state = np.zeros(_size(self._shapes) + _size(statistics), self.dtype)
+        self._flat = self._state[: _size(self._shapes)]
+        self._flat_gradients = np.zeros_like(self._flat)
         self.parameters = self._views_of(self._flat)
         self.gradients = self._views_of(self._flat_gradients)
+        self.statistics = _views(self._state[self._flat.size :], statistics)
         self._core: _core.Network | None = None
-        self._copied: NDArray[Any] | None = None  # the parameters that the core has
+        self._copied: NDArray[Any] | None = None  # the state that the core has
         self._tape: _core.Tape | None = None
 
     def _views_of(self, flat: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
         """Return views of a vector like that of the parameters, by their names."""
-        views, first = {}, 0
-        for name, shape in self._shapes.items():
-            size = int(np.prod(shape))
-            views[name] = flat[first : first + size].reshape(shape)
-            first += size
-        return MappingProxyType(views)
+        return _views(flat, self._shapes)
 
     def _name(self, layer: int, part: str) -> str:
         return f"{self.layers[layer].name}_{layer}.{part}"
@@ -163,6 +203,9 @@ class Network:
 
     gradients: Mapping[str, NDArray[Any]]
     """Views of the gradients by the same names, as of the last backward pass."""
+
+    statistics: Mapping[str, NDArray[Any]]
+    """Views of what batch normalization keeps: 'batch_norm_1.mean' and so on."""
 
     @property
     def n_out(self) -> int:
@@ -181,13 +224,19 @@ class Network:
 
     # Forward and backward.
 
-    def forward(self, X: Any) -> NDArray[Any]:
+    def forward(
+        self, X: Any, *, training: bool = False, random_state: Any = None
+    ) -> NDArray[Any]:
         """Run X through all layers and keep what each makes of it.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_rows, n_in)
             Inputs, all rows at once.
+        training : bool, default=False
+            Whether layers do as in a training step on these rows.
+        random_state : int, RandomState or None, default=None
+            Where the random numbers of dropout come from, in training.
 
         Returns
         -------
@@ -199,26 +248,51 @@ class Network:
         ValueError
             If X is not finite numbers of that shape.
         """
-        self._tape = self._taped(check_inputs(X, self.n_in))
+        step = _Step(training, random_state)
+        self._tape = self._taped(check_inputs(X, self.n_in), step)
         return self._outputs(self._tape)
 
-    def _taped(self, X: Any) -> _core.Tape:
-        core = self._synchronized()
+    def _taped(
+        self,
+        X: Any,
+        step: _Step = _PREDICTION,
+        weights: NDArray[np.float64] | None = None,
+        core: _core.Network | None = None,
+    ) -> _core.Tape:
+        """Return the forward pass of X, through the core's network or another one."""
+        core = self._synchronized() if core is None else core
         with one_blas_thread(core):
-            return _core.Tape(core, rows_of(X), n_threads=n_threads_for(core, X))
+            return _core.Tape(
+                core,
+                rows_of(X),
+                sample_weight=weights,
+                training=step.training,
+                seed=step.seed,
+                n_threads=n_threads_for(core, X),
+            )
 
     @property
     def activations(self) -> list[NDArray[Any]]:
         """Outputs of every layer in the last forward pass, each (n_rows, n_out)."""
         tape = self._last_tape()
-        hidden = [tape.output(i) for i in range(len(self.layers) - 1)]
-        return [*hidden, self._outputs(tape)]
+        return [
+            *([tape.inputs()] * self._n_before),
+            *[tape.output(i) for i in range(self._n_in_core - 1)],
+            self._outputs(tape),
+        ]
 
     @property
     def pre_activations(self) -> list[NDArray[Any]]:
         """What every activation was applied to in it: z = x W + b, (n_rows, n_out)."""
         tape = self._last_tape()
-        return [tape.pre_activations(i) for i in range(len(self.layers))]
+        return [
+            *([tape.inputs()] * self._n_before),
+            *[tape.pre_activations(i) for i in range(self._n_in_core)],
+        ]
+
+    @property
+    def _n_in_core(self) -> int:
+        return len(self.layers) - self._n_before
 
     def _last_tape(self) -> _core.Tape:
         if self._tape is None:
@@ -251,13 +325,14 @@ class Network:
         ValueError
             If the shape is wrong, or a layer is a threshold.
         """
-        weights, biases, grad_input = self._backward(self._last_tape(), grad_output)
-        self._store(weights, biases, self.gradients)
+        gradients, grad_input = self._backward(self._last_tape(), grad_output)
+        self._store(gradients, self.gradients)
         return grad_input
 
     def _backward(
         self, tape: _core.Tape, grad_output: ArrayLike, *, parameters: bool = True
-    ) -> tuple[list[Any], list[Any], NDArray[Any]]:
+    ) -> tuple[Any, NDArray[Any]]:
+        """Return the gradients of the parameters, as the core has them, and inputs."""
         check_trainable(self.layers)
         gradient = np.ascontiguousarray(grad_output, dtype=self.dtype)
         if gradient.shape != (tape.n_rows, self.n_out):
@@ -267,17 +342,22 @@ class Network:
             )
         core = self._core
         assert core is not None  # there is a tape
-        last = len(self.layers) - 1
-        activation = self.layers[last].activation
-        gradient = np.ascontiguousarray(
-            activation._start_backward(tape.output(last), gradient)
-        )
+        activation = self.layers[-1].activation
+        outputs = tape.output(self._n_in_core - 1)
+        gradient = np.ascontiguousarray(activation._start_backward(outputs, gradient))
         n_threads = _core.threads_for(core, tape.n_rows, effective_n_threads()[0])
         with one_blas_thread(core):
             return tape.backward(gradient, parameters=parameters, n_threads=n_threads)
 
     def loss_and_gradients(
-        self, X: Any, y: Any, loss: Any, sample_weight: ArrayLike | None = None
+        self,
+        X: Any,
+        y: Any,
+        loss: Any,
+        sample_weight: ArrayLike | None = None,
+        *,
+        training: bool = False,
+        random_state: Any = None,
     ) -> tuple[float, Mapping[str, NDArray[Any]]]:
         """Compute the loss over all rows and its gradient, forward and backward.
 
@@ -291,6 +371,8 @@ class Network:
             As for :class:`Trainer`.
         sample_weight : array-like of shape (n_rows,) or None, default=None
             Weights of the rows; None: all 1.
+        training, random_state
+            As for :meth:`forward`.
 
         Returns
         -------
@@ -308,7 +390,8 @@ class Network:
         X = check_inputs(X, self.n_in)
         y = objective.encode(y, X.shape[0], self.dtype)
         weights = check_weights(sample_weight, X)
-        return self._loss_and_gradients(X, y, objective, weights), self.gradients
+        step = _Step(training, random_state)
+        return self._loss_and_gradients(X, y, objective, weights, step), self.gradients
 
     def _loss_and_gradients(
         self,
@@ -316,14 +399,15 @@ class Network:
         y: NDArray[Any],
         objective: Objective,
         weights: NDArray[np.float64] | None,
+        step: _Step = _PREDICTION,
     ) -> float:
-        self._tape = self._taped(X)
+        self._tape = self._taped(X, step, weights)
         total = X.shape[0] if weights is None else weights.sum()
         shares = np.full(X.shape[0], 1.0) if weights is None else weights
-        losses, of_weights, of_biases, _ = self._loss_backward(
-            X, y, objective, shares / total
+        losses, gradients, _ = self._loss_backward(
+            X, y, objective, shares / total, step=step
         )
-        self._store(of_weights, of_biases, self.gradients)
+        self._store(gradients, self.gradients)
         return float(losses.sum(dtype=np.float64))
 
     def _loss_backward(
@@ -333,12 +417,16 @@ class Network:
         objective: Objective,
         weights: NDArray[np.float64],
         *,
+        step: _Step = _PREDICTION,
         parameters: bool = True,
-    ) -> tuple[NDArray[Any], list[Any], list[Any], NDArray[Any]]:
-        """Return losses of the rows, times their weights, and gradients of the sum."""
+    ) -> tuple[NDArray[Any], Any, NDArray[Any]]:
+        """Return losses of the rows, times their weights, and gradients of the sum.
+
+        The gradients are those of :meth:`_backward`.
+        """
         check_trainable(self.layers)
         if objective.outer_loss is not None:
-            tape = self._taped(X)
+            tape = self._taped(X, step, weights)
             y = objective.numbers(y, self.dtype)
             losses, gradient = objective.outer_loss(y, self._outputs(tape))
             scale = weights.astype(self.dtype)
@@ -347,11 +435,11 @@ class Network:
             )
             return losses * scale, *gradients
         core = self._core_network(objective, y)
+        tape = self._taped(X, step, weights, core)
         n_threads = n_threads_for(core, X)
-        rows = rows_of(X)
         with one_blas_thread(core):
-            return _core.Tape(core, rows, n_threads=n_threads).loss_backward(
-                rows, y, weights, parameters=parameters, n_threads=n_threads
+            return tape.loss_backward(
+                rows_of(X), y, parameters=parameters, n_threads=n_threads
             )
 
     def input_gradient(
@@ -383,7 +471,7 @@ class Network:
         if y is None and loss is None:
             tape = self._taped(X)
             gradient = self._unit_gradient(tape, self._checked_output(output))
-            return self._backward(tape, gradient, parameters=False)[2]
+            return self._backward(tape, gradient, parameters=False)[1]
         if y is None or loss is None or output is not None:
             raise ValueError(
                 "input_gradient needs an output, or both y and loss, got "
@@ -393,7 +481,7 @@ class Network:
         objective = self._objective(loss)
         y = objective.encode(y, X.shape[0], self.dtype)
         ones = np.ones(X.shape[0])
-        return self._loss_backward(X, y, objective, ones, parameters=False)[3]
+        return self._loss_backward(X, y, objective, ones, parameters=False)[2]
 
     def _checked_output(self, output: int | None) -> int:
         if output is None and self.n_out == 1:
@@ -430,7 +518,7 @@ class Network:
         tape = self._taped(check_inputs(X, self.n_in))
         return np.stack(
             [
-                self._backward(tape, self._unit_gradient(tape, k), parameters=False)[2]
+                self._backward(tape, self._unit_gradient(tape, k), parameters=False)[1]
                 for k in range(self.n_out)
             ],
             axis=1,
@@ -486,16 +574,18 @@ class Network:
         sample_weight: ArrayLike | None = None,
         *,
         n_checked: int | None = None,
+        training: bool = False,
+        random_state: Any = None,
     ) -> dict[str, float]:
         """Compare the gradients with central differences of the loss, in float64.
 
         Parameters
         ----------
-        X, y, loss, sample_weight
+        X, y, loss, sample_weight, training, random_state
             As for :meth:`loss_and_gradients`.
         n_checked : int or None, default=None
             At most so many numbers of each parameter, evenly spread; None: all. Each
-            takes two forward passes.
+            takes two forward passes, and backward passes in training.
 
         Returns
         -------
@@ -514,17 +604,21 @@ class Network:
         y = objective.encode(y, X.shape[0], "float64")
         weights = check_weights(sample_weight, X)
         twin = self._twin("float64")
-        twin._loss_and_gradients(X, y, objective, weights)
+        step = _Step(training, random_state)
+        twin._loss_and_gradients(X, y, objective, weights, step)
+        gradients = twin._views_of(twin.flat_gradients.copy())
         core = twin._core_network(objective, y)
 
         def loss_now() -> float:
+            if training:
+                return twin._loss_and_gradients(X, y, objective, weights, step)
             core.set_parameters(*twin._arrays())
             outputs = predict_rows(core, X)
             return objective.mean(y, outputs, weights)
 
         return {
             name: worst_error(twin.parameters[name], gradient, loss_now, n_checked)
-            for name, gradient in twin.gradients.items()
+            for name, gradient in gradients.items()
         }
 
     def __repr__(self) -> str:
@@ -545,14 +639,14 @@ class Network:
     def __getstate__(self) -> dict[str, Any]:
         names = ("layers", "n_in", "dtype", "_n_units")
         state = {name: getattr(self, name) for name in names}
-        return {**state, "parameters": self._flat}
+        return {**state, "state": self._state}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
-        parameters = state.pop("parameters")
+        numbers = state.pop("state")
         self.__dict__.update(state)
         self._reserve()
-        self._flat[:] = parameters
+        self._state[:] = numbers
 
     # The core.
 
@@ -560,7 +654,7 @@ class Network:
         return Objective(loss, self.layers[-1].activation, self.n_out)
 
     def _outputs(self, tape: _core.Tape) -> NDArray[Any]:
-        return self._finished(tape.output(len(self.layers) - 1))
+        return self._finished(tape.output(self._n_in_core - 1))
 
     def _finished(self, outputs: NDArray[Any]) -> NDArray[Any]:
         activation: Activation = self.layers[-1].activation
@@ -570,11 +664,11 @@ class Network:
         """Return the core's network with the parameters as they are now."""
         if self._core is None:
             self._core = self._core_network()
-        elif self._copied is None or not _same_bits(self._flat, self._copied):
+        elif self._copied is None or not _same_bits(self._state, self._copied):
             self._tape = None  # was made with others
             self._copied = None
             self._core.set_parameters(*self._arrays())
-        self._copied = self._flat.copy()
+        self._copied = self._state.copy()
         return self._core
 
     def _core_network(
@@ -596,24 +690,56 @@ class Network:
         core.set_parameters(*self._arrays())
         return core
 
-    def _arrays(self) -> tuple[list[Any], list[Any]]:
-        """Return the parameters for the core: weights, and biases or zeros."""
-        weights, biases = [], []
+    def _arrays(self) -> tuple[list[Any], list[Any], list[dict[str, Any]]]:
+        """Return the state for the core: weights, biases or zeros, and norms."""
+        weights, biases, norms = [], [], []
         for i, n_out in enumerate(self._n_units[1:]):
-            weights.append(self.parameters[self._name(i, "weights")])
-            zeros = np.zeros(n_out, self.dtype)
-            biases.append(self.parameters.get(self._name(i, "biases"), zeros))
-        return weights, biases
+            own = self._own(i)
+            if "weights" in own:
+                weights.append(own["weights"])
+                biases.append(own.get("biases", np.zeros(n_out, self.dtype)))
+            elif own:
+                norms.append(own)
+        return weights, biases, norms
 
-    def _store(
-        self, weights: list[Any], biases: list[Any], views: Mapping[str, NDArray[Any]]
-    ) -> None:
-        """Copy arrays of the core into views."""
-        for part, arrays in (("weights", weights), ("biases", biases)):
-            for i, array in enumerate(arrays):
-                name = self._name(i, part)
-                if name in views:
-                    views[name][...] = array
+    def _own(self, layer: int) -> dict[str, NDArray[Any]]:
+        """Return what a layer has, by the names of its parts."""
+        n_in = self._n_units[layer]
+        parts = self.layers[layer]._shapes(n_in)
+        statistics = self.layers[layer]._statistics(n_in)
+        own = {part: self.parameters[self._name(layer, part)] for part in parts}
+        of_others = {p: self.statistics[self._name(layer, p)] for p in statistics}
+        return {**own, **of_others}
+
+    def _store(self, arrays: Sequence[Any], *views: Mapping[str, NDArray[Any]]) -> None:
+        """Copy arrays of the core, (weights, biases) and norms if any, into views."""
+        weights, biases, *norms = map(iter, arrays)
+        for i, layer in enumerate(self.layers):
+            parts: Mapping[str, Any] = {}
+            if isinstance(layer, Dense):
+                parts = {"weights": next(weights), "biases": next(biases)}
+            elif layer._shapes(self._n_units[i]):
+                parts = next(norms[0])
+            for part, array in parts.items():
+                for held in views:
+                    if self._name(i, part) in held:
+                        held[self._name(i, part)][...] = array
+
+
+def _size(shapes: Mapping[str, tuple[int, ...]]) -> int:
+    return sum(int(np.prod(shape)) for shape in shapes.values())
+
+
+def _views(
+    flat: NDArray[Any], shapes: Mapping[str, tuple[int, ...]]
+) -> Mapping[str, NDArray[Any]]:
+    """Return views of a vector, one after the other."""
+    views, first = {}, 0
+    for name, shape in shapes.items():
+        size = int(np.prod(shape))
+        views[name] = flat[first : first + size].reshape(shape)
+        first += size
+    return MappingProxyType(views)
 
 
 def _same_bits(a: NDArray[Any], b: NDArray[Any]) -> bool:

@@ -22,7 +22,7 @@ from ._rates import plateau_of, rates_of_epoch
 from ._stochastic import NON_FINITE
 from ._threads import effective_n_threads
 from .callbacks import EpochRecord, as_callback
-from .layers import check_trainable
+from .layers import BatchNorm, Dropout, check_trainable
 from .network import Network
 from .optimizers import Optimizer, get_optimizer
 from .schedules import Schedule, get_schedule
@@ -79,7 +79,8 @@ class Trainer:
     grad_tol : float or None, default=None
         Training stops after an epoch at whose end the gradient of the mean loss over
         all samples, penalties included, has a norm under this. It costs a pass over
-        the samples.
+        the samples. Not with layers whose gradient depends on chance or on the batch:
+        ``Dropout`` and ``BatchNorm``.
     metrics : mapping of str to function or None, default=None
         Functions ``(y, outputs)`` that return a number, measured after each epoch on
         training and validation data; outputs are those that the loss sees, as
@@ -168,16 +169,33 @@ class Trainer:
         self.max_norm = _limit(max_norm, "max_norm")
         self.clip_norm = _limit(clip_norm, "clip_norm")
         self.grad_tol = _limit(grad_tol, "grad_tol")
+        if self.grad_tol is not None:
+            self._check_grad_tol()
         self.metrics = dict(metrics or {})
         self.diagnostics = bool(diagnostics)
         self.saturation_bound = check_number(
             saturation_bound, "saturation_bound", 0, closed="neither"
         )
         self._generator = check_random_state(random_state)
+        self._dropout_seed = self._drawn_seed()
         self._records: list[dict[str, Any]] = []
         self._order: NDArray[np.int64] | None = None
         self._t = 0
         self._moments: list[list[Any]] = []
+
+    def _drawn_seed(self) -> int:
+        """Return the seed of dropout; without it the random stream is as ever."""
+        if not any(isinstance(layer, Dropout) for layer in self.network.layers):
+            return 0
+        return int(self._generator.randint(2**31))
+
+    def _check_grad_tol(self) -> None:
+        for layer in self.network.layers:
+            if isinstance(layer, BatchNorm | Dropout):
+                raise ValueError(
+                    "grad_tol needs a gradient that depends on the parameters only: it "
+                    f"must be None for a network with {layer!r}, got {self.grad_tol!r}"
+                )
 
     @property
     def history(self) -> dict[str, list[Any]]:
@@ -337,7 +355,7 @@ class Trainer:
 class _State:
     """All that training changes."""
 
-    parameters: NDArray[Any]
+    network: NDArray[Any]
     t: int
     moments: list[list[Any]]
     order: NDArray[np.int64] | None
@@ -382,6 +400,7 @@ class _Fit:
             l1=owner.l1,
             max_norm=np.inf if owner.max_norm is None else owner.max_norm,
             clip_norm=np.inf if owner.clip_norm is None else owner.clip_norm,
+            seed=owner._dropout_seed,
             **settings,
         )
         if owner._t > 0:
@@ -412,7 +431,7 @@ class _Fit:
         owner = self.owner
         order = None if owner._order is None else owner._order.copy()
         return _State(
-            owner.network.flat_parameters.copy(),
+            owner.network._state.copy(),
             owner._t,
             owner._moments,
             order,
@@ -422,7 +441,7 @@ class _Fit:
 
     def restore(self, state: _State) -> None:
         owner = self.owner
-        owner.network.flat_parameters[:] = state.parameters
+        owner.network._state[:] = state.network
         owner._t, owner._moments = state.t, state.moments
         owner._order = state.order
         owner._generator.set_state(state.stream)
@@ -473,9 +492,9 @@ class _Fit:
         """Give the network the new parameters; returns by how much they changed."""
         owner, network = self.owner, self.owner.network
         self.trainer.save(n_threads=self.n_threads)
-        owner._t, weights, biases, owner._moments = self.trainer.take_saved()
+        owner._t, *arrays, owner._moments = self.trainer.take_saved()
         update = -network.flat_parameters
-        network._store(weights, biases, network.parameters)
+        network._store(arrays, network.parameters, network.statistics)
         update += network.flat_parameters
         return update
 
@@ -498,7 +517,7 @@ class _Fit:
     def gradient_norm(self) -> float:
         """Return the norm over the parameters that training changes."""
         owner, network, samples = self.owner, self.owner.network, self.samples
-        _, weights, biases = self.core.loss_and_gradients(
+        _, *gradients = self.core.loss_and_gradients(
             rows_of(samples.X),
             samples.y,
             samples.weights,
@@ -507,7 +526,7 @@ class _Fit:
             outer_loss=owner._objective.outer_loss,
         )
         all_gradients = network._views_of(np.zeros_like(network.flat_parameters))
-        network._store(weights, biases, all_gradients)
+        network._store(gradients, all_gradients)
         squares = 0.0
         for i, layer in enumerate(network.layers):
             for name in network._names_of(i) if layer.trainable else ():

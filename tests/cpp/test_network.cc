@@ -35,7 +35,8 @@ std::vector<T> predictions(const LearningTask<T>& task, const Network<T>& networ
                            bool raw, int n_threads) {
   const Rows& x = task.samples().x;
   std::vector<T> out(static_cast<std::size_t>(x.n_rows() * network.n_out()));
-  CHECK(predict(network, x, raw, out.data(), n_threads, Poll()));
+  CHECK(predict(network, x, raw ? Predicted::kRaw : Predicted::kOutputs, out.data(),
+                n_threads, Poll()));
   return out;
 }
 
@@ -226,7 +227,8 @@ TEST_CASE("predicting no rows gives nothing") {
   LearningTask<float> task{Recipe()};
   const Rows none(0, LearningTask<float>::kInputs,
                   DenseArray{nullptr, 0, 0, Element::kFloat32});
-  CHECK(predict(task.network(), none, false, static_cast<float*>(nullptr), 2, Poll()));
+  CHECK(predict(task.network(), none, Predicted::kOutputs, static_cast<float*>(nullptr),
+                2, Poll()));
 }
 
 TEST_CASE("work decides how many of the threads are used") {
@@ -335,7 +337,8 @@ TEST_CASE("X of another width is refused") {
   const Rows narrow(
       1, 1, DenseArray{reinterpret_cast<const char*>(&x), 4, 4, Element::kFloat32});
   const auto text = message_of<std::invalid_argument>([&] {
-    predict(task.network(), narrow, false, static_cast<float*>(nullptr), 1, Poll());
+    predict(task.network(), narrow, Predicted::kOutputs, static_cast<float*>(nullptr),
+            1, Poll());
   });
   CHECK(text == "X has 1 columns, the network has 130 inputs");
 }

@@ -20,12 +20,12 @@ struct Passed {
     Samples<T> samples = task.samples();
     Network<T>& network = task.network();
     Tape<T> tape(network, samples.x);
-    REQUIRE(tape.forward(samples.x, n_threads, kNever));
+    REQUIRE(tape.forward(samples.x, samples.weights, n_threads, kNever));
     losses.resize(static_cast<std::size_t>(samples.x.n_rows()));
     gradient.resize(static_cast<std::size_t>(network.parameters().size()));
     dx.resize(static_cast<std::size_t>(samples.x.n_rows() * network.n_in()));
-    REQUIRE(tape.loss_backward(samples.targets, samples.weights, losses.data(),
-                               gradient.data(), dx.data(), n_threads, kNever));
+    REQUIRE(tape.loss_backward(samples.targets, losses.data(), gradient.data(),
+                               dx.data(), n_threads, kNever));
   }
 
   bool operator==(const Passed&) const = default;

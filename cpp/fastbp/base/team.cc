@@ -67,6 +67,12 @@ void Team::disband() noexcept {
   disband_asked_.store(true, std::memory_order_relaxed);
 }
 
+void Team::lose(Clock::duration time, Clock::duration work) noexcept {
+  balance_.is_long = work > kLong;
+  balance_.lost = std::max(balance_.lost + time, -kMostWon * work);
+  if (balance_.lost > kMostLost) disband();
+}
+
 void Team::stop(std::exception_ptr error) noexcept {
   if (error && !has_error_.test_and_set()) error_ = error;
   stop_asked_.store(true, std::memory_order_relaxed);
@@ -84,9 +90,8 @@ bool Member::meet_and_measure(Clock::time_point start) noexcept {
   const auto arrival = Clock::now();
   const int n_others = size_ - 1;
   const bool go_on = meet();
-  lost_ += (Clock::now() - arrival) - n_others * (arrival - start);
-  lost_ = std::max<Clock::duration>(lost_, -kMostWon);
-  if (lost_ > kMostLost) team_.disband();
+  const auto work = arrival - start;
+  team_.lose(Clock::now() - arrival - n_others * work, work);
   return go_on;
 }
 
@@ -217,6 +222,7 @@ bool run_team(int n_threads, const Poll& poll, const Body& body, Caution* cautio
   if (is_cautious) n_threads = 1;
   Team team(std::max(n_threads, 1), poll);
   if (is_cautious) team.stay_alone(caution->until());
+  if (caution != nullptr) team.start_with(caution->balance);
   if (n_threads <= 1) {
     Member member(team, 0, 1, true);
     body(member);
@@ -225,7 +231,10 @@ bool run_team(int n_threads, const Poll& poll, const Body& body, Caution* cautio
   } else {
     run_region(n_threads, team, body, true);
   }
-  if (caution != nullptr && team.was_disbanded()) caution->start(team.alone_until());
+  if (caution != nullptr) {
+    caution->balance = team.balance();
+    if (team.was_disbanded()) caution->start(team.alone_until());
+  }
   team.rethrow();
   return !team.was_stopped();
 }

@@ -35,13 +35,26 @@ inline constexpr double kPollSeconds = 0.05;
 
 using Clock = std::chrono::steady_clock;
 
-// Remembers for a series of regions that a team was disbanded: for a moment, the next
-// ones do not try to have one.
+// What a team has done, and what its measured phases have lost against doing all the
+// work alone; negative if they won.
+struct Balance {
+  unsigned n_phases = 0;
+  bool is_long = false;  // the last one that was measured
+  Clock::duration lost{};
+};
+
+// Remembers for a series of regions the balance of their teams, and that one was
+// disbanded: for a moment, the next regions do not try to have one.
 class Caution {
  public:
   bool is_on() const { return Clock::now() < until_; }
   Clock::time_point until() const { return until_; }
-  void start(Clock::time_point until) { until_ = until; }
+  void start(Clock::time_point until) {
+    until_ = until;
+    balance = {};
+  }
+
+  Balance balance;
 
  private:
   Clock::time_point until_{};
@@ -69,6 +82,13 @@ class Team {
   // By the calling thread only, like all that has to do with being alone.
   void disband() noexcept;
   void stay_alone(Clock::time_point until) noexcept { alone_until_ = until; }
+  void start_with(const Balance& balance) noexcept { balance_ = balance; }
+  const Balance& balance() const noexcept { return balance_; }
+  // Whether the next phase is to be measured, and what that has lost, after some work.
+  bool measures_next() noexcept {
+    return balance_.is_long || ++balance_.n_phases % kMeasureEvery == 0;
+  }
+  void lose(Clock::duration time, Clock::duration work) noexcept;
   Clock::time_point alone_until() const noexcept { return alone_until_; }
   void poll_now() noexcept;
 
@@ -94,6 +114,15 @@ class Team {
   Verdict verdict() const noexcept;
   std::atomic_flag has_error_ = ATOMIC_FLAG_INIT;
   std::exception_ptr error_;
+
+  // Long phases are measured, and of others one of so many (a prime, so that each phase
+  // of a step has its turn, however many there are). The team is disbanded when these
+  // have lost so much time; what they won before counts, but no more than so many times
+  // their work.
+  static constexpr unsigned kMeasureEvery = 11;
+  static constexpr std::chrono::microseconds kLong{20}, kMostLost{400};
+  static constexpr int kMostWon = 16;
+  alignas(kCacheLine) Balance balance_;  // the calling thread's own
 };
 
 // One thread's place in the team.
@@ -119,7 +148,7 @@ class Member {
   template <class Task>
   bool for_each(Index n_tasks, const Task& task) noexcept {
     if (size_ == 0) return false;
-    const bool measured = rank_ == 0 && size_ > 1 && ++n_phases_ % kMeasureEvery == 0;
+    const bool measured = rank_ == 0 && size_ > 1 && team_.measures_next();
     const auto start = measured ? Clock::now() : Clock::time_point();
     try {
       if (size_ == 1) {
@@ -161,20 +190,12 @@ class Member {
   }
   void look_at_clock() noexcept;
 
-  // Of so many phases one is measured (a prime, so that each phase of a step has its
-  // turn, however many there are). The team is disbanded when these have lost so much
-  // time against doing all the work alone; what they won before counts up to a limit.
-  static constexpr int kMeasureEvery = 11;
-  static constexpr std::chrono::microseconds kMostLost{400}, kMostWon{20000};
-
   Team& team_;
   int rank_;
   int size_;
   bool polls_;
   Index until_clock_ = 1;   // tasks until the clock is read again, so that
   Index clock_stride_ = 1;  // tasks of a microsecond do not each pay for it
-  int n_phases_ = 0;
-  Clock::duration lost_{0};
   Clock::time_point last_look_ = Clock::now();
   Clock::time_point last_poll_ = last_look_;
 };

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace fastbp {
 template <class T>
@@ -23,16 +24,31 @@ Normalized<T> BatchNorm<T>::normalized(MatrixView<const T> x,
 template <class T>
 void BatchNorm<T>::forward(const Input<T>& x, MatrixView<T> y,
                            const Memory<T>& memory) const {
-  if (memory.is_training()) {
-    const Normalized<T> normal = normalized(x.dense, memory);
-    return this->kernels_.batch_norm(this->forward_block(normal, y, memory));
-  }
-  predict(x, y, this->output_activation().kind);
+  apply(x, y, this->output_activation().kind, memory);
 }
 
 template <class T>
-void BatchNorm<T>::pre_activations(const Input<T>& x, MatrixView<T> z) const {
-  predict(x, z, Activation::kIdentity);
+void BatchNorm<T>::pre_activations(const Input<T>& x, MatrixView<T> z,
+                                   const Memory<T>& memory) const {
+  apply(x, z, Activation::kIdentity, memory);
+}
+
+template <class T>
+void BatchNorm<T>::apply(const Input<T>& x, MatrixView<T> y, Activation kind,
+                         const Memory<T>& memory) const {
+  if (!memory.is_kept()) return predict(x, y, kind);
+  NormForward<T> f = this->forward_block(normalized(x.dense, memory), y, memory);
+  f.activation = kind;
+  this->kernels_.batch_norm(f);
+}
+
+template <class T>
+void BatchNorm<T>::running_statistics(Index first, T* mean, T* scale) const {
+  for (Index j = 0; j < kPanel<T>; ++j) {
+    mean[j] = running_mean()[first + j];
+    const T variance = running_variance()[first + j];
+    scale[j] = 1 / std::sqrt(variance + static_cast<T>(kNormEpsilon));
+  }
 }
 
 template <class T>
@@ -42,11 +58,7 @@ void BatchNorm<T>::predict(const Input<T>& x, MatrixView<T> y, Activation kind) 
   for (Index panel = 0; panel < this->n_panels(); ++panel) {
     const Index at = panel * kWidth;
     alignas(kCacheLine) T statistics[static_cast<std::size_t>(2 * kWidth)];
-    for (Index j = 0; j < kWidth; ++j) {
-      statistics[j] = running_mean()[at + j];
-      const T variance = running_variance()[at + j];
-      statistics[kWidth + j] = 1 / std::sqrt(variance + static_cast<T>(kNormEpsilon));
-    }
+    running_statistics(at, statistics, statistics + kWidth);
     auto f =
         this->forward_block({y.rows, std::min(kWidth, this->n_in() - at),
                              x.dense.data + at, x.dense.stride, statistics, kWidth},
@@ -67,7 +79,10 @@ void BatchNorm<T>::backward(const Trace<T>& trace, const Below<T>& below,
   b.sums = columns.row(2);
   b.sums_stride = columns.stride;
   b.row_weights = trace.memory.weights;
-  b.total_weight = static_cast<T>(trace.memory.step->weight);
+  // Running averages are not made of these rows: none has a share in them.
+  b.total_weight = trace.memory.is_training()
+                       ? static_cast<T>(trace.memory.step->weight)
+                       : std::numeric_limits<T>::infinity();
   this->kernels_.batch_norm_backward(b);
   chain(this->kernels_, below, dx);
 }
@@ -78,13 +93,15 @@ void BatchNorm<T>::take_statistics(Index panel, const Trace<T>& batch,
   const Index at = panel * kPanel<T>;
   const MatrixView<const T> x = batch.x.dense;
   const Memory<T>& memory = batch.memory;
+  T *mean = memory.columns.row(0) + at, *scale = memory.columns.row(1) + at;
+  if (!memory.is_training()) return running_statistics(at, mean, scale);
   PanelStatistics<T> p{x.rows,
                        x.data + at,
                        x.stride,
                        memory.weights,
                        static_cast<T>(memory.step->weight),
-                       memory.columns.row(0) + at,
-                       memory.columns.row(1) + at,
+                       mean,
+                       scale,
                        nullptr,
                        nullptr,
                        1};

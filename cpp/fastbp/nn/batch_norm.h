@@ -24,7 +24,8 @@ class BatchNorm final : public Norm<T> {
   Index n_column_memory() const override { return 4; }
   void forward(const Input<T>& x, MatrixView<T> y,
                const Memory<T>& memory) const override;
-  void pre_activations(const Input<T>& x, MatrixView<T> z) const override;
+  void pre_activations(const Input<T>& x, MatrixView<T> z,
+                       const Memory<T>& memory) const override;
   void backward(const Trace<T>& trace, const Below<T>& below,
                 MatrixView<T> dx) const override;
 
@@ -43,7 +44,11 @@ class BatchNorm final : public Norm<T> {
   void sums(Index panel, const Trace<T>& batch, T* dz_sums, T* dzn_sums) const override;
 
  private:
-  // By the running averages.
+  // With another activation.
+  void apply(const Input<T>& x, MatrixView<T> y, Activation kind,
+             const Memory<T>& memory) const;
+  // Mean and scale of a panel's columns, by the running averages.
+  void running_statistics(Index first, T* mean, T* scale) const;
   void predict(const Input<T>& x, MatrixView<T> y, Activation kind) const;
 
   T* running_;

@@ -114,7 +114,8 @@ void Dense<T>::forward(const Input<T>& x, MatrixView<T> y,
 }
 
 template <class T>
-void Dense<T>::pre_activations(const Input<T>& x, MatrixView<T> z) const {
+void Dense<T>::pre_activations(const Input<T>& x, MatrixView<T> z,
+                               const Memory<T>& /*memory*/) const {
   Forward<T> f = forward_block(x, z, {});
   f.activation = Activation::kIdentity;
   run_forward(f, x);

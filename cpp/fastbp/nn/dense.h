@@ -31,7 +31,8 @@ class Dense : public Layer<T> {
   OutputActivation<T> output_activation() const override { return activation_; }
 
   void forward(const Input<T>& x, MatrixView<T> y, const Memory<T>& memory) const final;
-  void pre_activations(const Input<T>& x, MatrixView<T> z) const final;
+  void pre_activations(const Input<T>& x, MatrixView<T> z,
+                       const Memory<T>& memory) const final;
   void backward(const Trace<T>& trace, const Below<T>& below,
                 MatrixView<T> dx) const override;
   Index n_tiles(bool sparse_input) const override;

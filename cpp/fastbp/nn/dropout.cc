@@ -34,20 +34,29 @@ Dropout<T> DropoutLayer<T>::block(MatrixView<const T> x, MatrixView<T> y,
 }
 
 template <class T>
-void DropoutLayer<T>::forward(const Input<T>& x, MatrixView<T> y,
-                              const Memory<T>& memory) const {
-  kernels_.dropout(block(x.dense, y, memory));
+void DropoutLayer<T>::drop(MatrixView<const T> x, MatrixView<T> y,
+                           const Memory<T>& memory) const {
+  if (memory.is_training()) return kernels_.dropout(block(x, y, memory));
+  if (x.data == y.data) return;
+  for (Index i = 0; i < y.rows; ++i) std::copy_n(x.row(i), n_units_, y.row(i));
 }
 
 template <class T>
-void DropoutLayer<T>::pre_activations(const Input<T>& x, MatrixView<T> z) const {
-  for (Index i = 0; i < z.rows; ++i) std::copy_n(x.dense.row(i), n_units_, z.row(i));
+void DropoutLayer<T>::forward(const Input<T>& x, MatrixView<T> y,
+                              const Memory<T>& memory) const {
+  drop(x.dense, y, memory);
+}
+
+template <class T>
+void DropoutLayer<T>::pre_activations(const Input<T>& x, MatrixView<T> z,
+                                      const Memory<T>& memory) const {
+  drop(x.dense, z, memory);
 }
 
 template <class T>
 void DropoutLayer<T>::backward(const Trace<T>& trace, const Below<T>& below,
                                MatrixView<T> dx) const {
-  kernels_.dropout(block(trace.dz, dx, trace.memory));
+  drop(trace.dz, dx, trace.memory);
   chain(kernels_, below, dx);
 }
 

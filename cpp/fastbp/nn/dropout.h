@@ -25,14 +25,16 @@ class DropoutLayer final : public Layer<T> {
 
   void forward(const Input<T>& x, MatrixView<T> y,
                const Memory<T>& memory) const override;
-  void pre_activations(const Input<T>& x, MatrixView<T> z) const override;
+  void pre_activations(const Input<T>& x, MatrixView<T> z,
+                       const Memory<T>& memory) const override;
   void backward(const Trace<T>& trace, const Below<T>& below,
                 MatrixView<T> dx) const override;
-  // Sparse rows, in place.
+  // Sparse rows, in place; in training only.
   void drop_entries(Entry<T>* entries, const Index* first, const Index* last,
                     Index n_rows, const Memory<T>& memory) const;
 
  private:
+  void drop(MatrixView<const T> x, MatrixView<T> y, const Memory<T>& memory) const;
   Dropout<T> block(MatrixView<const T> x, MatrixView<T> y,
                    const Memory<T>& memory) const;
 

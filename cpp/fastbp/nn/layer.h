@@ -53,11 +53,13 @@ struct StepFacts {
   Index number = 0;
   double weight = 0;  // sum of the rows' weights, and that of their squares
   double squared_weights = 0;
+  // False: layers do as in a prediction, but remember what the way back needs.
+  bool is_training = true;
 };
 
 // What a layer remembers of the forward pass of a block of rows, for the way back and
-// for the parameter tasks, and what else only training knows. Nothing of it is there in
-// prediction.
+// for the parameter tasks, and what else is known of the step. Nothing of it is there
+// in prediction.
 template <class T>
 struct Memory {
   MatrixView<T> rows;          // (rows, n_memory())
@@ -66,7 +68,8 @@ struct Memory {
   const StepFacts* step = nullptr;
   Index first_row = 0;  // in the batch
 
-  bool is_training() const { return step != nullptr; }
+  bool is_kept() const { return step != nullptr; }
+  bool is_training() const { return is_kept() && step->is_training; }
 };
 
 // What has passed through a layer in training: some rows of the batch, or all.
@@ -121,8 +124,9 @@ class Layer {
   virtual void forward(const Input<T>& x, MatrixView<T> y,
                        const Memory<T>& memory) const = 0;
 
-  // z (rows, n_out), what the activation is applied to.
-  virtual void pre_activations(const Input<T>& x, MatrixView<T> z) const = 0;
+  // z (rows, n_out), what the activation was applied to.
+  virtual void pre_activations(const Input<T>& x, MatrixView<T> z,
+                               const Memory<T>& memory) const = 0;
 
   // The gradient with respect to the pre-activations of the layer below: dx (rows,
   // n_in) = (gradient of the input x) * derivative of `below`.

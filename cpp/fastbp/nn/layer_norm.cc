@@ -17,7 +17,7 @@ Normalized<T> LayerNorm<T>::normalized(MatrixView<const T> x,
 template <class T>
 void LayerNorm<T>::forward(const Input<T>& x, MatrixView<T> y,
                            const Memory<T>& memory) const {
-  if (memory.is_training()) {
+  if (memory.is_kept()) {
     const Normalized<T> normal = normalized(x.dense, memory);
     return this->kernels_.layer_norm(this->forward_block(normal, y, memory));
   }
@@ -27,7 +27,8 @@ void LayerNorm<T>::forward(const Input<T>& x, MatrixView<T> y,
 }
 
 template <class T>
-void LayerNorm<T>::pre_activations(const Input<T>& x, MatrixView<T> z) const {
+void LayerNorm<T>::pre_activations(const Input<T>& x, MatrixView<T> z,
+                                   const Memory<T>& /*memory*/) const {
   T forgotten[2];
   NormForward<T> f = this->forward_block(
       {z.rows, this->n_in(), x.dense.data, x.dense.stride, forgotten, 0}, z, {});

@@ -16,7 +16,8 @@ class LayerNorm final : public Norm<T> {
   Index n_memory() const override { return first_statistic() + 2; }
   void forward(const Input<T>& x, MatrixView<T> y,
                const Memory<T>& memory) const override;
-  void pre_activations(const Input<T>& x, MatrixView<T> z) const override;
+  void pre_activations(const Input<T>& x, MatrixView<T> z,
+                       const Memory<T>& memory) const override;
   void backward(const Trace<T>& trace, const Below<T>& below,
                 MatrixView<T> dx) const override;
 

@@ -29,7 +29,7 @@ NormForward<T> Norm<T>::forward_block(const Normalized<T>& x, MatrixView<T> y,
                    activation_.slope,
                    y.data,
                    y.stride};
-  if (memory.is_training() && activation_.stores_derivative()) {
+  if (memory.is_kept() && activation_.stores_derivative()) {
     f.derivative = memory.rows.data;
     f.derivative_stride = memory.rows.stride;
   }

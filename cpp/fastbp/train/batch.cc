@@ -19,7 +19,7 @@ Matrix<T> alias(const Matrix<T>& other) {
 
 template <class T>
 Batch<T>::Batch(const Network<T>& network, Index n_rows, Index n_entries,
-                bool for_training)
+                BatchUse its_use)
     : is_sparse_(n_entries != kDense) {
   if (is_sparse_) {
     entries_ = Buffer<Entry<T>>(n_entries);
@@ -32,18 +32,19 @@ Batch<T>::Batch(const Network<T>& network, Index n_rows, Index n_entries,
     const Layer<T>& layer = network.layer(l);
     // What only training does, it does in place where it can.
     const bool in_place = layer.is_only_for_training();
-    const bool has_output =
-        !in_place || (for_training &&
-                      !needs_only_sign(network.layer(l - 1).output_activation().kind));
+    const bool is_read_below =
+        in_place && !needs_only_sign(network.layer(l - 1).output_activation().kind);
+    const bool has_output = !in_place || its_use == BatchUse::kTape ||
+                            (its_use == BatchUse::kTraining && is_read_below);
     outputs_.push_back(has_output ? Matrix<T>(n_rows, layer.n_out())
                                   : alias(outputs_.back()));
-    if (!for_training) continue;
+    if (its_use == BatchUse::kPrediction) continue;
     row_memories_.emplace_back(layer.n_memory() > 0 ? n_rows : 0, layer.n_memory());
     column_memories_.emplace_back(layer.n_column_memory(), layer.n_out());
     gradients_.push_back(in_place ? alias(gradients_.back())
                                   : Matrix<T>(n_rows, layer.n_out()));
   }
-  if (!for_training) return;
+  if (its_use == BatchUse::kPrediction) return;
   weights_ = Buffer<T>(n_rows);
   if (network.loss().reads_labels()) {
     labels_ = Buffer<Index>(n_rows);
@@ -76,7 +77,7 @@ void Batch<T>::reserve_predictions() {
 
 template <class T>
 void Batch<T>::gather_target(const LossSettings& loss, const Targets<T>& targets,
-                             const double* weights, Index row, Index i) {
+                             Index row, Index i) {
   if (loss.reads_labels()) {
     labels_[i] = targets.labels[row];
   } else if (targets.labels == nullptr && loss.label_smoothing == 0) {
@@ -87,6 +88,11 @@ void Batch<T>::gather_target(const LossSettings& loss, const Targets<T>& targets
   } else {
     gather_values(loss, targets, row, i);
   }
+}
+
+template <class T>
+void Batch<T>::gather_weight(const Targets<T>& targets, const double* weights,
+                             Index row, Index i) {
   const double weight = weights != nullptr ? weights[row] : 1;
   weights_[i] = static_cast<T>(weight);
   if (!targets.weighs_entries()) return;
@@ -136,7 +142,7 @@ template <class T>
 void Batch<T>::drop_inputs(const Network<T>& network, const StepFacts& step,
                            Index first, Index n) {
   const DropoutLayer<T>* layer = network.input_dropout();
-  if (layer == nullptr) return;
+  if (layer == nullptr || !step.is_training) return;
   Memory<T> memory;
   memory.step = &step;
   memory.first_row = first;
@@ -159,8 +165,8 @@ void Batch<T>::forward(const Network<T>& network, const StepFacts& step, Index b
 }
 
 template <class T>
-void Batch<T>::predict(const Network<T>& network, Index n) {
-  for (Index l = 0; l < network.n_layers(); ++l) {
+void Batch<T>::predict(const Network<T>& network, Index n_layers, Index n) {
+  for (Index l = 0; l < n_layers; ++l) {
     if (network.layer(l).is_only_for_training()) continue;
     network.layer(l).forward(input(l, 0, n), output(l, 0, n), {});
   }
@@ -216,6 +222,17 @@ void Batch<T>::backward(const Network<T>& network, const StepFacts& step, Index 
     network.layer(l).backward(trace(step, l, first, n), below(network, l - 1, first, n),
                               gradient(l - 1, first, n));
   }
+}
+
+template <class T>
+void Batch<T>::inputs_backward(const Network<T>& network, const StepFacts& step,
+                               Index first, Index n, MatrixView<T> dx) const {
+  // Below the first layer is no activation: of the inputs nothing is read.
+  Trace<T> batch = trace(step, 0, first, n);
+  network.layer(0).backward(batch, {{}, dx}, dx);
+  if (network.input_dropout() == nullptr) return;
+  batch.dz = dx;
+  network.input_dropout()->backward(batch, {{}, dx}, dx);
 }
 
 template class Batch<float>;

@@ -37,12 +37,16 @@ struct Matrix {
         view{buffer.data(), rows, cols, padded_stride<T>(cols)} {}
 };
 
+// What a batch has memory for: what comes out, what goes back too, or all that passes a
+// layer, where else what only training does is done in place.
+enum class BatchUse { kPrediction, kTraining, kTape };
+
 template <class T>
 class Batch {
  public:
   // Room for n_rows rows with n_entries non-zeros in all; kDense when X is dense.
   static constexpr Index kDense = -1;
-  Batch(const Network<T>& network, Index n_rows, Index n_entries, bool for_training);
+  Batch(const Network<T>& network, Index n_rows, Index n_entries, BatchUse its_use);
   // Room for what is not wanted every day: weights of entries, and the outputs for a
   // loss that is computed elsewhere.
   void reserve_entry_weights();
@@ -50,13 +54,16 @@ class Batch {
 
   // Row i of the batch becomes row `row` of X; its non-zeros start at `start`.
   void gather(const Rows& x, Index row, Index i, Index start);
-  void gather_target(const LossSettings& loss, const Targets<T>& targets,
-                     const double* weights, Index row, Index i);
+  void gather_target(const LossSettings& loss, const Targets<T>& targets, Index row,
+                     Index i);
+  // Its weight, of weights or, if they are null, 1; and those of entries.
+  void gather_weight(const Targets<T>& targets, const double* weights, Index row,
+                     Index i);
 
-  // Rows first .. first + n of the batch in a training step: dropout of the inputs, if
-  // the network has it; forward through the layers
-  // begin .. end - 1; the loss, which leaves the gradient of the last layer; and from
-  // the gradient of layer `end` back to that of `begin`.
+  // Rows first .. first + n of the batch in a step: dropout of the inputs, if the
+  // network has it and the step is one of training; forward through the layers begin ..
+  // end - 1; the loss, which leaves the gradient of the last layer; and from the
+  // gradient of layer `end` back to that of `begin`.
   void drop_inputs(const Network<T>& network, const StepFacts& step, Index first,
                    Index n);
   void forward(const Network<T>& network, const StepFacts& step, Index begin, Index end,
@@ -66,6 +73,9 @@ class Batch {
   void output_backward(const Network<T>& network, Index first, Index n);
   void backward(const Network<T>& network, const StepFacts& step, Index begin,
                 Index end, Index first, Index n);
+  // On to the inputs: dx (n, n_in), padded.
+  void inputs_backward(const Network<T>& network, const StepFacts& step, Index first,
+                       Index n, MatrixView<T> dx) const;
 
   // What has passed through a layer by then. It refers to `step`.
   Trace<T> trace(const StepFacts& step, Index layer, Index first, Index n) const {
@@ -73,8 +83,8 @@ class Batch {
             gradient(layer, first, n)};
   }
 
-  // The first n rows through all layers that predictions go through.
-  void predict(const Network<T>& network, Index n);
+  // The first n rows through those of the first n_layers that predictions go through.
+  void predict(const Network<T>& network, Index n_layers, Index n);
 
   // If the loss is computed elsewhere: after forward(), the outputs of rows are made.
   // What is then written in their place is the gradient with respect to them, of which

@@ -13,6 +13,9 @@ constexpr double kWorkPerThread = 1e6;
 constexpr double kUpdateWork =
     15;  // operations on each parameter in the optimizer step
 
+// Nothing follows the gradient of the first layer.
+constexpr auto kLeave = [](Index, Index) {};
+
 template <class T>
 const Samples<T>& checked(const Network<T>& network, const Samples<T>& s) {
   const Index n = s.x.n_rows();
@@ -64,7 +67,7 @@ Pass<T>::Pass(Network<T>& network, const Samples<T>& samples, Index batch_size,
       weights_(n_batches_),
       squared_weights_(n_batches_),
       n_entries_(samples.x.is_sparse() ? plan_entries() : Batch<T>::kDense),
-      batch_(network, batch_size_, n_entries_, true),
+      batch_(network, batch_size_, n_entries_, BatchUse::kTraining),
       losses_{Buffer<T>(batch_size_), Buffer<T>(batch_size_)},
       first_tile_{0},
       first_panel_{0} {
@@ -107,91 +110,44 @@ Index Pass<T>::plan_entries() {
 }
 
 template <class T>
-template <class Last>
-bool Pass<T>::run_forward(const Step& step, const Last& last) {
-  const StepFacts facts = step.facts();
-  Index from = 0;  // the layer that goes on
-  const auto forward = [&](Index to, Index first, Index n) {
-    if (from == 0) {
-      gather(step.batch, first, n);
-      batch_.drop_inputs(network_, facts, first, n);
-    }
-    batch_.forward(network_, facts, from, to, first, n);
+template <class Leave>
+bool Pass<T>::run_forward(const Step& step, const Phases<T>& phases,
+                          const Leave& leave) {
+  const auto enter = [&](Index first, Index n) {
+    gather(step.batch, first, n);
+    batch_.drop_inputs(network_, step.facts, first, n);
   };
-  for (const auto& at : network_.batch_norms()) {
-    const bool go_on =
-        step.for_each_block([&](Index first, Index n) { forward(at.layer, first, n); });
-    if (!go_on || !take_statistics(step, at)) return false;
-    from = at.layer;
-  }
-  return step.for_each_block([&](Index first, Index n) {
-    forward(network_.n_layers(), first, n);
-    last(first, n);
-  });
-}
-
-template <class T>
-void Pass<T>::backward_to_norm(const Step& step, Index first, Index n) {
-  const auto& norms = network_.batch_norms();
-  batch_.backward(network_, step.facts(), norms.empty() ? 0 : norms.back().layer,
-                  network_.n_layers() - 1, first, n);
-}
-
-template <class T>
-bool Pass<T>::run_backward_from_norms(const Step& step) {
-  const auto& norms = network_.batch_norms();
-  for (std::size_t i = norms.size(); i-- > 0;) {
-    const Index begin = i > 0 ? norms[i - 1].layer : 0;
-    if (!sum_gradients(step, norms[i])) return false;
-    const bool go_on = step.for_each_block([&](Index first, Index n) {
-      batch_.backward(network_, step.facts(), begin, norms[i].layer, first, n);
-    });
-    if (!go_on) return false;
-  }
-  return true;
-}
-
-template <class T>
-bool Pass<T>::take_statistics(const Step& step, const BatchNormPlace& at) {
-  return step.for_each(at.norm->n_panels(), [&](Index panel) {
-    at.norm->take_statistics(panel,
-                             batch_.trace(step.facts(), at.layer, 0, step.n_rows),
-                             settings_.keeps_statistics);
-  });
-}
-
-template <class T>
-bool Pass<T>::sum_gradients(const Step& step, const BatchNormPlace& at) {
-  return step.for_each(at.norm->n_panels(), [&](Index panel) {
-    at.norm->sum_gradients(panel, batch_.trace(step.facts(), at.layer, 0, step.n_rows));
-  });
+  return phases.forward(step, enter, leave);
 }
 
 template <class T>
 bool Pass<T>::run_rows(const Step& step, T* losses) {
-  const bool go_on = run_forward(step, [&](Index first, Index n) {
+  const Phases<T> phases = phases_of(step);
+  const bool go_on = run_forward(step, phases, [&](Index first, Index n) {
     batch_.loss(network_, first, n, losses);
-    backward_to_norm(step, first, n);
+    phases.backward_alone(first, n, kLeave);
   });
-  return go_on && run_backward_from_norms(step);
+  return go_on && phases.backward_together(step, kLeave);
 }
 
 template <class T>
 bool Pass<T>::run_to_predictions(const Step& step) {
-  return run_forward(
-      step, [&](Index first, Index n) { batch_.make_predictions(network_, first, n); });
+  return run_forward(step, phases_of(step), [&](Index first, Index n) {
+    batch_.make_predictions(network_, first, n);
+  });
 }
 
 template <class T>
 bool Pass<T>::run_from_losses(const Step& step, T* losses) {
+  const Phases<T> phases = phases_of(step);
   const bool go_on = step.for_each_block([&](Index first, Index n) {
     batch_.loss(network_, first, n, losses);
     for (Index i = first; i < first + n; ++i) {
       losses[i] = batch_.weight(i) * outer_losses_[i];
     }
-    backward_to_norm(step, first, n);
+    phases.backward_alone(first, n, kLeave);
   });
-  return go_on && run_backward_from_norms(step);
+  return go_on && phases.backward_together(step, kLeave);
 }
 
 template <class T>
@@ -201,7 +157,8 @@ void Pass<T>::gather(Index batch, Index first, Index n) {
     const Index row = samples_.row(taken);
     batch_.gather(samples_.x, row, i,
                   n_entries_ != Batch<T>::kDense ? first_entry_[taken] : 0);
-    batch_.gather_target(network_.loss(), samples_.targets, samples_.weights, row, i);
+    batch_.gather_target(network_.loss(), samples_.targets, row, i);
+    batch_.gather_weight(samples_.targets, samples_.weights, row, i);
   }
 }
 

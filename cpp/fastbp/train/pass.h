@@ -9,7 +9,7 @@
 #include <functional>
 
 #include "fastbp/base/team.h"
-#include "fastbp/train/batch.h"
+#include "fastbp/train/phases.h"
 
 namespace fastbp {
 
@@ -60,19 +60,17 @@ class Pass {
     const Index number;  // among the batches that are not skipped, from 0
     const Index n_rows;
     const double weight;  // sum of the rows' weights, or n_rows
+    const StepFacts facts;
 
     Step(Pass& pass, Member& member, Index its_batch, Index its_number)
         : batch(its_batch),
           number(its_number),
           n_rows(pass.n_rows(batch)),
           weight(pass.weights_[batch]),
+          facts{pass.settings_.seed, pass.settings_.first_step + number, weight,
+                pass.squared_weights_[batch]},
           pass_(pass),
           member_(member) {}
-
-    StepFacts facts() const {
-      return {pass_.settings_.seed, pass_.settings_.first_step + number, weight,
-              pass_.squared_weights_[batch]};
-    }
 
     // One phase: task(first, n) for blocks of rows.
     template <class Task>
@@ -119,23 +117,18 @@ class Pass {
   }
   void gather(Index batch, Index first, Index n);
 
-  // The row tasks of a step: forward, through the loss, and backward. One phase, if no
-  // batch normalization cuts it: then rows wait for the statistics of all, and for the
-  // sums of all gradients. False when the team stops, like all of these.
+  // The row tasks of a step: forward, through the loss, and backward. False when the
+  // team stops, like all of these.
   bool run_rows(const Step& step, T* losses);
   // The same in two, before and after a loss that is computed elsewhere.
   bool run_to_predictions(const Step& step);
   bool run_from_losses(const Step& step, T* losses);
 
-  using BatchNormPlace = typename Network<T>::BatchNormPlace;
-  // Forward, and last(first, n) for each block of the last phase.
-  template <class Last>
-  bool run_forward(const Step& step, const Last& last);
-  // Backward: some rows to the last normalization, and all rows from there.
-  void backward_to_norm(const Step& step, Index first, Index n);
-  bool run_backward_from_norms(const Step& step);
-  bool take_statistics(const Step& step, const BatchNormPlace& at);
-  bool sum_gradients(const Step& step, const BatchNormPlace& at);
+  Phases<T> phases_of(const Step& step) {
+    return {network_, batch_, step.facts, step.n_rows, settings_.keeps_statistics};
+  }
+  template <class Leave>
+  bool run_forward(const Step& step, const Phases<T>& phases, const Leave& leave);
 
   // The parameter phases of a batch and its end. False when the team stops.
   template <class UpdateAll>
@@ -197,12 +190,10 @@ template <class T>
 template <class Task>
 bool Pass<T>::Step::for_each_tile(const Task& task) const {
   const Index n_tiles = pass_.n_tiles();
-  const StepFacts its_facts = facts();
   return member_.for_each(n_tiles, [&](Index i) {
     pass_.prefetch_rows(batch + 1, i, n_tiles);
     locate(pass_.first_tile_, i, [&](Index l, Index tile) {
-      task(i, pass_.network_.layer(l), tile,
-           pass_.batch_.trace(its_facts, l, 0, n_rows));
+      task(i, pass_.network_.layer(l), tile, pass_.batch_.trace(facts, l, 0, n_rows));
     });
   });
 }

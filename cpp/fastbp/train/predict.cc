@@ -24,16 +24,27 @@ int threads_for_prediction(const Network<T>& network, Index n_rows, double input
 }
 
 template <class T>
-bool predict(const Network<T>& network, const Rows& x, bool raw, T* out, int n_threads,
-             const Poll& poll) {
+Index n_predicted(const Network<T>& network, Predicted what) {
+  if (what != Predicted::kHidden) return network.n_out();
+  return network.n_layers() > 1 ? network.layer(network.n_layers() - 1).n_in() : 0;
+}
+
+template <class T>
+bool predict(const Network<T>& network, const Rows& x, Predicted what, T* out,
+             int n_threads, const Poll& poll) {
   check_columns(x, network.n_in());
   const Index block_rows = std::min(kBlockRows, x.n_rows());
   const Index n_blocks = x.n_rows() > 0 ? ceil_div(x.n_rows(), block_rows) : 0;
   const Index n_entries =
       x.is_sparse() ? most_entries(x, block_rows) : Batch<T>::kDense;
+  const Index n_out = n_predicted(network, what);
+  const Index n_layers = network.n_layers() - (what == Predicted::kHidden ? 1 : 0);
+  if (n_layers < 1) throw std::invalid_argument("there is no hidden layer");
+  const Output output =
+      what == Predicted::kOutputs ? network.loss().output : Output::kIdentity;
   std::vector<Batch<T>> batches;
   for (int i = 0; i < n_threads; ++i) {
-    batches.emplace_back(network, block_rows, n_entries, false);
+    batches.emplace_back(network, block_rows, n_entries, BatchUse::kPrediction);
   }
   return run_team(n_threads, poll, [&](Member& member) {
     Batch<T>& batch = batches[static_cast<std::size_t>(member.rank())];
@@ -45,21 +56,21 @@ bool predict(const Network<T>& network, const Rows& x, bool raw, T* out, int n_t
         batch.gather(x, first + i, i, entry);
         if (x.is_sparse()) entry += x.count(first + i);
       }
-      batch.predict(network, n);
-      const auto z = batch.output(network.n_layers() - 1, 0, n);
-      const Output output = raw ? Output::kIdentity : network.loss().output;
+      batch.predict(network, n_layers, n);
+      const auto z = batch.output(n_layers - 1, 0, n);
       network.kernels().output(
-          output, {n, network.n_out(), z.data, z.stride, out + first * network.n_out(),
-                   network.n_out()});
+          output, {n, n_out, z.data, z.stride, out + first * n_out, n_out});
     });
   });
 }
 
 template int threads_for_prediction(const Network<float>&, Index, double, int);
 template int threads_for_prediction(const Network<double>&, Index, double, int);
-template bool predict(const Network<float>&, const Rows&, bool, float*, int,
+template Index n_predicted(const Network<float>&, Predicted);
+template Index n_predicted(const Network<double>&, Predicted);
+template bool predict(const Network<float>&, const Rows&, Predicted, float*, int,
                       const Poll&);
-template bool predict(const Network<double>&, const Rows&, bool, double*, int,
+template bool predict(const Network<double>&, const Rows&, Predicted, double*, int,
                       const Poll&);
 
 }  // namespace fastbp

@@ -2,7 +2,7 @@
 #include "fastbp/train/tape.h"
 
 #include <algorithm>
-#include <stdexcept>
+#include <numeric>
 
 namespace fastbp {
 namespace {
@@ -10,17 +10,24 @@ namespace {
 // Of a fixed height: a BLAS may round differently in blocks of other heights.
 constexpr Index kBlockRows = 112;
 
-// A tape is of one forward pass, without the random numbers and the sums over a batch
-// of training steps.
-template <class T>
-void check(const Network<T>& network) {
-  bool is_plain = network.input_dropout() == nullptr && network.batch_norms().empty();
-  for (Index l = 0; l < network.n_layers(); ++l) {
-    is_plain = is_plain && !network.layer(l).is_only_for_training();
+// A member of the team, as phases want it.
+struct Worker {
+  Member& member;
+  Index n_rows;
+
+  template <class Task>
+  bool for_each(Index n, const Task& task) const {
+    return member.for_each(n, task);
   }
-  if (is_plain) return;
-  throw std::invalid_argument("a tape has no dropout and no batch normalization");
-}
+  // Calls task(first, n) for each block of rows.
+  template <class Task>
+  bool for_each_block(const Task& task) const {
+    return member.for_each(ceil_div(n_rows, kBlockRows), [&](Index block) {
+      const Index first = block * kBlockRows;
+      task(first, std::min(kBlockRows, n_rows - first));
+    });
+  }
+};
 
 template <class T>
 void copy_rows(MatrixView<const T> from, T* to) {
@@ -32,13 +39,14 @@ void copy_rows(MatrixView<const T> from, T* to) {
 }  // namespace
 
 template <class T>
-Tape<T>::Tape(Network<T>& network, const Rows& x)
+Tape<T>::Tape(Network<T>& network, const Rows& x, bool is_training, std::uint64_t seed)
     : network_(network),
       n_rows_(x.n_rows()),
+      facts_{seed, 0, 0, 0, is_training},
       batch_(network, x.n_rows(),
-             x.is_sparse() ? most_entries(x, x.n_rows()) : Batch<T>::kDense, true) {
+             x.is_sparse() ? most_entries(x, x.n_rows()) : Batch<T>::kDense,
+             BatchUse::kTape) {
   check_columns(x, network.n_in());
-  check(network);
   if (x.is_sparse()) {
     first_entry_ = Buffer<Index>(n_rows_);
     for (Index i = 1; i < n_rows_; ++i) {
@@ -52,26 +60,21 @@ Tape<T>::Tape(Network<T>& network, const Rows& x)
 }
 
 template <class T>
-Index Tape<T>::n_blocks() const {
-  return ceil_div(n_rows_, kBlockRows);
-}
-
-template <class T>
-template <class Use>
-void Tape<T>::in_block(Index block, const Use& use) const {
-  const Index first = block * kBlockRows;
-  use(first, std::min(kBlockRows, n_rows_ - first));
-}
-
-template <class T>
-bool Tape<T>::forward(const Rows& x, int n_threads, const Poll& poll) {
-  return run_tasks(n_blocks(), n_threads, poll, [&](Index block) {
-    in_block(block, [&](Index first, Index n) {
-      for (Index i = first; i < first + n; ++i) {
-        batch_.gather(x, i, i, x.is_sparse() ? first_entry_[i] : 0);
-      }
-      batch_.forward(network_, {}, 0, network_.n_layers(), first, n);
-    });
+bool Tape<T>::forward(const Rows& x, const double* weights, int n_threads,
+                      const Poll& poll) {
+  facts_.weight = static_cast<double>(n_rows_);
+  if (weights != nullptr)
+    facts_.weight = std::accumulate(weights, weights + n_rows_, 0.0);
+  const Phases<T> phases(network_, batch_, facts_, n_rows_);
+  const auto enter = [&](Index first, Index n) {
+    for (Index i = first; i < first + n; ++i) {
+      batch_.gather(x, i, i, x.is_sparse() ? first_entry_[i] : 0);
+      batch_.gather_weight({}, weights, i, i);
+    }
+    batch_.drop_inputs(network_, facts_, first, n);
+  };
+  return run_team(n_threads, poll, [&](Member& member) {
+    phases.forward(Worker{member, n_rows_}, enter, [](Index, Index) {});
   });
 }
 
@@ -90,11 +93,11 @@ bool Tape<T>::backward(const T* dy, T* gradient, T* dx, int n_threads,
 }
 
 template <class T>
-bool Tape<T>::loss_backward(const Targets<T>& targets, const double* weights, T* losses,
-                            T* gradient, T* dx, int n_threads, const Poll& poll) {
+bool Tape<T>::loss_backward(const Targets<T>& targets, T* losses, T* gradient, T* dx,
+                            int n_threads, const Poll& poll) {
   const auto start = [&](Index first, Index n) {
     for (Index i = first; i < first + n; ++i) {
-      batch_.gather_target(network_.loss(), targets, weights, i, i);
+      batch_.gather_target(network_.loss(), targets, i, i);
     }
     batch_.loss(network_, first, n, losses);
   };
@@ -111,26 +114,39 @@ bool Tape<T>::backward_from(const Start& start, T* gradient, T* dx, int n_thread
     network_.keep_first_mirror();
   }
   if (!network_.refresh(n_threads, poll)) return false;
+  const Phases<T> phases(network_, batch_, facts_, n_rows_);
+  const auto leave = [&](Index first, Index n) {
+    if (dx == nullptr) return;
+    const auto rows = padded.view.block(first, n);
+    batch_.inputs_backward(network_, facts_, first, n, rows);
+    copy_rows<T>(rows, dx + first * network_.n_in());
+  };
   const auto n_tiles = static_cast<Index>(gradient != nullptr ? tiles_.size() : 0);
   return run_team(n_threads, poll, [&](Member& member) {
-    const bool go_on = member.for_each(n_blocks(), [&](Index block) {
-      in_block(block, [&](Index first, Index n) {
-        start(first, n);
-        batch_.backward(network_, {}, 0, network_.n_layers() - 1, first, n);
-        if (dx == nullptr) return;
-        // Below the first layer is no activation: of the inputs nothing is read.
-        const auto rows = padded.view.block(first, n);
-        network_.layer(0).backward(batch_.trace({}, 0, first, n), {{}, rows}, rows);
-        copy_rows<T>(rows, dx + first * network_.n_in());
-      });
+    const Worker worker{member, n_rows_};
+    const bool go_on = worker.for_each_block([&](Index first, Index n) {
+      start(first, n);
+      phases.backward_alone(first, n, leave);
     });
-    if (!go_on) return;
-    member.for_each(n_tiles, [&](Index i) {
+    if (!go_on || !phases.backward_together(worker, leave)) return;
+    worker.for_each(n_tiles, [&](Index i) {
       const auto [l, tile] = tiles_[static_cast<std::size_t>(i)];
-      network_.layer(l).gradient(tile, batch_.trace({}, l, 0, n_rows_), gradient,
+      network_.layer(l).gradient(tile, batch_.trace(facts_, l, 0, n_rows_), gradient,
                                  false);
     });
   });
+}
+
+template <class T>
+void Tape<T>::inputs(T* x) const {
+  const Input<T> rows = batch_.input(0, 0, n_rows_);
+  if (!rows.is_sparse()) return copy_rows<T>(rows.dense, x);
+  for (Index i = 0; i < n_rows_; ++i, x += network_.n_in()) {
+    std::fill_n(x, network_.n_in(), T{0});
+    for (Index k = rows.sparse.first[i]; k < rows.sparse.last[i]; ++k) {
+      x[rows.sparse.entries[k].col] += rows.sparse.entries[k].value;
+    }
+  }
 }
 
 template <class T>
@@ -138,10 +154,11 @@ bool Tape<T>::pre_activations(Index layer, T* z, int n_threads,
                               const Poll& poll) const {
   const Index n_out = network_.layer(layer).n_out();
   const Matrix<T> padded(n_rows_, n_out);
-  return run_tasks(n_blocks(), n_threads, poll, [&](Index block) {
-    in_block(block, [&](Index first, Index n) {
+  return run_team(n_threads, poll, [&](Member& member) {
+    Worker{member, n_rows_}.for_each_block([&](Index first, Index n) {
       const auto rows = padded.view.block(first, n);
-      network_.layer(layer).pre_activations(batch_.input(layer, first, n), rows);
+      const Trace<T> batch = batch_.trace(facts_, layer, first, n);
+      network_.layer(layer).pre_activations(batch.x, rows, batch.memory);
       copy_rows<T>(rows, z + first * n_out);
     });
   });

@@ -2,12 +2,14 @@
 // any gradient at the outputs sent back through it: to the parameters (lecture 004, BP1
 // to BP4) and to the inputs (lecture 001, error signal to the input layer). Training
 // goes by batches and keeps none (see Pass); this is for whoever wants to see.
+//
+// Layers do as in a prediction, or as in a training step on all these rows.
 #pragma once
 
 #include <utility>
 #include <vector>
 
-#include "fastbp/train/pass.h"
+#include "fastbp/train/phases.h"
 
 namespace fastbp {
 
@@ -15,23 +17,28 @@ template <class T>
 class Tape {
  public:
   // Reserves all memory for the rows; throws if the network has not as many inputs.
-  Tape(Network<T>& network, const Rows& x);
+  // In training dropout is that of the seed.
+  Tape(Network<T>& network, const Rows& x, bool is_training = false,
+       std::uint64_t seed = 0);
 
   // All of these return false if poll stopped them.
 
-  // The rows that the tape was made for, through all layers.
-  bool forward(const Rows& x, int n_threads, const Poll& poll);
+  // The rows that the tape was made for, through all layers. Their weights, (n_rows) or
+  // null for 1, are for the loss and, in training, for batch normalization.
+  bool forward(const Rows& x, const double* weights, int n_threads, const Poll& poll);
 
   // From dy (n_rows, n_out), the gradient at the outputs of the last layer: `gradient`,
   // with the shape of the flat parameters, and dx (n_rows, n_in), both unless null. The
   // parameters must be those of forward().
   bool backward(const T* dy, T* gradient, T* dx, int n_threads, const Poll& poll);
 
-  // The same from the network's loss: that of each row, (n_rows), with weights, and the
-  // gradients of their sum.
-  bool loss_backward(const Targets<T>& targets, const double* weights, T* losses,
-                     T* gradient, T* dx, int n_threads, const Poll& poll);
+  // The same from the network's loss: that of each row, (n_rows), with its weight, and
+  // the gradients of their sum.
+  bool loss_backward(const Targets<T>& targets, T* losses, T* gradient, T* dx,
+                     int n_threads, const Poll& poll);
 
+  // x (n_rows, n_in) as the first layer has it: after dropout of the inputs.
+  void inputs(T* x) const;
   // z (n_rows, n_out of the layer), what its activation was applied to.
   bool pre_activations(Index layer, T* z, int n_threads, const Poll& poll) const;
 
@@ -41,10 +48,6 @@ class Tape {
   }
 
  private:
-  // Calls use(first, n) for each block of rows.
-  template <class Use>
-  void in_block(Index block, const Use& use) const;
-  Index n_blocks() const;
   // Backward, when start(first, n) has put the gradient at the outputs or, behind them,
   // at the last pre-activations of a block of rows in its place.
   template <class Start>
@@ -53,6 +56,7 @@ class Tape {
 
   Network<T>& network_;
   Index n_rows_;
+  StepFacts facts_;
   Buffer<Index> first_entry_;  // of each row, if x is sparse
   Batch<T> batch_;
   std::vector<std::pair<Index, Index>> tiles_;  // layer and number in it
