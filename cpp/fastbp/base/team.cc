@@ -68,8 +68,11 @@ void Team::disband() noexcept {
 }
 
 void Team::lose(Clock::duration time, Clock::duration work) noexcept {
+  const int n_phases = balance_.is_long ? 1 : kMeasureEvery;
+  balance_.lost =
+      std::max(balance_.lost + n_phases * time, -kMostWon * n_phases * work);
   balance_.is_long = work > kLong;
-  balance_.lost = std::max(balance_.lost + time, -kMostWon * work);
+  balance_.until_measured = kMeasureEvery;
   if (balance_.lost > kMostLost) disband();
 }
 

@@ -35,12 +35,12 @@ inline constexpr double kPollSeconds = 0.05;
 
 using Clock = std::chrono::steady_clock;
 
-// What a team has done, and what its measured phases have lost against doing all the
-// work alone; negative if they won.
+// What the phases of a team have lost against doing all the work alone; negative if
+// they won.
 struct Balance {
-  unsigned n_phases = 0;
-  bool is_long = false;  // the last one that was measured
   Clock::duration lost{};
+  int until_measured = 1;  // phases
+  bool is_long = false;    // the last one that was measured
 };
 
 // Remembers for a series of regions the balance of their teams, and that one was
@@ -86,7 +86,7 @@ class Team {
   const Balance& balance() const noexcept { return balance_; }
   // Whether the next phase is to be measured, and what that has lost, after some work.
   bool measures_next() noexcept {
-    return balance_.is_long || ++balance_.n_phases % kMeasureEvery == 0;
+    return balance_.is_long || --balance_.until_measured == 0;
   }
   void lose(Clock::duration time, Clock::duration work) noexcept;
   Clock::time_point alone_until() const noexcept { return alone_until_; }
@@ -115,12 +115,13 @@ class Team {
   std::atomic_flag has_error_ = ATOMIC_FLAG_INIT;
   std::exception_ptr error_;
 
-  // Long phases are measured, and of others one of so many (a prime, so that each phase
-  // of a step has its turn, however many there are). The team is disbanded when these
-  // have lost so much time; what they won before counts, but no more than so many times
-  // their work.
-  static constexpr unsigned kMeasureEvery = 11;
-  static constexpr std::chrono::microseconds kLong{20}, kMostLost{400};
+  // Long phases are measured, and of others one, that stands for them, of so many (a
+  // prime, so that each phase of a step has its turn, however many there are). The team
+  // is disbanded when they have lost so much time, some turns of the system's
+  // scheduler, which may begin with all threads on one core; what they won before
+  // counts, but no more than so many times their work.
+  static constexpr int kMeasureEvery = 11;
+  static constexpr std::chrono::microseconds kLong{20}, kMostLost{10000};
   static constexpr int kMostWon = 16;
   alignas(kCacheLine) Balance balance_;  // the calling thread's own
 };
