@@ -1,7 +1,7 @@
 """Part ``recipe``: MNIST to 98 %, as a user would do it.
 
-The recipe is a wider network than the default one, trained for a few epochs with a
-one-cycle learning rate. Beside it, scikit-learn's ``MLPClassifier()`` trains until it
+The recipe is a wider network than the default one, trained for three epochs of small
+batches with a one-cycle learning rate and label smoothing. Beside it, scikit-learn's ``MLPClassifier()`` trains until it
 converges. Both see the same float32 pixels; accuracy is that of the 10,000 test images.
 """
 
@@ -25,15 +25,17 @@ __all__ = ["RECIPE", "TITLE", "Contestant", "markdown", "run"]
 
 TITLE = "A recipe for MNIST"
 RECIPE = {
-    "hidden_layer_sizes": (256,),
-    "max_iter": 6,
-    "learning_rate_init": 0.005,
+    "hidden_layer_sizes": (160,),
+    "batch_size": 100,
+    "max_iter": 3,
+    "learning_rate_init": 0.008,
     "lr_schedule": "one_cycle",
+    "label_smoothing": 0.05,
 }
 # Of the recipe: accuracy, and its time as a share of scikit-learn's.
 GOAL_ACCURACY, GOAL_TIMES = 0.98, 30
 # Fits of the recipe in the time of one of scikit-learn's.
-FITS_PER_ROUND = 3
+FITS_PER_ROUND = 6
 # Threads of BLAS: its own choice, and one.
 CONTESTANTS = {"fastbp": None, "sklearn": None, "sklearn-1": 1}
 

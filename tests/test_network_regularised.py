@@ -428,6 +428,12 @@ def test_bad_rates_are_refused(rate):
         Dropout(rate)
 
 
+@pytest.mark.parametrize("training", ["yes", 1, None])
+def test_training_must_be_a_bool(training):
+    with pytest.raises(ValueError, match="training must be a bool, got"):
+        make_network("layer").forward(rows(2, 6), training=training)
+
+
 @pytest.mark.parametrize("layer", [LayerNorm, BatchNorm])
 def test_bad_activations_of_norms_are_refused(layer):
     with pytest.raises(ValueError, match="activation must be one of"):

@@ -30,6 +30,8 @@ class _Step:
     """How layers do: as in a prediction, or as in a training step with a seed."""
 
     def __init__(self, training: bool, random_state: Any = None) -> None:
+        if not isinstance(training, bool | np.bool_):
+            raise ValueError(f"training must be a bool, got {training!r}")
         self.training = bool(training)
         self.seed = 0
         if training:

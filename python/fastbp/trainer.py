@@ -65,7 +65,8 @@ class Trainer:
     shuffle : bool, default=True
         Whether each epoch takes the samples in a new order.
     random_state : int, RandomState or None, default=None
-        Where the orders are drawn from.
+        Where the orders are drawn from, and before them the seed of dropout, if there
+        is any.
     callbacks : iterable, default=()
         Objects of :mod:`fastbp.callbacks` or functions ``(trainer, record)``, called
         after each epoch; one that returns True ends the training.

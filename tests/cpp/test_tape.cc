@@ -1,6 +1,7 @@
 // The tape: its gradients are those of training, it gives the same bits on any number
-// of threads, and it can be stopped.
+// of threads, and it refuses what does not fit.
 #include "fastbp/train/full_batch.h"
+#include "fastbp/train/predict.h"
 #include "fastbp/train/tape.h"
 #include "learning_task.h"
 
@@ -10,16 +11,35 @@ using namespace fastbp::testing;
 namespace {
 
 const Poll kNever = [] { return false; };
+constexpr std::uint64_t kSeed = 0x123456789;
+
+// Hidden layers that do otherwise in training.
+std::vector<Recipe> regularised() {
+  std::vector<Recipe> recipes;
+  for (const auto norm : {LayerSpec::Kind::kDense, LayerSpec::Kind::kLayerNorm,
+                          LayerSpec::Kind::kBatchNorm}) {
+    for (const bool is_sparse : {false, true}) {
+      Recipe recipe;
+      recipe.is_sparse = is_sparse;
+      recipe.has_weights = true;
+      recipe.activations = {Activation::kGelu, Activation::kRelu};
+      recipe.norm = norm;
+      recipe.dropout = 0.25;
+      recipes.push_back(recipe);
+    }
+  }
+  return recipes;
+}
 
 // What a backward pass from the loss gives, for the rows of a task as they lie.
 template <class T>
 struct Passed {
   std::vector<T> losses, gradient, dx;
 
-  Passed(LearningTask<T>& task, int n_threads) {
+  Passed(LearningTask<T>& task, int n_threads, bool is_training = false) {
     Samples<T> samples = task.samples();
     Network<T>& network = task.network();
-    Tape<T> tape(network, samples.x);
+    Tape<T> tape(network, samples.x, is_training, kSeed);
     REQUIRE(tape.forward(samples.x, samples.weights, n_threads, kNever));
     losses.resize(static_cast<std::size_t>(samples.x.n_rows()));
     gradient.resize(static_cast<std::size_t>(network.parameters().size()));
@@ -31,6 +51,33 @@ struct Passed {
   bool operator==(const Passed&) const = default;
 };
 
+// Losses and gradients of a tape are those of the full batch, to the last bit.
+template <class T>
+void check_against_full_batch(const Recipe& recipe, bool is_training) {
+  LearningTask<T> task(recipe);
+  Samples<T> samples = task.samples();
+  samples.order = nullptr;
+  Buffer<T> expected(task.network().parameters().size());
+  bool finished = false;
+  const double loss = loss_and_gradient(task.network(), samples, 0, expected.data(), 1,
+                                        kNever, &finished, kSeed);
+  REQUIRE(finished);
+
+  const Passed<T> passed(task, 1, is_training);
+  double weight = 0, sum = 0;
+  for (Index i = 0; i < samples.n_rows; ++i) {
+    weight += samples.weights[i];
+    sum += static_cast<double>(passed.losses[static_cast<std::size_t>(i)]);
+  }
+  CHECK(loss == sum / weight);
+  const T scale = static_cast<T>(1 / weight);
+  Index n_different = 0;
+  for (Index i = 0; i < expected.size(); ++i) {
+    n_different += expected[i] != scale * passed.gradient[static_cast<std::size_t>(i)];
+  }
+  CHECK(n_different == 0);
+}
+
 }  // namespace
 
 TEST_CASE_TEMPLATE("gradients through a tape are those of the full batch", T, float,
@@ -39,29 +86,34 @@ TEST_CASE_TEMPLATE("gradients through a tape are those of the full batch", T, fl
     Recipe recipe;
     recipe.is_sparse = is_sparse;
     recipe.has_weights = true;
+    check_against_full_batch<T>(recipe, false);
+  }
+}
+
+TEST_CASE_TEMPLATE("a tape of a training step has its dropout and its statistics", T,
+                   float, double) {
+  for (const Recipe& recipe : regularised()) check_against_full_batch<T>(recipe, true);
+}
+
+TEST_CASE_TEMPLATE("a tape of a prediction is another one", T, float, double) {
+  for (const Recipe& recipe : regularised()) {
     LearningTask<T> task(recipe);
     Samples<T> samples = task.samples();
-    samples.order = nullptr;
-    Buffer<T> expected(task.network().parameters().size());
-    bool finished = false;
-    const double loss = loss_and_gradient(task.network(), samples, 0, expected.data(),
-                                          1, kNever, &finished);
-    REQUIRE(finished);
-
-    const Passed<T> passed(task, 1);
-    double weight = 0, sum = 0;
-    for (Index i = 0; i < samples.n_rows; ++i) {
-      weight += samples.weights[i];
-      sum += static_cast<double>(passed.losses[static_cast<std::size_t>(i)]);
-    }
-    CHECK(loss == sum / weight);
-    const T scale = static_cast<T>(1 / weight);
+    Network<T>& network = task.network();
+    const Index n_out = network.n_out();
+    Tape<T> tape(network, samples.x);
+    REQUIRE(tape.forward(samples.x, nullptr, 2, kNever));
+    std::vector<T> outputs(static_cast<std::size_t>(samples.x.n_rows() * n_out));
+    REQUIRE(predict(network, samples.x, Predicted::kRaw, outputs.data(), 1, kNever));
+    const auto z = tape.output(network.n_layers() - 1);
     Index n_different = 0;
-    for (Index i = 0; i < expected.size(); ++i) {
-      n_different +=
-          expected[i] != scale * passed.gradient[static_cast<std::size_t>(i)];
+    for (Index i = 0; i < z.rows; ++i) {
+      for (Index j = 0; j < n_out; ++j) {
+        n_different += z.row(i)[j] != outputs[static_cast<std::size_t>(i * n_out + j)];
+      }
     }
     CHECK(n_different == 0);
+    CHECK_FALSE(Passed<T>(task, 1, true) == Passed<T>(task, 1, false));
   }
 }
 
@@ -75,6 +127,13 @@ TEST_CASE_TEMPLATE("a tape gives the same bits on any number of threads", T, flo
     const Passed<T> expected(task, 1);
     for (int n_threads = 2; n_threads <= 4; ++n_threads) {
       CHECK(Passed<T>(task, n_threads) == expected);
+    }
+  }
+  for (const Recipe& recipe : regularised()) {
+    LearningTask<T> task(recipe);
+    const Passed<T> expected(task, 1, true);
+    for (int n_threads = 2; n_threads <= 4; ++n_threads) {
+      CHECK(Passed<T>(task, n_threads, true) == expected);
     }
   }
 }
