@@ -1,8 +1,9 @@
 """Part ``recipe``: MNIST to 98 %, as a user would do it.
 
 The recipe is a wider network than the default one, trained for three epochs of small
-batches with a one-cycle learning rate and label smoothing. Beside it, scikit-learn's ``MLPClassifier()`` trains until it
-converges. Both see the same float32 pixels; accuracy is that of the 10,000 test images.
+batches with a one-cycle learning rate and label smoothing. Beside it, scikit-learn's
+``MLPClassifier()`` trains until it converges. Both see the same float32 pixels;
+accuracy is that of the 10,000 test images.
 """
 
 from __future__ import annotations
