@@ -102,7 +102,7 @@ def with_arrays(parameters: list[Any], arrays: list[NDArray[Any]]) -> list[Any]:
     coefs, intercepts, *norms = parameters
     n = len(coefs)
     of_norms = iter(arrays[n + len(intercepts) :])
-    replaced = [arrays[:n], arrays[n : n + len(intercepts)]]
+    replaced: list[Any] = [arrays[:n], arrays[n : n + len(intercepts)]]
     for held in norms:
         replaced.append(
             [{**x, **{k: next(of_norms) for k in ("gain", "bias")}} for x in held]

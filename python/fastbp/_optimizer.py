@@ -85,15 +85,10 @@ class OptimizerState:
         """Give the moments, if they are of its rule, and weights to a new trainer."""
         dtype = network.dtype
         if self.raw is not None:
-            coefs, intercepts, *norms = self.raw
-            raw = [
-                [a.astype(dtype, copy=False) for a in p] for p in (coefs, intercepts)
+            raw: list[Any] = [
+                [_converted(held, dtype) for held in part] for part in self.raw
             ]
-            of_norms = [
-                {name: a.astype(dtype, copy=False) for name, a in norm.items()}
-                for norm in (norms[0] if norms else [])
-            ]
-            network.set_parameters(*raw, of_norms, n_threads=n_threads)
+            network.set_parameters(*raw, n_threads=n_threads)
         if self.t == 0 or len(self.moments) != trainer.n_moments:
             return
         state = self.moments if self.average is None else [*self.moments, self.average]
@@ -141,3 +136,10 @@ class OptimizerState:
         if verbose:
             print(message)
         return stops
+
+
+def _converted(held: Any, dtype: str) -> Any:
+    """Return an array, or a norm's dict of arrays, in another type."""
+    if isinstance(held, dict):
+        return {name: _converted(array, dtype) for name, array in held.items()}
+    return held.astype(dtype, copy=False)
