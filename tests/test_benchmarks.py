@@ -547,7 +547,7 @@ def test_recipe_is_compared_with_the_defaults_of_scikit_learn(tmp_path: Path) ->
     document, text = quick("recipe", tmp_path, "--data", str(tmp_path))
     fits = {row["name"]: row["fits"] for row in document["rows"]}
     assert fits.keys() == {"fastbp", "sklearn", "sklearn-1"}
-    assert {fit["epochs"] for fit in fits["fastbp"]} == {6}
+    assert {fit["epochs"] for fit in fits["fastbp"]} == {3}
     assert min(fit["accuracy"] for fit in fits["fastbp"]) > 0.8
     assert fits["sklearn"][0]["accuracy"] > 0.9
     assert "lr_schedule='one_cycle'" in text

@@ -211,7 +211,7 @@ class Dropout(Layer):
     >>> network.forward([[1.0]])
     array([[4.]])
     >>> network.forward([[1.0]] * 3, training=True, random_state=0).tolist()
-    [[2.0], [6.0], [4.0]]
+    [[2.0], [4.0], [4.0]]
     """
 
     name = "dropout"
