@@ -175,6 +175,17 @@ TEST_CASE("after a team was disbanded the next regions are the caller's alone") 
       2, kNoPoll, [](Member& member) { CHECK(member.size() == 1); }, &caution);
 }
 
+TEST_CASE("a team that loses in many short regions is disbanded too") {
+  Caution caution;
+  int n_regions = 0;
+  while (!caution.is_on() && n_regions < 100) {
+    size_after_waiting(3, &caution);
+    ++n_regions;
+  }
+  CHECK(caution.is_on());
+  CHECK(n_regions > 3);
+}
+
 TEST_CASE("who is alone on a busy machine may try again after a while") {
   Caution caution;
   run_team(1, kNoPoll, [](Member& member) { CHECK_FALSE(member.may_regroup()); });

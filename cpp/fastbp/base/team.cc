@@ -68,11 +68,12 @@ void Team::disband() noexcept {
 }
 
 void Team::lose(Clock::duration time, Clock::duration work) noexcept {
-  const int n_phases = balance_.is_long ? 1 : kMeasureEvery;
-  balance_.lost =
-      std::max(balance_.lost + n_phases * time, -kMostWon * n_phases * work);
+  const int n_phases = balance_.is_long ? 1 : Balance::kMeasureEvery;
+  // A single one is no habit.
+  const auto counted = std::min<Clock::duration>(n_phases * time, kMostLost / 2);
+  balance_.lost = std::max(balance_.lost + counted, -kMostWon * n_phases * work);
   balance_.is_long = work > kLong;
-  balance_.until_measured = kMeasureEvery;
+  balance_.until_measured = Balance::kMeasureEvery;
   if (balance_.lost > kMostLost) disband();
 }
 
