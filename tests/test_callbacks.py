@@ -321,7 +321,7 @@ def test_early_stopping_ends_a_fit() -> None:
 )
 def test_monitor_of_validation_needs_a_validation_set(callback: Any) -> None:
     model = classifier(callbacks=[callback])
-    with pytest.raises(ValueError, match="needs a validation set: early_stopping=True"):
+    with pytest.raises(ValueError, match="needs a validation set: X_val and y_val"):
         model.fit(X, NAMES)
     assert not hasattr(model, "coefs_")
     assert not Path("never").exists()

@@ -251,7 +251,7 @@ def test_warm_start_goes_on_from_the_raw_weights() -> None:
     assert_same_bits(halves, first)
 
 
-@pytest.mark.parametrize("change", ["assigned", "ema"])
+@pytest.mark.parametrize("change", ["assigned", "written", "ema"])
 def test_training_goes_on_from_the_average_if_told_so(change: str) -> None:
     model = partially_fitted(model_of(shuffle=False), 2)
     start = [a.copy() for a in model.coefs_], [a.copy() for a in model.intercepts_]
@@ -259,7 +259,10 @@ def test_training_goes_on_from_the_average_if_told_so(change: str) -> None:
         model.set_params(ema=None)
     else:
         start[0][0][0, 0] += 1
-        model.coefs_ = start[0]
+        if change == "assigned":
+            model.coefs_ = start[0]
+        else:
+            model.coefs_[0][0, 0] += 1
     model.partial_fit(X, Y)
     expected = partially_fitted(model_of(shuffle=False, ema=None), 2)
     expected.coefs_, expected.intercepts_ = start

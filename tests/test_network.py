@@ -581,3 +581,76 @@ def test_loss_of_probabilities_wants_probabilities():
 def test_softmax_is_for_the_last_layer():
     with pytest.raises(ValueError, match="layer 0 has activation='softmax'"):
         Network([Dense(2, "softmax"), Dense(1)], n_in=2)
+
+
+def test_gradient_check_says_when_there_is_nothing_to_compare():
+    network = make_network((3, 4, 2), ["tanh", "identity"])
+    network.parameters["dense_0.weights"][:] = np.nan
+    errors = network.gradient_check(rows(5, 3), rows(5, 2), "squared_error")
+    assert np.isnan(list(errors.values())).all()
+
+
+@pytest.mark.parametrize("n_checked", [0, -1, 2.5, "a", True])
+def test_bad_numbers_to_check_are_refused(n_checked):
+    network = make_network((3, 2), ["identity"])
+    with pytest.raises(ValueError, match="n_checked must be an integer of at least 1"):
+        network.gradient_check(
+            rows(5, 3), rows(5, 2), "squared_error", n_checked=n_checked
+        )
+
+
+def test_configured_products_are_those_of_the_call():
+    network = make_network((300, 257, 3), ["tanh", "identity"])
+    X = rows(40, 300)
+    builtin = bits(network.forward(X), network.predict(X))
+    with fastbp.config_context(gemm="blas"):
+        blas = bits(network.forward(X), network.predict(X))
+        fresh = network.copy()
+        assert blas == bits(fresh.forward(X), fresh.predict(X))
+    assert bits(network.forward(X), network.predict(X)) == builtin
+    assert bits(fresh.forward(X), fresh.predict(X)) == builtin
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.dtype("float32"), "float32"])
+def test_types_may_be_those_of_numpy(dtype):
+    network = Network([Dense(1)], n_in=2, dtype=dtype)
+    assert network.dtype == "float32"
+    assert network.forward(rows(3, 2)).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Network(None, n_in=1), "layers must be objects .* got None"),
+        (lambda: Network(Dense(1), n_in=1), "layers must be objects .* got Dense"),
+        (lambda: Network([Dense(1)], n_in=1, dtype=None), "dtype must be .* got None"),
+        (lambda: Network([Dense(1)], n_in=1, dtype=int), "dtype must be .* got <class"),
+        (lambda: Network([Dense(1, "softmax")], n_in=1), "single unit.* 'logistic'"),
+        (lambda: Dense(1, weights=[["a"]]), "weights of Dense must be real numbers"),
+        (lambda: Dense(1, weights=[[1j]]), "weights of Dense must be real numbers"),
+        (lambda: Dense(1, weights=[[1.0], []]), "weights of Dense must be real"),
+        (
+            lambda: Network([Dense(1, weights=[[1e300]])], n_in=1, dtype="float32"),
+            "layer 0, .* must have finite weights in float32",
+        ),
+        (
+            lambda: Network([Dense(1, initializer=lambda *_: [[np.nan]])], n_in=1),
+            "layer 0, .* must have finite weights",
+        ),
+        (
+            lambda: Network([Dense(1, initializer=lambda *_: [[1j]])], n_in=1),
+            "initializer of .* must return real numbers",
+        ),
+    ],
+)
+def test_networks_that_make_no_sense_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("value", [1j, "a", None])
+def test_gradients_that_are_no_numbers_are_refused(value):
+    network = make_network((3, 2), ["identity"])
+    network.forward(rows(1, 3))
+    with pytest.raises(ValueError, match="grad_output must hold numbers"):
+        network.backward([[value, value]])

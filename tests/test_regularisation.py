@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import warnings
 from typing import Any
 
 import numpy as np
@@ -355,3 +356,36 @@ def test_batch_of_one_row_says_nothing_of_the_variance() -> None:
     for expected, found in zip(with_last.norms_, alone.norms_, strict=True):
         for name in ("mean", "variance"):
             np.testing.assert_array_equal(found[name], expected[name])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"dropout": [0.1]}, {"dropout": None}, {"dropout": "a"}, {"input_dropout": "x"}],
+    ids=str,
+)
+def test_predictions_do_not_depend_on_the_parameters_of_dropout(settings: Any) -> None:
+    X = np.random.default_rng(0).normal(size=(60, 4))
+    model = MLPRegressor(hidden_layer_sizes=(5, 5), dropout=0.2, max_iter=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(X, X[:, 0])
+    many = np.tile(X, (20, 1))
+    expected = model.predict(X), model.predict(many), model.transform(X)
+    model.set_params(**settings)
+    results = model.predict(X), model.predict(many), model.transform(X)
+    for got, wanted in zip(results, expected, strict=True):
+        np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.parametrize("n_rows", [2, 2000])
+@pytest.mark.parametrize("estimator", [MLPClassifier, MLPRegressor])
+def test_predictions_that_overflow_are_refused(estimator: Any, n_rows: int) -> None:
+    X = np.random.default_rng(0).normal(size=(60, 4))
+    model = estimator(hidden_layer_sizes=(8,), dtype="float32", random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.set_params(max_iter=5).fit(X, (X[:, 0] > 0).astype(int))
+    rows = np.tile(X[:2], (n_rows // 2, 1))
+    rows[1] *= 1e39
+    with pytest.raises(ValueError, match=r"prediction of X\[1\] is NaN.* float32"):
+        model.predict(rows)

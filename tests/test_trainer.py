@@ -524,3 +524,67 @@ def test_bad_data_are_refused(arguments, message):
     trainer = Trainer(network("identity"), "squared_error")
     with pytest.raises(ValueError, match=message):
         trainer.fit(**{"X": X, "y": Y, "n_epochs": 1, **arguments})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"metrics": {"loss": len}}, "a name in metrics .* got 'loss'"),
+        ({"metrics": {"seconds": len}}, "a name in metrics .* got 'seconds'"),
+        ({"metrics": {"val_loss": len}}, "a name in metrics .* got 'val_loss'"),
+        ({"metrics": {3: len}}, "a name in metrics .* got 3"),
+        ({"metrics": [len]}, "metrics must map names to functions"),
+        ({"metrics": {"a": 3}}, r"metrics\['a'\] must be a function, got 3"),
+        ({"callbacks": None}, "callbacks must be a list, got None"),
+        ({"shuffle": "a"}, "shuffle must be a bool, got 'a'"),
+        ({"diagnostics": 1}, "diagnostics must be a bool, got 1"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Trainer(network("tanh", "identity"), "squared_error", **settings)
+
+
+def test_metric_must_return_a_number():
+    trainer = Trainer(
+        network("identity"), "squared_error", metrics={"none": lambda y, p: None}
+    )
+    with pytest.raises(ValueError, match=r"metrics\['none'\] must return a number"):
+        trainer.fit(X, Y, 1)
+    assert trainer.history == {}
+
+
+def test_probabilities_must_have_the_sum_one():
+    net = network("softmax", n_out=3)
+    with pytest.raises(ValueError, match="sum is 1 in each row, got 0.9 in row 0"):
+        Trainer(net, "log_loss").fit(X, np.full((90, 3), 0.3), 1)
+
+
+def test_targets_of_many_classes_take_memory_for_their_rows_only():
+    net = Network([Dense(200_000, "softmax")], n_in=1, dtype="float32")
+    net.flat_parameters[:] = 0
+    loss = Trainer(net, "log_loss").evaluate(np.zeros((3, 1)), [0, 1, 199_999])["loss"]
+    assert loss == pytest.approx(np.log(200_000), rel=1e-5)
+
+
+def test_what_a_callback_writes_is_trained_on():
+    seen = []
+
+    def prune(trainer, record):
+        weights = trainer.network.parameters["dense_0.weights"]
+        seen.append(weights.copy())
+        weights[0] = 0
+
+    net = network("identity")
+    stack = stack_of(net)
+    Trainer(net, "squared_error", SGD(0.1), batch_size=None, callbacks=[prune]).fit(
+        X, Y, 3
+    )
+    for values in seen:
+        z, _ = stack.forward(X)
+        of_weights, of_biases, _ = stack.backward(X, (z[-1] - Y) / len(X))
+        stack.weights[0] -= 0.1 * of_weights[0]
+        stack.biases[0] -= 0.1 * of_biases[0]
+        np.testing.assert_allclose(values, stack.weights[0], rtol=1e-10)
+        stack.weights[0][0] = 0
+    assert_parameters_close(net, stack)

@@ -279,7 +279,8 @@ class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimato
         self._is_resumable = bool(incremental or self.warm_start)
         self._keep_rows(X)
         samples = Samples(X, y, weights)
-        network = self._network(solver_dtype, self._core_loss(self.n_outputs_))
+        loss = self._core_loss(self.n_outputs_)
+        network = self._network(solver_dtype, loss, training=True)
         if self.solver != "lbfgs":
             return fit_stochastic(
                 self, network, samples, held_out, incremental=incremental

@@ -19,8 +19,9 @@ def worst_error(
     gradient: NDArray[Any],
     loss: Callable[[], float],
     n_checked: int | None,
+    least: float = 0.0,
 ) -> float:
-    """Return ``max |g - d| / max(|g|, |d|)`` for gradient and differences.
+    """Return ``max |g - d| / max(|g|, |d|, least)`` for gradient and differences.
 
     ``loss`` is a function of the parameter as it is now; the parameter is put back.
     """
@@ -38,5 +39,6 @@ def worst_error(
         numbers[i] = value
         differences[k] = (above - below) / (2 * step)
     g = gradient[where]
-    scale = max(np.abs(g).max(), np.abs(differences).max())
-    return float(np.abs(g - differences).max() / scale) if scale > 0 else 0.0
+    scale = max(np.abs(g).max(), np.abs(differences).max(), least)
+    error = np.abs(g - differences).max()
+    return float(error / scale) if scale > 0 else float(error)

@@ -24,8 +24,10 @@ __all__ = [
 ]
 
 
-def stack(est: Any, n_units: list[int]) -> list[_core.Layer]:
+def stack(est: Any, n_units: list[int], training: bool) -> list[_core.Layer]:
     """Return the layers: dense, norm with the activation, dropout, and so on.
+
+    Dropout only for training: predictions do not depend on its parameters.
 
     The weighted inputs of a unit are normalised, not its output, as the authors of both
     norms propose.
@@ -34,11 +36,12 @@ def stack(est: Any, n_units: list[int]) -> list[_core.Layer]:
     n_hidden = len(n_units) - 2
     given: Any = est._hidden_activations(n_hidden)
     activations = given if isinstance(given, list) else [given] * n_hidden
-    rates = dropout_rates(est, n_hidden)
+    rates = dropout_rates(est, n_hidden) if training else [0.0] * n_hidden
+    input_rate = est.input_dropout if training else 0.0
     norm = {"layer": layer.layer_norm, "batch": layer.batch_norm, None: None}[
         fitted_normalization(est)
     ]
-    layers = [layer.dropout(est.input_dropout)] if est.input_dropout > 0 else []
+    layers = [layer.dropout(input_rate)] if input_rate > 0 else []
     for n, (name, slope), rate in zip(n_units[1:-1], activations, rates, strict=True):
         if norm is None:
             layers.append(layer.dense(n, name, negative_slope=slope))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
@@ -85,14 +86,23 @@ class NetworkOwner(ABC):
     def _n_threads(self) -> int:
         return effective_n_threads(self.n_jobs)[0]
 
-    def _network(self, dtype: np.dtype[Any], loss: _core.Loss) -> _core.Network:
-        """Return the core's network with the estimator's weights."""
+    def _network(
+        self, dtype: np.dtype[Any], loss: _core.Loss, *, training: bool = False
+    ) -> _core.Network:
+        """Return the core's network with the estimator's weights.
+
+        Dropout is a part of it only for training.
+        """
         parameters = self._parameters(dtype)
         coefs, intercepts = parameters[:2]
         n_units = [len(coefs[0]), *(len(b) for b in intercepts)]
         name: Any = dtype.name
         network = _core.Network(
-            stack(self, n_units), loss, name, n_in=n_units[0], blas=configured_blas()
+            stack(self, n_units, training),
+            loss,
+            name,
+            n_in=n_units[0],
+            blas=configured_blas(),
         )
         n_threads = self._n_threads() if _are_large(coefs) else 1
         network.set_parameters(*parameters, n_threads=n_threads)
@@ -158,9 +168,12 @@ class NetworkOwner(ABC):
                 self._core_output(),
                 raw=raw,
             )
-            return outputs
-        network = self._network(dtype, self._core_output())
-        return predict_rows(network, X, self.n_jobs, raw=raw)
+        else:
+            network = self._network(dtype, self._core_output())
+            outputs = predict_rows(network, X, self.n_jobs, raw=raw)
+        if math.isnan(outputs.sum()):
+            _refuse_nan(outputs, dtype)
+        return outputs
 
     def _is_few(self, X: Any, coefs: list[Any]) -> bool:
         """Tell whether a network would take longer to build than to predict X."""
@@ -205,6 +218,16 @@ class NetworkOwner(ABC):
                 outer_loss=self._outer_loss(),
             )
         return value, pack(coef_grads + intercept_grads)
+
+
+def _refuse_nan(outputs: NDArray[Any], dtype: np.dtype[Any]) -> None:
+    """Refuse outputs that are no numbers, because something was too large."""
+    bad = np.flatnonzero(np.isnan(outputs).any(axis=1))
+    if len(bad):
+        raise ValueError(
+            f"the prediction of X[{bad[0]}] is NaN: its values, or the weights, are "
+            f"too large for {dtype.name}"
+        )
 
 
 def _are_large(coefs: list[Any]) -> bool:

@@ -14,6 +14,8 @@ from .losses import CustomLoss, Gamma, LogLoss, Loss, Poisson, _OfClasses, get_l
 
 __all__ = ["Objective"]
 
+_SUM_TOLERANCE = 1e-3  # of probabilities in a narrow type
+
 
 class Objective:
     """A loss behind the last layer of a network.
@@ -105,6 +107,14 @@ class Objective:
     def _check_range(self, y: NDArray[Any], name: str) -> None:
         if self.is_of_classes and ((y < 0) | (y > 1)).any():
             raise ValueError(f"{name} must be in [0, 1] for {self.loss!r}")
+        if self.is_of_classes and self.output == "softmax":
+            sums = y.sum(axis=1, dtype=np.float64)
+            bad = np.flatnonzero(np.abs(sums - 1) > _SUM_TOLERANCE)
+            if len(bad):
+                raise ValueError(
+                    f"{name} must hold probabilities whose sum is 1 in each row, got "
+                    f"{sums[bad[0]]:g} in row {bad[0]}"
+                )
         if isinstance(self.loss, Poisson) and (y < 0).any():
             raise ValueError(f"{name} must not be negative for {self.loss!r}")
         if isinstance(self.loss, Gamma) and (y <= 0).any():
@@ -112,7 +122,11 @@ class Objective:
 
     def numbers(self, y: NDArray[Any], dtype: Any) -> NDArray[Any]:
         """Return encoded targets with a column for each output, labels as ones."""
-        return np.eye(self.n_out, dtype=dtype)[y] if y.ndim == 1 else y
+        if y.ndim == 2:
+            return y
+        ones = np.zeros((len(y), self.n_out), dtype=dtype)
+        ones[np.arange(len(y)), y] = 1
+        return ones
 
     def mean(
         self, y: NDArray[Any], p: NDArray[Any], weights: NDArray[np.float64] | None

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-__all__ = ["check_field", "check_number", "check_size", "object_of"]
+__all__ = ["check_bool", "check_field", "check_number", "check_size", "object_of"]
 
 Kind = TypeVar("Kind")
 
@@ -45,6 +45,13 @@ def check_field(
     """Refuse an object with a field that is no finite number of the interval."""
     what = f"{name} of {type(owner).__name__}"
     check_number(getattr(owner, name), what, low, high, closed=closed)
+
+
+def check_bool(value: Any, what: str) -> bool:
+    """Return a bool; ValueError for others."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{what} must be a bool, got {value!r}")
+    return bool(value)
 
 
 def check_size(value: Any, what: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, field
 from math import sqrt
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from . import _core
 
-__all__ = ["STOCHASTIC_SOLVERS", "OptimizerState"]
+__all__ = ["STOCHASTIC_SOLVERS", "OptimizerState", "checksum"]
 
 STOCHASTIC_SOLVERS = ("sgd", "adam", "adamw", "rmsprop", "adagrad", "nadam", "lion")
 
@@ -48,6 +49,8 @@ class OptimizerState:
         goes on from; ``coefs_``, ``intercepts_`` and ``norms_`` are their average.
     average : list of ndarray or None
         That average, the same arrays, if it is to go on too.
+    average_checksum : int
+        Of its bytes: whoever writes into the arrays wants training to go on from them.
     average_start : int
         Steps taken before it began.
     dropout_seed : int or None
@@ -66,6 +69,7 @@ class OptimizerState:
     is_rate_zero: bool = False
     raw: tuple[list[Any], ...] | None = None
     average: list[Any] | None = None
+    average_checksum: int = 0
     average_start: int = 0
     dropout_seed: int | None = None
 
@@ -98,9 +102,7 @@ class OptimizerState:
 
     def has_average(self, arrays: list[Any]) -> bool:
         """Tell whether these are the average, and not what the user has put there."""
-        if self.average is None or len(arrays) != len(self.average):
-            return False
-        return all(map(np.array_equal, self.average, arrays))
+        return self.average is not None and checksum(arrays) == self.average_checksum
 
     def forget_average(self) -> None:
         """Have training go on from the estimator's weights."""
@@ -136,6 +138,14 @@ class OptimizerState:
         if verbose:
             print(message)
         return stops
+
+
+def checksum(arrays: list[Any]) -> int:
+    """Return a number that another content of the arrays most likely has not."""
+    value = 0
+    for array in arrays:
+        value = zlib.crc32(np.ascontiguousarray(array).data, value)
+    return value
 
 
 def _converted(held: Any, dtype: str) -> Any:

@@ -19,7 +19,7 @@ from ._data import Samples
 from ._epochs import run_epoch
 from ._hidden_layers import uses_dropout, with_arrays
 from ._hooks import Hooks, wants_hooks
-from ._optimizer import OptimizerState
+from ._optimizer import OptimizerState, checksum
 from ._prediction import n_threads_for
 from ._rates import ScheduledRates, schedule_of
 from ._validation import begin_history, measure, scorer_of, split
@@ -95,6 +95,11 @@ class _Fit:
             n_samples = len(self.train_rows)
         self.n_samples = n_samples
         self.batch_size = _batch_size(est.batch_size, n_samples)
+        if est.normalization == "batch" and self.batch_size == 1:
+            raise ValueError(
+                "normalization='batch' needs batches of at least 2 samples, got 1: a "
+                "single sample is its own mean"
+            )
         self.n_threads = n_threads_for(
             network, samples.X, est.n_jobs, n_rows=self.batch_size
         )
@@ -288,6 +293,7 @@ class _Fit:
             if self.best_parameters is None:
                 est._optimizer.raw = tuple(parameters)
                 est._optimizer.average = average
+                est._optimizer.average_checksum = checksum(average)
                 est._optimizer.average_start = self.trainer.average_start
             parameters = with_arrays(parameters, average)
         est._set_parameters(self.best_parameters or parameters)

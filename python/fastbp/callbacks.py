@@ -20,6 +20,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from ._objects import check_field, check_size
+
 __all__ = [
     "CSVLogger",
     "Callback",
@@ -84,7 +86,7 @@ _IS_BETTER: dict[str, Callable[[float, float], bool]] = {
 
 
 def _check_monitor(callback: Any) -> None:
-    if callback.monitor not in _IS_BETTER:
+    if callback.monitor not in list(_IS_BETTER):  # also what has no hash
         raise ValueError(
             f"monitor of {type(callback).__name__} must be one of "
             f"{', '.join(map(repr, _IS_BETTER))}, got {callback.monitor!r}"
@@ -96,8 +98,9 @@ def _monitored(callback: Any, record: EpochRecord) -> float:
     if value is None:
         raise ValueError(
             f"{type(callback).__name__}(monitor={callback.monitor!r}) needs a "
-            "validation set: early_stopping=True, or X_val and y_val; without one, "
-            "monitor must be 'loss'"
+            "validation set: X_val and y_val, or early_stopping=True of an estimator "
+            "(for a score a Trainer also needs metrics); without one, monitor must be "
+            "'loss'"
         )
     return value
 
@@ -134,15 +137,8 @@ class EarlyStopping(Callback):
 
     def __post_init__(self) -> None:
         _check_monitor(self)
-        if not self.patience >= 1:
-            raise ValueError(
-                f"patience of EarlyStopping must be at least 1, got {self.patience!r}"
-            )
-        if not self.min_delta >= 0:
-            raise ValueError(
-                f"min_delta of EarlyStopping must not be negative, "
-                f"got {self.min_delta!r}"
-            )
+        check_size(self.patience, "patience of EarlyStopping")
+        check_field(self, "min_delta", 0)
 
     def on_fit_begin(self, estimator: Any) -> None:
         self._best: float | None = None
@@ -184,10 +180,9 @@ class Checkpoint(Callback):
     def __post_init__(self) -> None:
         if self.monitor is not None:
             _check_monitor(self)
-        if not self.every >= 1:
-            raise ValueError(
-                f"every of Checkpoint must be at least 1, got {self.every!r}"
-            )
+        if not isinstance(self.path, str | os.PathLike):
+            raise ValueError(f"path of Checkpoint must be a path, got {self.path!r}")
+        check_size(self.every, "every of Checkpoint")
 
     def on_fit_begin(self, estimator: Any) -> None:
         self._best: float | None = None

@@ -163,6 +163,11 @@ class Dense(Layer):
         if weights is None:
             initializer = _initializer_of(self.initializer)
             weights = np.asarray(initializer(n_in, self.n_out, generator))
+            if weights.dtype.kind not in "fiub":
+                raise ValueError(
+                    f"initializer of {self!r} must return real numbers, got an array "
+                    f"of dtype {weights.dtype}"
+                )
             if weights.shape != (n_in, self.n_out):
                 raise ValueError(
                     f"initializer of {self!r} must return an array of shape "
@@ -319,7 +324,13 @@ def _given(values: Any, name: str, ndim: int, n_out: int) -> NDArray[Any] | None
     """Return a read-only copy of given parameters, or None."""
     if values is None:
         return None
-    array = np.array(values, dtype=np.float64)
+    try:
+        array = np.array(values)
+    except ValueError:  # ragged
+        array = np.array(None)
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"{name} of Dense must be real numbers, got {values!r}")
+    array = array.astype(np.float64)
     if array.ndim != ndim or array.shape[-1] != n_out or not np.isfinite(array).all():
         shape = f"(n_in, {n_out})" if ndim == 2 else f"({n_out},)"
         raise ValueError(

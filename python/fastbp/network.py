@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
 from types import MappingProxyType
 from typing import Any
@@ -17,7 +17,7 @@ from ._config import configured_blas
 from ._data import check_inputs, check_weights, rows_of
 from ._gradient_check import worst_error
 from ._objective import Objective
-from ._objects import check_size
+from ._objects import check_bool, check_size
 from ._prediction import n_threads_for, predict_rows
 from ._threads import effective_n_threads
 from .activations import Activation
@@ -30,9 +30,7 @@ class _Step:
     """How layers do: as in a prediction, or as in a training step with a seed."""
 
     def __init__(self, training: bool, random_state: Any = None) -> None:
-        if not isinstance(training, bool | np.bool_):
-            raise ValueError(f"training must be a bool, got {training!r}")
-        self.training = bool(training)
+        self.training = check_bool(training, "training")
         self.seed = 0
         if training:
             self.seed = int(check_random_state(random_state).randint(2**31))
@@ -117,19 +115,22 @@ class Network:
         dtype: str = "float64",
         random_state: Any = None,
     ) -> None:
-        self.layers = tuple(layers)
+        self.layers = tuple(layers) if isinstance(layers, Iterable) else ()
         if not self.layers or not all(isinstance(x, Layer) for x in self.layers):
             raise ValueError(
                 f"layers must be objects of fastbp.layers, at least one, got {layers!r}"
             )
-        if dtype not in ("float32", "float64"):
-            raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
         self.n_in = check_size(n_in, "n_in")
-        self.dtype = dtype
+        self.dtype = _dtype_name(dtype)
         self._check_order()
         self._n_units = [self.n_in]
         for i, layer in enumerate(self.layers):
             self._n_units.append(layer._n_out(self._n_units[-1]))
+            if layer.activation.name == "softmax" and self._n_units[-1] == 1:
+                raise ValueError(
+                    f"layer {i} has activation='softmax' and a single unit, whose "
+                    "output is always 1: use 'logistic'"
+                )
             if not layer.activation.is_elementwise and i + 1 < len(self.layers):
                 raise ValueError(
                     f"layer {i} has activation={layer.activation.name!r}, which only "
@@ -145,7 +146,13 @@ class Network:
             for part, value in values.items():
                 name = self._name(i, part)
                 held = self.parameters if name in self.parameters else self.statistics
-                held[name][...] = value
+                with np.errstate(over="ignore"):
+                    held[name][...] = value
+                if not np.isfinite(held[name]).all():
+                    raise ValueError(
+                        f"layer {i}, {self.layers[i]!r}, must have finite {part} in "
+                        f"{self.dtype}, got NaN or infinity"
+                    )
 
     def _check_order(self) -> None:
         """Refuse layers in an order that the core has not."""
@@ -183,6 +190,7 @@ class Network:
         self.gradients = self._views_of(self._flat_gradients)
         self.statistics = _views(self._state[self._flat.size :], statistics)
         self._core: _core.Network | None = None
+        self._blas: _core.Blas | None = None  # that it was made with
         self._copied: NDArray[Any] | None = None  # the state that the core has
         self._tape: _core.Tape | None = None
 
@@ -336,7 +344,10 @@ class Network:
     ) -> tuple[Any, NDArray[Any]]:
         """Return the gradients of the parameters, as the core has them, and inputs."""
         check_trainable(self.layers)
-        gradient = np.ascontiguousarray(grad_output, dtype=self.dtype)
+        gradient = np.asarray(grad_output)
+        if gradient.dtype.kind not in "fiub":
+            raise ValueError(f"grad_output must hold numbers, got {gradient.dtype}")
+        gradient = np.ascontiguousarray(gradient, dtype=self.dtype)
         if gradient.shape != (tape.n_rows, self.n_out):
             raise ValueError(
                 f"grad_output must have shape {(tape.n_rows, self.n_out)}, got "
@@ -593,8 +604,10 @@ class Network:
         -------
         errors : dict of str to float
             For each parameter ``max |g - d| / max(|g|, |d|)``, where both maxima are
-            over its gradient g and its differences d. About 1e-9 for smooth
-            activations; at a kink (ReLU) differences are no derivatives.
+            over its gradient g and its differences d, but no less than a hundredth of
+            the largest gradient of all: some are 0 but for rounding, as those of biases
+            before a norm. About 1e-9 for smooth activations; at a kink (ReLU)
+            differences are no derivatives.
 
         Raises
         ------
@@ -602,6 +615,8 @@ class Network:
             If something has the wrong shape or values, or a layer is a threshold.
         """
         objective = self._objective(loss)
+        if n_checked is not None:
+            n_checked = check_size(n_checked, "n_checked")
         X = check_inputs(X, self.n_in)
         y = objective.encode(y, X.shape[0], "float64")
         weights = check_weights(sample_weight, X)
@@ -609,6 +624,7 @@ class Network:
         step = _Step(training, random_state)
         twin._loss_and_gradients(X, y, objective, weights, step)
         gradients = twin._views_of(twin.flat_gradients.copy())
+        least = 0.01 * float(np.abs(twin.flat_gradients).max())
         core = twin._core_network(objective, y)
 
         def loss_now() -> float:
@@ -619,7 +635,9 @@ class Network:
             return objective.mean(y, outputs, weights)
 
         return {
-            name: worst_error(twin.parameters[name], gradient, loss_now, n_checked)
+            name: worst_error(
+                twin.parameters[name], gradient, loss_now, n_checked, least
+            )
             for name, gradient in gradients.items()
         }
 
@@ -664,8 +682,10 @@ class Network:
 
     def _synchronized(self) -> _core.Network:
         """Return the core's network with the parameters as they are now."""
-        if self._core is None:
-            self._core = self._core_network()
+        blas = configured_blas()
+        if self._core is None or self._blas is not blas:
+            self._core, self._blas = self._core_network(), blas
+            self._tape = None
         elif self._copied is None or not _same_bits(self._state, self._copied):
             self._tape = None  # was made with others
             self._copied = None
@@ -726,6 +746,17 @@ class Network:
                 for held in views:
                     if self._name(i, part) in held:
                         held[self._name(i, part)][...] = array
+
+
+def _dtype_name(dtype: Any) -> str:
+    """Return 'float32' or 'float64' for what NumPy understands as such."""
+    try:
+        name = "" if dtype is None else np.dtype(dtype).name
+    except TypeError:
+        name = ""
+    if name not in ("float32", "float64"):
+        raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
+    return name
 
 
 def _size(shapes: Mapping[str, tuple[int, ...]]) -> int:

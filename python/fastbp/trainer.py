@@ -16,7 +16,7 @@ from . import _core
 from ._data import Samples, check_inputs, check_weights, rows_of
 from ._diagnostics import diagnose, sampled_rows
 from ._epochs import run_epoch
-from ._objects import check_number, check_size
+from ._objects import check_bool, check_number, check_size
 from ._prediction import n_threads_for, predict_rows
 from ._rates import plateau_of, rates_of_epoch
 from ._stochastic import NON_FINITE
@@ -29,6 +29,15 @@ from .schedules import Schedule, get_schedule
 
 __all__ = ["Trainer"]
 
+# Names in history that are not those of metrics.
+_RECORDED = (
+    "epoch",
+    "loss",
+    "learning_rate",
+    "seconds",
+    "gradient_norm",
+    "diagnostics",
+)
 _PATIENCE = 10  # bad epochs of a Plateau that names none
 
 
@@ -159,7 +168,9 @@ class Trainer:
         self.batch_size = (
             None if batch_size is None else check_size(batch_size, "batch_size")
         )
-        self.shuffle = bool(shuffle)
+        self.shuffle = check_bool(shuffle, "shuffle")
+        if not isinstance(callbacks, Iterable):
+            raise ValueError(f"callbacks must be a list, got {callbacks!r}")
         self.callbacks = [
             as_callback(c, f"callbacks[{i}]") for i, c in enumerate(callbacks)
         ]
@@ -172,8 +183,8 @@ class Trainer:
         self.grad_tol = _limit(grad_tol, "grad_tol")
         if self.grad_tol is not None:
             self._check_grad_tol()
-        self.metrics = dict(metrics or {})
-        self.diagnostics = bool(diagnostics)
+        self.metrics = _checked_metrics(metrics)
+        self.diagnostics = check_bool(diagnostics, "diagnostics")
         self.saturation_bound = check_number(
             saturation_bound, "saturation_bound", 0, closed="neither"
         )
@@ -280,7 +291,7 @@ class Trainer:
         outputs = predict_rows(core, samples.X, self.n_jobs)
         measured = {"loss": objective.mean(samples.y, outputs, samples.weights)}
         for name, metric in self.metrics.items():
-            measured[name] = float(metric(samples.y, outputs))
+            measured[name] = _number_of(name, metric(samples.y, outputs))
         return measured
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -380,6 +391,13 @@ class _Fit:
         self.n_epochs = n_epochs
         self.n_rows = len(samples.y)
         self.batch_size = min(owner.batch_size or self.n_rows, self.n_rows)
+        norms = [x for x in owner.network.layers if isinstance(x, BatchNorm)]
+        if norms and self.batch_size == 1:
+            raise ValueError(
+                f"{norms[0]!r} needs batches of at least 2 samples, got "
+                f"batch_size={owner.batch_size!r} and {self.n_rows} samples: a single "
+                "one is its own mean"
+            )
         n_steps = -(-self.n_rows // self.batch_size)
         self.fractions = np.arange(n_steps) / n_steps
         self.falls = _Falls(owner.schedule)
@@ -419,7 +437,9 @@ class _Fit:
                 for epoch in range(self.n_epochs):
                     record = self.epoch(epoch)
                     complete = self.state()
-                    if self.is_last(record):
+                    is_last = self.is_last(record)
+                    complete = self.adopted(complete)
+                    if is_last:
                         break
         except KeyboardInterrupt:
             self.restore(complete)
@@ -427,6 +447,14 @@ class _Fit:
         except BaseException:
             self.restore(before)
             raise
+
+    def adopted(self, complete: _State) -> _State:
+        """Go on from what callbacks have written into the network, if they have."""
+        network = self.owner.network
+        if np.array_equal(network._state, complete.network):
+            return complete
+        self.core.set_parameters(*network._arrays(), n_threads=self.n_threads)
+        return self.state()
 
     def state(self) -> _State:
         owner = self.owner
@@ -576,6 +604,33 @@ class _Falls:
         if self.n_bad > (plateau.patience or _PATIENCE):
             self.factor = max(self.factor * plateau.factor, plateau.end)
             self.n_bad = 0
+
+
+def _checked_metrics(metrics: Any) -> dict[str, Callable[[Any, Any], float]]:
+    """Refuse what is no mapping of names, that are free, to functions."""
+    if metrics is None:
+        return {}
+    if not isinstance(metrics, Mapping):
+        raise ValueError(f"metrics must map names to functions, got {metrics!r}")
+    for name, metric in metrics.items():
+        if not isinstance(name, str) or name in _RECORDED or name.startswith("val_"):
+            raise ValueError(
+                f"a name in metrics must be a str that is none of "
+                f"{', '.join(map(repr, _RECORDED))} and does not begin with 'val_', "
+                f"got {name!r}"
+            )
+        if not callable(metric):
+            raise ValueError(f"metrics[{name!r}] must be a function, got {metric!r}")
+    return dict(metrics)
+
+
+def _number_of(name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"metrics[{name!r}] must return a number, got {value!r}"
+        ) from error
 
 
 def _limit(value: Any, name: str) -> float | None:
