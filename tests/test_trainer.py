@@ -588,3 +588,15 @@ def test_what_a_callback_writes_is_trained_on():
         np.testing.assert_allclose(values, stack.weights[0], rtol=1e-10)
         stack.weights[0][0] = 0
     assert_parameters_close(net, stack)
+
+
+@pytest.mark.parametrize("second", [Adam(0.01), SGD(0.01, momentum=0.9)], ids=repr)
+def test_another_rule_begins_with_new_moments(second):
+    trainer = Trainer(network("tanh", "identity"), "squared_error", RMSprop(0.01))
+    net = trainer.fit(X, Y, 2).network.copy()
+    trainer.optimizer = second
+    trainer.shuffle = False
+    fresh = Trainer(net, "squared_error", second, shuffle=False)
+    for one in (trainer, fresh):
+        one.fit(X, Y, 2)
+    assert bits(trainer.network.flat_parameters) == bits(net.flat_parameters)

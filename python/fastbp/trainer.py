@@ -121,7 +121,7 @@ class Trainer:
     Ctrl-C raises KeyboardInterrupt, and everything is as after the last complete epoch:
     another ``fit`` goes on from there as if it had not been interrupted. A ``fit`` that
     fails leaves everything as it was. Moments of the optimizer are kept from one call
-    to the next.
+    to the next, unless the attribute ``optimizer`` has been given another rule.
 
     Examples
     --------
@@ -194,6 +194,7 @@ class Trainer:
         self._order: NDArray[np.int64] | None = None
         self._t = 0
         self._moments: list[list[Any]] = []
+        self._rule = ""  # that they are of
 
     def _drawn_seed(self) -> int:
         """Return the seed of dropout; without it the random stream is as ever."""
@@ -370,6 +371,7 @@ class _State:
     network: NDArray[Any]
     t: int
     moments: list[list[Any]]
+    rule: str
     order: NDArray[np.int64] | None
     stream: Any
     n_records: int
@@ -422,8 +424,9 @@ class _Fit:
             seed=owner._dropout_seed,
             **settings,
         )
-        if owner._t > 0:
+        if owner._t > 0 and rule == owner._rule:
             trainer.set_state(owner._t, owner._moments, n_threads=self.n_threads)
+        self.rule = rule
         return trainer
 
     def run(self) -> None:
@@ -463,6 +466,7 @@ class _Fit:
             owner.network._state.copy(),
             owner._t,
             owner._moments,
+            owner._rule,
             order,
             owner._generator.get_state(),
             len(owner._records),
@@ -471,7 +475,7 @@ class _Fit:
     def restore(self, state: _State) -> None:
         owner = self.owner
         owner.network._state[:] = state.network
-        owner._t, owner._moments = state.t, state.moments
+        owner._t, owner._moments, owner._rule = state.t, state.moments, state.rule
         owner._order = state.order
         owner._generator.set_state(state.stream)
         del owner._records[state.n_records :]
@@ -522,6 +526,7 @@ class _Fit:
         owner, network = self.owner, self.owner.network
         self.trainer.save(n_threads=self.n_threads)
         owner._t, *arrays, owner._moments = self.trainer.take_saved()
+        owner._rule = self.rule
         update = -network.flat_parameters
         network._store(arrays, network.parameters, network.statistics)
         update += network.flat_parameters
