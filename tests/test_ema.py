@@ -361,3 +361,17 @@ def test_bad_ema_is_refused(settings: Any, message: str) -> None:
 
 def test_ema_survives_clone() -> None:
     assert clone(model_of(ema=0.99)).get_params()["ema"] == 0.99
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_written_running_averages_are_gone_on_from(in_place: bool) -> None:
+    settings = {"normalization": "batch", "batch_size": 45}
+    model = partially_fitted(model_of(**settings), 2)
+    norm = model.norms_[0]
+    before = norm["mean"].copy()
+    if in_place:
+        norm["mean"] += 1000
+    else:
+        norm["mean"] = norm["mean"] + 1000
+    model.partial_fit(X, Y)  # two steps: 0.81 of it are left
+    assert np.abs(model.norms_[0]["mean"] - 0.81 * (before + 1000)).max() < 10

@@ -389,3 +389,18 @@ def test_predictions_that_overflow_are_refused(estimator: Any, n_rows: int) -> N
     rows[1] *= 1e39
     with pytest.raises(ValueError, match=r"prediction of X\[1\] is NaN.* float32"):
         model.predict(rows)
+    with pytest.raises(ValueError, match=r"prediction of X\[1\] is NaN.* float32"):
+        model.transform(rows)
+
+
+def test_large_predictions_that_are_numbers_are_no_reason_to_warn() -> None:
+    model = MLPRegressor(hidden_layer_sizes=(), dtype="float32", max_iter=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(np.eye(2), [[0.0, 1.0], [1.0, 0.0]])
+    model.coefs_ = [np.full((2, 2), 3e38, np.float32)]
+    model.intercepts_ = [np.zeros(2, np.float32)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        outputs = model.predict(np.tile(np.eye(2, dtype=np.float32), (10, 1)))
+    assert (outputs == np.float32(3e38)).all()

@@ -600,3 +600,14 @@ def test_another_rule_begins_with_new_moments(second):
     for one in (trainer, fresh):
         one.fit(X, Y, 2)
     assert bits(trainer.network.flat_parameters) == bits(net.flat_parameters)
+
+
+def test_what_a_callback_writes_before_the_first_epoch_is_trained_on():
+    class Zeros(History):
+        def on_fit_begin(self, trainer):
+            super().on_fit_begin(trainer)
+            trainer.network.flat_parameters[:] = 0
+
+    net = network("identity")
+    Trainer(net, "squared_error", SGD(1e-300), callbacks=[Zeros()]).fit(X, Y, 1)
+    assert np.abs(net.flat_parameters).max() < 1e-200

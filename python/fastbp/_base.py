@@ -25,6 +25,7 @@ from ._hidden_layers import (
     fitted_normalization,
     initial_norms,
     norm_arrays,
+    with_statistics,
 )
 from ._initial import initial_parameters
 from ._inspection import InputGradients
@@ -385,6 +386,10 @@ class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimato
             is_average = self._optimizer.has_average(arrays)
             if self.ema is None or not is_average:
                 self._optimizer.forget_average()
+            elif self._optimizer.raw is not None:
+                self._optimizer.raw = with_statistics(
+                    self._optimizer.raw, getattr(self, "norms_", [])
+                )
         if self.solver in STOCHASTIC_SOLVERS:
             self._complete_history()
 

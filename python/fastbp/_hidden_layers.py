@@ -21,6 +21,7 @@ __all__ = [
     "stack",
     "uses_dropout",
     "with_arrays",
+    "with_statistics",
 ]
 
 
@@ -111,3 +112,22 @@ def with_arrays(parameters: list[Any], arrays: list[NDArray[Any]]) -> list[Any]:
             [{**x, **{k: next(of_norms) for k in ("gain", "bias")}} for x in held]
         )
     return replaced
+
+
+def with_statistics(
+    parameters: tuple[list[Any], ...], norms: list[dict[str, NDArray[Any]]]
+) -> tuple[list[Any], ...]:
+    """Return parameters with the running averages of other norms."""
+    coefs, intercepts, *held = parameters
+    names = ("mean", "variance")
+    return (
+        coefs,
+        intercepts,
+        *(
+            [
+                {**own, **{name: other[name] for name in names if name in other}}
+                for own, other in zip(part, norms, strict=True)
+            ]
+            for part in held
+        ),
+    )

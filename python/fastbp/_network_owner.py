@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
@@ -22,7 +21,7 @@ from ._prediction import predict_rows
 from ._threads import effective_n_threads
 from .losses import CustomLoss, Loss
 
-__all__ = ["NetworkOwner"]
+__all__ = ["NetworkOwner", "refuse_nan"]
 
 # What the core needs to know for a prediction: the output activation, by its name.
 _OUTPUTS = {
@@ -171,8 +170,7 @@ class NetworkOwner(ABC):
         else:
             network = self._network(dtype, self._core_output())
             outputs = predict_rows(network, X, self.n_jobs, raw=raw)
-        if math.isnan(outputs.sum()):
-            _refuse_nan(outputs, dtype)
+        refuse_nan(outputs)
         return outputs
 
     def _is_few(self, X: Any, coefs: list[Any]) -> bool:
@@ -220,13 +218,14 @@ class NetworkOwner(ABC):
         return value, pack(coef_grads + intercept_grads)
 
 
-def _refuse_nan(outputs: NDArray[Any], dtype: np.dtype[Any]) -> None:
+def refuse_nan(outputs: NDArray[Any]) -> None:
     """Refuse outputs that are no numbers, because something was too large."""
-    bad = np.flatnonzero(np.isnan(outputs).any(axis=1))
-    if len(bad):
+    are_nan = np.isnan(outputs)
+    if are_nan.any():
+        row = np.flatnonzero(are_nan.any(axis=1))[0]
         raise ValueError(
-            f"the prediction of X[{bad[0]}] is NaN: its values, or the weights, are "
-            f"too large for {dtype.name}"
+            f"the prediction of X[{row}] is NaN: its values, or the weights, are too "
+            f"large for {outputs.dtype}"
         )
 
 

@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from . import _core
 from ._data import Samples
 from ._epochs import run_epoch
-from ._hidden_layers import uses_dropout, with_arrays
+from ._hidden_layers import fitted_normalization, uses_dropout, with_arrays
 from ._hooks import Hooks, wants_hooks
 from ._optimizer import OptimizerState, checksum
 from ._prediction import n_threads_for
@@ -95,7 +95,7 @@ class _Fit:
             n_samples = len(self.train_rows)
         self.n_samples = n_samples
         self.batch_size = _batch_size(est.batch_size, n_samples)
-        if est.normalization == "batch" and self.batch_size == 1:
+        if fitted_normalization(est) == "batch" and self.batch_size == 1:
             raise ValueError(
                 "normalization='batch' needs batches of at least 2 samples, got 1: a "
                 "single sample is its own mean"

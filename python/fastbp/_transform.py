@@ -10,7 +10,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ._data import check_X
-from ._network_owner import NetworkOwner
+from ._network_owner import NetworkOwner, refuse_nan
 from ._prediction import predict_rows
 
 __all__ = ["HiddenFeatures"]
@@ -48,7 +48,9 @@ class HiddenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkO
         self._check_hidden_layer()
         X = check_X(self, X)
         network = self._network(self._prediction_dtype(X), self._core_output())
-        return predict_rows(network, X, self.n_jobs, hidden=True)
+        activations = predict_rows(network, X, self.n_jobs, hidden=True)
+        refuse_nan(activations)
+        return activations
 
     def _check_hidden_layer(self) -> None:
         if len(self.coefs_) == 1:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
-from ._objects import check_field, check_size
+from ._objects import check_bool, check_field, check_size
 from .activations import Activation, Identity, get_activation
 from .initializers import get_initializer
 
@@ -121,10 +121,7 @@ class Dense(Layer):
         self._set("n_out", check_size(self.n_out, "n_out of Dense"))
         self._set("activation", get_activation(self.activation))
         for name in ("bias", "trainable"):
-            if not isinstance(getattr(self, name), bool):
-                raise ValueError(
-                    f"{name} of Dense must be a bool, got {getattr(self, name)!r}"
-                )
+            self._set(name, check_bool(getattr(self, name), f"{name} of Dense"))
         _initializer_of(self.initializer)
         self._set("weights", _given(self.weights, "weights", 2, self.n_out))
         self._set("bias_values", _given(self.bias_values, "bias_values", 1, self.n_out))

@@ -158,7 +158,7 @@ class Network:
         """Refuse layers in an order that the core has not."""
         first = self._n_before
         ends = self.layers[first : first + 1] + self.layers[-1:]
-        for layer in ends or self.layers:
+        for layer in ends:
             if not isinstance(layer, Dense):
                 raise ValueError(
                     "the first layer and the last must be Dense, but one Dropout may "
@@ -414,12 +414,11 @@ class Network:
         weights: NDArray[np.float64] | None,
         step: _Step = _PREDICTION,
     ) -> float:
-        self._tape = self._taped(X, step, weights)
-        total = X.shape[0] if weights is None else weights.sum()
-        shares = np.full(X.shape[0], 1.0) if weights is None else weights
-        losses, gradients, _ = self._loss_backward(
-            X, y, objective, shares / total, step=step
-        )
+        if weights is None:
+            weights = np.ones(X.shape[0])
+        shares = weights / weights.sum()
+        self._tape = self._taped(X, step, shares)
+        losses, gradients, _ = self._loss_backward(X, y, objective, shares, step=step)
         self._store(gradients, self.gradients)
         return float(losses.sum(dtype=np.float64))
 
@@ -598,7 +597,7 @@ class Network:
             As for :meth:`loss_and_gradients`.
         n_checked : int or None, default=None
             At most so many numbers of each parameter, evenly spread; None: all. Each
-            takes two forward passes, and backward passes in training.
+            takes the loss twice: a forward pass each, in training all of a step.
 
         Returns
         -------
@@ -684,8 +683,9 @@ class Network:
         """Return the core's network with the parameters as they are now."""
         blas = configured_blas()
         if self._core is None or self._blas is not blas:
+            self._tape = None  # was made by the former one
+            self._copied = None
             self._core, self._blas = self._core_network(), blas
-            self._tape = None
         elif self._copied is None or not _same_bits(self._state, self._copied):
             self._tape = None  # was made with others
             self._copied = None

@@ -335,7 +335,8 @@ class Trainer:
             change in an epoch; NaN outside of ``fit``); 'dead', the share of units
             whose activation has the derivative 0 in every row, as of a dead ReLU;
             'saturated', the share of units and rows in which the absolute derivative
-            is less than ``saturation_bound``.
+            is less than ``saturation_bound``. The pass is that of a prediction:
+            nothing is dropped, and batches are normalised by running averages.
         """
         return self._diagnose(self._samples(X, y, sample_weight))
 
@@ -437,6 +438,7 @@ class _Fit:
                 for callback in self.owner.callbacks:
                     callback.on_fit_begin(self.owner)
                     stack.callback(callback.on_fit_end, self.owner)
+                complete = self.adopted(complete)
                 for epoch in range(self.n_epochs):
                     record = self.epoch(epoch)
                     complete = self.state()

@@ -68,12 +68,16 @@ void Team::disband() noexcept {
 }
 
 void Team::lose(Clock::duration time, Clock::duration work) noexcept {
-  const int n_phases = balance_.is_long ? 1 : Balance::kMeasureEvery;
+  const int n_phases = balance_.is_long ? 1 : balance_.stride;
   // A single one is no habit.
   const auto counted = std::min<Clock::duration>(n_phases * time, kMostLost / 2);
-  balance_.lost = std::max(balance_.lost + counted, -kMostWon * n_phases * work);
+  const auto most_won = -kMostWon * n_phases * work;
+  auto& lost = balance_.lost;
+  lost = counted > counted.zero() ? lost + counted
+                                  : std::min(lost, std::max(lost + counted, most_won));
   balance_.is_long = work > kLong;
-  balance_.until_measured = Balance::kMeasureEvery;
+  balance_.stride = Balance::kStrides - balance_.stride;
+  balance_.until_measured = balance_.stride;
   if (balance_.lost > kMostLost) disband();
 }
 

@@ -38,12 +38,13 @@ using Clock = std::chrono::steady_clock;
 // What the phases of a team have lost against doing all the work alone; negative if
 // they won.
 struct Balance {
-  // A prime, so that each phase of a step has its turn, however many there are.
-  static constexpr int kMeasureEvery = 11;
+  // 11 and 12 in turns, so that the phases of a step have theirs.
+  static constexpr int kStrides = 23;
 
   Clock::duration lost{};
-  int until_measured = kMeasureEvery;  // phases
-  bool is_long = false;                // the last one that was measured
+  int stride = 11;          // of so many short phases one is measured
+  int until_measured = 11;  // phases
+  bool is_long = false;     // the last one that was measured
 };
 
 // Remembers for a series of regions the balance of their teams, and that one was
@@ -118,10 +119,10 @@ class Team {
   std::atomic_flag has_error_ = ATOMIC_FLAG_INIT;
   std::exception_ptr error_;
 
-  // Long phases are measured, and of others one stands for kMeasureEvery. The team is
-  // disbanded when they have lost so much time, some turns of the system's scheduler,
-  // which may begin with all threads on one core; what they won before counts, but no
-  // more than so many times their work.
+  // Long phases are measured, and of others one stands for many. The team is disbanded
+  // when they have lost so much time, some turns of the system's scheduler, which may
+  // begin with all threads on one core; what they won before counts, but no more than
+  // so many times their work.
   static constexpr std::chrono::microseconds kLong{20}, kMostLost{10000};
   static constexpr int kMostWon = 16;
   alignas(kCacheLine) Balance balance_;  // the calling thread's own
