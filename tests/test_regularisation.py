@@ -404,3 +404,23 @@ def test_large_predictions_that_are_numbers_are_no_reason_to_warn() -> None:
         warnings.simplefilter("error")
         outputs = model.predict(np.tile(np.eye(2, dtype=np.float32), (10, 1)))
     assert (outputs == np.float32(3e38)).all()
+
+
+def test_norms_that_are_none_are_refused_by_name() -> None:
+    X = np.random.default_rng(0).normal(size=(60, 4))
+    model = MLPRegressor(hidden_layer_sizes=(5,), normalization="layer", max_iter=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(X, X[:, 0])
+    model.norms_ = [5]
+    for call in (lambda: model.predict(X), lambda: model.partial_fit(X, X[:, 0])):
+        with pytest.raises(ValueError, match=r"norms_\[0\] must be a dict .* got 5"):
+            call()
+
+
+@pytest.mark.parametrize("estimator", [MLPClassifier, MLPRegressor])
+def test_weights_whose_sum_overflows_are_refused(estimator: Any) -> None:
+    X = np.random.default_rng(0).normal(size=(60, 4))
+    y = (X[:, 0] > 0).astype(int)
+    with pytest.raises(ValueError, match="sum of the weights must be finite, got inf"):
+        estimator(max_iter=1).fit(X, y, sample_weight=np.full(60, 1e308))

@@ -374,7 +374,7 @@ class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimato
                 f"the model has normalization={has!r}"
             )
         self.out_activation_ = self._output_activation()
-        norms = norm_arrays(getattr(self, "norms_", []))
+        norms = norm_arrays(getattr(self, "norms_", None) or [])
         arrays = [*self.coefs_, *self.intercepts_, *norms]
         self._set_parameters(self._parameters(dtype))
         # They are about to be changed, and a failing call must find the old ones.

@@ -208,6 +208,13 @@ def _not_negative(weights: NDArray[np.float64]) -> NDArray[np.float64]:
         )
     if not weights.any():
         raise ValueError("sample_weight must not be zero for all samples: all are zero")
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    if not np.isfinite(total):
+        raise ValueError(
+            "sample_weight is too large: the sum of the weights must be finite, got "
+            f"{total}"
+        )
     return np.ascontiguousarray(weights)
 
 

@@ -90,6 +90,9 @@ def fitted_normalization(est: BaseMLP) -> str | None:
     norms = getattr(est, "norms_", None)
     if not norms:
         return None
+    for i, norm in enumerate(norms):
+        if not isinstance(norm, dict):
+            raise ValueError(f"norms_[{i}] must be a dict of arrays, got {norm!r}")
     return "batch" if "mean" in norms[0] else "layer"
 
 

@@ -246,12 +246,12 @@ class _Norm(Layer):
         return {"gain": 1.0, "bias": 0.0}
 
     def _in_core(self, activation: Any = None) -> _core.Layer:
-        norms = {"layer_norm": _core.Layer.layer_norm}
-        norms["batch_norm"] = _core.Layer.batch_norm
-        return norms[self.name](
+        make = getattr(_core.Layer, self.name)
+        layer: _core.Layer = make(
             activation or self.activation._core_name,
             negative_slope=self.activation.negative_slope,
         )
+        return layer
 
 
 @dataclass(frozen=True, repr=False)

@@ -4,7 +4,7 @@
 gradient with respect to them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,3 +56,11 @@ class Stack:
             slope = ACTIVATIONS[name].derivative(of_layer)
             product = slope[:, :, np.newaxis] * (W.T @ product)
         return product
+
+
+def differences_of(f: Callable[[Array], Array], X: Array, step: float = 1e-6) -> Array:
+    """Central differences of the outputs f(X), (n_rows, n_out, n_in)."""
+    columns = [
+        (f(X + step * e) - f(X - step * e)) / (2 * step) for e in np.eye(X.shape[1])
+    ]
+    return np.stack(columns, axis=2)

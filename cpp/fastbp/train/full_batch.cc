@@ -32,7 +32,7 @@ double loss_and_gradient(Network<T>& network, const Samples<T>& samples, double 
       },
       [&](const auto& step, double loss_sum) {
         loss += loss_sum;
-        weight += step.weight;
+        weight += step.facts.weight;
       });
   double squares = 0;
   for (Index l = 0; l < network.n_dense(); ++l) {

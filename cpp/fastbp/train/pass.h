@@ -59,16 +59,14 @@ class Pass {
     const Index batch;
     const Index number;  // among the batches that are not skipped, from 0
     const Index n_rows;
-    const double weight;  // sum of the rows' weights, or n_rows
     const StepFacts facts;
 
     Step(Pass& pass, Member& member, Index its_batch, Index its_number)
         : batch(its_batch),
           number(its_number),
           n_rows(pass.n_rows(batch)),
-          weight(pass.weights_[batch]),
-          facts{pass.settings_.seed, pass.settings_.first_step + number, weight,
-                pass.squared_weights_[batch]},
+          facts{pass.settings_.seed, pass.settings_.first_step + number,
+                pass.weights_[batch], pass.squared_weights_[batch]},
           pass_(pass),
           member_(member) {}
 

@@ -28,7 +28,7 @@ class Steps {
   bool make(const Step& step, Update<T> update) {
     if (!needs_norm_) return step_by_tiles(step, update) && limit_norms(step);
     if (!store_gradient(step) || !store_squares(step, update)) return false;
-    if (clip_norm_ < kNoLimit) update.scale *= clip_factor(step.weight);
+    if (clip_norm_ < kNoLimit) update.scale *= clip_factor(step.facts.weight);
     return step_by_panels(step, update);
   }
 
@@ -156,14 +156,15 @@ double Trainer<T>::run_epoch(const Samples<T>& samples, Index batch_size,
   const auto update = [&](const auto& step) {
     const Index now = t + step.number + 1;
     return steps.make(step, update_for_step<T>(settings_, now, rates[step.batch],
-                                               penalty, step.weight)) &&
+                                               penalty, step.facts.weight)) &&
            update_average(step, now);
   };
   const auto on_batch = [&](const auto& step, double loss_sum) {
-    const double loss = loss_sum / step.weight +
-                        penalty_loss(penalty, settings_.l1, steps.sums(), step.weight);
+    const double loss =
+        loss_sum / step.facts.weight +
+        penalty_loss(penalty, settings_.l1, steps.sums(), step.facts.weight);
     sum += loss * static_cast<double>(step.n_rows);
-    if (settings_.measures_norm) norm_sum_ += steps.gradient_norm(step.weight);
+    if (settings_.measures_norm) norm_sum_ += steps.gradient_norm(step.facts.weight);
     ++state_.t;
   };
   *finished = pass.run(n_threads, poll, update, on_batch, &caution_);
