@@ -85,7 +85,7 @@ def initial_norms(est: BaseMLP, n_hidden_units: list[int], dtype: Any) -> Any:
     ]
 
 
-def fitted_normalization(est: BaseMLP) -> str | None:
+def fitted_normalization(est: Any) -> str | None:
     """Return the normalization that the model was fitted with, whatever is set now."""
     norms = getattr(est, "norms_", None)
     if not norms:
