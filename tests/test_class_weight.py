@@ -116,6 +116,7 @@ def test_partial_fit_refuses_balanced() -> None:
     [
         (NUMBERS, {0: -1.0}, "class_weight must be finite and not negative, got"),
         (NUMBERS, {0: np.nan}, "class_weight must be finite and not negative, got"),
+        (NUMBERS, {0: "a"}, "class_weight must hold numbers: .*'a'"),
         (NUMBERS, {0: 0, 1: 0, 2: 0}, "is zero for all samples"),
         (NUMBERS, [{0: 1}], "class_weight must be a dict or 'balanced'"),
         (LABELS, {0: 1}, "class_weight must be a list with a dict for each label"),

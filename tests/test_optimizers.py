@@ -11,6 +11,8 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 
 from fastbp import MLPClassifier, MLPRegressor, config_context
+from fastbp.optimizers import SGD, AdamW, Lion
+from fastbp.optimizers import Adam as AdamObject
 from reference import Adam, Network, Optimizer, run_epoch
 from reference.optimizers import OPTIMIZERS
 
@@ -331,3 +333,67 @@ def test_early_stopping_keeps_the_best_weights(solver: str) -> None:
     assert model.best_validation_score_ == max(model.validation_scores_)
     for W in model.coefs_:
         assert np.linalg.norm(W, axis=0).max() <= 0.8 * (1 + 1e-14)
+
+
+# ------------------------------------------------------------ an object as the solver
+
+
+@each_estimator
+def test_object_survives_clone_pickle_and_parameters(estimator: Any) -> None:
+    optimizer = AdamW(0.02, beta_1=0.8)
+    model = estimator(hidden_layer_sizes=(10,), solver=optimizer, random_state=0)
+    assert clone(model).solver == model.get_params()["solver"] == optimizer
+    fitted = pickle.loads(pickle.dumps(model.fit(X, target_of(estimator))))
+    assert fitted.solver == optimizer
+    np.testing.assert_array_equal(fitted.predict(X), model.predict(X))
+
+
+def test_schedules_of_sgd_are_those_of_its_object() -> None:
+    settings = {"learning_rate": "invscaling", "power_t": 0.3, "max_iter": 5}
+    named = model_of(learning_rate_init=0.001, solver="sgd", **settings)
+    given = clone(named).set_params(solver=SGD(0.001, momentum=0.9, nesterov=True))
+    assert_same_weights(named.fit(X, Y), given.fit(X, Y))
+
+
+def test_partial_fit_goes_on_with_name_or_object() -> None:
+    named = model_of(solver="adam")
+    mixed = model_of(solver="adam")
+    for solver in ("adam", AdamObject(0.01), "adam"):
+        named.partial_fit(X, Y)
+        rate = 0.01 if isinstance(solver, str) else 0.001  # the object has its own
+        mixed.set_params(solver=solver, learning_rate_init=rate).partial_fit(X, Y)
+    assert_same_weights(named, mixed)
+
+
+def test_decay_of_an_object_without_its_own_is_the_estimators() -> None:
+    decayed = MLPRegressor(solver=AdamObject(0.01), weight_decay=0.5, random_state=0)
+    same = clone(decayed).set_params(solver=AdamW(0.01, weight_decay=0.5))
+    assert_same_weights(decayed.fit(X, Y), same.set_params(weight_decay=None).fit(X, Y))
+    assert differ(decayed, clone(decayed).set_params(weight_decay=None).fit(X, Y))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("learning_rate_init", 0.01),
+        ("momentum", 0.5),
+        ("nesterovs_momentum", False),
+        ("beta_1", 0.8),
+        ("beta_2", 0.99),
+        ("epsilon", 1e-6),
+        ("weight_decay", 0.1),
+    ],
+)
+@each_estimator
+def test_what_an_object_has_of_its_own_is_refused(
+    estimator: Any, name: str, value: Any
+) -> None:
+    model = estimator(solver=Lion(0.001), **{name: value})
+    with pytest.raises(ValueError, match=rf"{name}={value}.* solver=Lion\("):
+        model.fit(X, target_of(estimator))
+    assert set(vars(model)) == set(model.get_params())
+
+
+def test_solver_must_be_an_object_not_its_class() -> None:
+    with pytest.raises(ValueError, match="'solver' parameter of MLPRegressor"):
+        MLPRegressor(solver=AdamW).fit(X, Y)

@@ -373,8 +373,14 @@ def test_schedule_is_stretched_to_max_time(monkeypatch: pytest.MonkeyPatch) -> N
             "lr_schedule='cosine' needs a sol",
         ),
         ({"warmup": 1, "solver": "lbfgs"}, "warmup=1 needs a solver of"),
-        ({"warmup": 6}, "warmup must be less than max_iter=6 epochs, got 6"),
-        ({"lr_schedule": Warmup(9)}, "warmup must be less than max_iter=6 .*got 9"),
+        (
+            {"warmup": 6},
+            r"warmup must be less than max_iter=6 .*Warmup\(epochs=6,",
+        ),
+        (
+            {"lr_schedule": Warmup(9)},
+            r"warmup must be less than max_iter=6 .*Warmup\(epochs=9,",
+        ),
         ({"warmup": 1, "lr_schedule": Warmup(1)}, "two warm-ups"),
         ({"warmup": 1, "lr_schedule": "warmup"}, "two warm-ups"),
         ({"lr_schedule": Plateau(patience=11)}, "patience <= n_iter_no_change=10"),
@@ -415,6 +421,16 @@ def test_schedule_that_gives_a_bad_factor_is_refused(factor: float) -> None:
     with pytest.raises(ValueError, match=r"finite factor >= 0 .* epoch 2, got"):
         model.fit(X, TARGET)
     assert not hasattr(model, "coefs_")
+
+
+def test_schedule_must_return_numbers() -> None:
+    class Nothing(Later):
+        def __call__(self, epoch: Any, n_epochs: float) -> Any:
+            return None
+
+    model = regressor(lr_schedule=Nothing(1.0))
+    with pytest.raises(ValueError, match=r"finite factor >= 0 .* epoch 0, got .*None"):
+        model.fit(X, TARGET)
 
 
 def test_scheduled_estimator_can_be_cloned_and_pickled() -> None:

@@ -10,7 +10,7 @@ from fastbp import MLPClassifier, MLPRegressor, Network, Trainer
 from fastbp.callbacks import EarlyStopping, History
 from fastbp.layers import Dense
 from fastbp.optimizers import SGD, Adagrad, Adam, AdamW, Lion, NAdam, RMSprop
-from fastbp.schedules import Exponential, Plateau
+from fastbp.schedules import Exponential, Plateau, Warmup
 from reference.compare import bits
 from reference.layers import Stack
 
@@ -124,6 +124,14 @@ SOLVERS = [
 def test_optimizers_are_the_solvers_of_the_estimators(optimizer, settings):
     model, trainer = estimator_and_trainer(
         MLPRegressor, optimizer, "squared_error", Y.ravel(), settings=settings
+    )
+    assert_same_model(model, trainer)
+    model, _ = estimator_and_trainer(
+        MLPRegressor,
+        optimizer,
+        "squared_error",
+        Y.ravel(),
+        settings={"solver": optimizer},
     )
     assert_same_model(model, trainer)
 
@@ -524,6 +532,14 @@ def test_bad_data_are_refused(arguments, message):
     trainer = Trainer(network("identity"), "squared_error")
     with pytest.raises(ValueError, match=message):
         trainer.fit(**{"X": X, "y": Y, "n_epochs": 1, **arguments})
+
+
+def test_warm_up_must_end_before_the_fit():
+    trainer = Trainer(network("identity"), "squared_error", schedule=Warmup(3))
+    message = r"Warmup\(epochs=3.* must end before n_epochs=3"
+    with pytest.raises(ValueError, match=message):
+        trainer.fit(X, Y, 3)
+    assert len(trainer.fit(X, Y, 4).history["loss"]) == 4
 
 
 @pytest.mark.parametrize(

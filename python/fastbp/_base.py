@@ -30,7 +30,7 @@ from ._hidden_layers import (
 from ._initial import initial_parameters
 from ._inspection import InputGradients
 from ._lbfgs import fit_lbfgs
-from ._optimizer import STOCHASTIC_SOLVERS, OptimizerState
+from ._optimizer import OptimizerState, solver_name
 from ._refusals import refuse_contradictions
 from ._stochastic import fit_stochastic
 from ._tasks import FitTask, begin_context
@@ -38,6 +38,7 @@ from ._transform import HiddenFeatures
 from ._validation import given_samples
 from .activations import Activation
 from .initializers import INITIALIZERS, Initializer
+from .optimizers import OPTIMIZERS, Optimizer
 from .schedules import SCHEDULES, Schedule
 
 __all__ = ["BaseMLP"]
@@ -59,7 +60,7 @@ class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimato
             Interval(Integral, 1, None, closed="left"),
         ],
         "activation": [StrOptions(set(ACTIVATIONS)), Activation, list, tuple],
-        "solver": [StrOptions({"lbfgs", *STOCHASTIC_SOLVERS})],
+        "solver": [StrOptions({"lbfgs", *OPTIMIZERS}), Optimizer],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [
             StrOptions({"auto"}),
@@ -113,7 +114,7 @@ class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimato
     activation: str | Activation | Sequence[str | Activation]
 
     # Parameters that the modules of the solvers read.
-    solver: str
+    solver: str | Optimizer
     alpha: float
     batch_size: Any
     learning_rate: str
@@ -350,7 +351,7 @@ class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimato
         self.coefs_, self.intercepts_ = initial_parameters(self, n_units, dtype)
         if self.normalization is not None:
             self.norms_ = initial_norms(self, n_units[1:-1], dtype)
-        if self.solver not in STOCHASTIC_SOLVERS:
+        if self.solver == "lbfgs":
             return
         self.loss_curve_ = []
         self._no_improvement_count = 0
@@ -390,7 +391,7 @@ class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimato
                 self._optimizer.raw = with_statistics(
                     self._optimizer.raw, getattr(self, "norms_", [])
                 )
-        if self.solver in STOCHASTIC_SOLVERS:
+        if self.solver != "lbfgs":
             self._complete_history()
 
     def _complete_history(self) -> None:
@@ -407,7 +408,7 @@ class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimato
     # Scikit-learn's protocols.
 
     def _has_partial_fit(self) -> bool:
-        if self.solver not in STOCHASTIC_SOLVERS:
+        if solver_name(self) not in OPTIMIZERS:
             raise AttributeError(
                 "partial_fit is only available for stochastic"
                 f" optimizers. {self.solver} is not stochastic."

@@ -30,6 +30,7 @@ from .losses import (
     SquaredError,
     loss_of,
 )
+from .optimizers import Optimizer
 
 __all__ = ["MLPClassifier"]
 
@@ -53,13 +54,16 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         or tuple with one for each of them. 'leaky_relu' has slope 0.01 for negative
         arguments, 'elu' has alpha 1, 'gelu' is the exact one. The page on estimators in
         the documentation has a table of formulas, derivatives and sources.
-    solver : {'lbfgs', 'sgd', 'adam', 'adamw', 'rmsprop', 'adagrad', 'nadam', 'lion'}, \
-default='adam'
+    solver : {'lbfgs', 'sgd', 'adam', 'adamw', 'rmsprop', 'adagrad', 'nadam', 'lion'} \
+or Optimizer, default='adam'
         'sgd' is stochastic gradient descent (lecture 002, momentum), 'adam' that of
         Kingma and Ba [1]_, 'lbfgs' SciPy's L-BFGS-B, for small data. 'adamw' is Adam
         with ``weight_decay`` [2]_, 'rmsprop' divides by a moving average of the
         gradient's size [3]_, 'adagrad' by the sum over all steps [4]_, 'nadam' is Adam
         with Nesterov's momentum [5]_, and 'lion' steps by the sign of a momentum [6]_.
+        An object of :mod:`fastbp.optimizers` brings its own rate, moments and epsilon:
+        ``learning_rate_init``, ``momentum``, ``nesterovs_momentum``, ``beta_1``,
+        ``beta_2`` and ``epsilon`` must then be left as they are.
     alpha : float, default=0.0001
         Strength of the L2 penalty ``alpha / 2 * sum(W ** 2)`` on the weights (lecture
         002, weight decay), divided by the number (sum of weights) of a batch's samples.
@@ -306,7 +310,7 @@ default=None
         hidden_layer_sizes: Any = (100,),
         activation: str | Sequence[str] = "relu",
         *,
-        solver: str = "adam",
+        solver: str | Optimizer = "adam",
         alpha: float = 0.0001,
         batch_size: int | str = "auto",
         learning_rate: str = "constant",

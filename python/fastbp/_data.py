@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,7 @@ __all__ = [
     "check_X",
     "check_Xy",
     "check_inputs",
+    "numbers_named",
     "rows_of",
     "total_weight",
     "weighted_mean",
@@ -181,8 +183,20 @@ def check_weights(sample_weight: Any, X: Any) -> NDArray[np.float64] | None:
     """Validate sample weights: finite, not negative, not all zero."""
     if sample_weight is None:
         return None
-    weights = check_sample_weight(sample_weight, X, dtype=np.float64)
+    with numbers_named("sample_weight"):
+        weights = check_sample_weight(sample_weight, X, dtype=np.float64)
     return _not_negative(weights)
+
+
+@contextmanager
+def numbers_named(name: str) -> Iterator[None]:
+    """Have errors of a conversion to numbers name the argument."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if name in str(error):
+            raise
+        raise ValueError(f"{name} must hold numbers: {error}") from error
 
 
 def check_entry_weights(sample_weight: Any, y: Any) -> NDArray[np.float64]:

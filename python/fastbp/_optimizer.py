@@ -1,19 +1,41 @@
-"""The state of a stochastic solver between two calls: rate, steps and moments."""
+"""The stochastic solver of an estimator: its optimizer, and its state between calls."""
 
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from math import sqrt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import _core
+from .optimizers import OPTIMIZERS, SGD, Adam, Optimizer
 
-__all__ = ["STOCHASTIC_SOLVERS", "OptimizerState", "checksum"]
+if TYPE_CHECKING:
+    from ._base import BaseMLP
 
-STOCHASTIC_SOLVERS = ("sgd", "adam", "adamw", "rmsprop", "adagrad", "nadam", "lion")
+__all__ = ["OptimizerState", "checksum", "optimizer_of", "solver_name"]
+
+
+def solver_name(est: BaseMLP) -> str:
+    """Return the name of the solver, which may be given as an object."""
+    return est.solver.name if isinstance(est.solver, Optimizer) else est.solver
+
+
+def optimizer_of(est: BaseMLP) -> Optimizer:
+    """Return the optimizer that the parameters of a stochastic solver ask for."""
+    if isinstance(est.solver, Optimizer):
+        return est.solver
+    rate = est.learning_rate_init
+    if est.solver == "sgd":
+        return SGD(rate, est.momentum, est.nesterovs_momentum and est.momentum > 0)
+    kind = OPTIMIZERS[est.solver]
+    names = {f.name for f in fields(kind)} & {"beta_1", "beta_2", "epsilon"}
+    settings = {name: getattr(est, name) for name in names}
+    if hasattr(kind, "weight_decay") and est.weight_decay is not None:
+        settings["weight_decay"] = est.weight_decay
+    return kind(learning_rate=rate, **settings)
 
 
 @dataclass
@@ -23,7 +45,7 @@ class OptimizerState:
     Attributes
     ----------
     solver : str
-        One of the stochastic solvers.
+        Name of a stochastic solver.
     learning_rate_init : float
         The rate that it started with.
     schedule : {'constant', 'invscaling', 'adaptive'}
@@ -108,13 +130,11 @@ class OptimizerState:
         """Have training go on from the estimator's weights."""
         self.raw = self.average = None
 
-    def store(
-        self, t: int, moments: list[list[Any]], beta_1: float, beta_2: float
-    ) -> None:
+    def store(self, t: int, moments: list[list[Any]], optimizer: Optimizer) -> None:
         """Keep steps and moments when training ends."""
         self.t, self.moments = t, moments
-        if self.solver == "adam" and self.t > 0:
-            correction = sqrt(1 - beta_2**self.t) / (1 - beta_1**self.t)
+        if type(optimizer) is Adam and t > 0:
+            correction = sqrt(1 - optimizer.beta_2**t) / (1 - optimizer.beta_1**t)
             self.learning_rate = self.learning_rate_init * correction
 
     def epoch_ends(self, n_samples_seen: int) -> None:

@@ -14,7 +14,13 @@ from .schedules import Constant, Plateau, Schedule, Warmup, get_schedule
 if TYPE_CHECKING:
     from ._base import BaseMLP
 
-__all__ = ["ScheduledRates", "plateau_of", "rates_of_epoch", "schedule_of"]
+__all__ = [
+    "ScheduledRates",
+    "is_only_warmup",
+    "plateau_of",
+    "rates_of_epoch",
+    "schedule_of",
+]
 
 
 def schedule_of(est: BaseMLP) -> Schedule | None:
@@ -32,6 +38,11 @@ def plateau_of(schedule: Schedule | None) -> Plateau | None:
     return schedule if isinstance(schedule, Plateau) else None
 
 
+def is_only_warmup(schedule: Schedule | None, n_epochs: int) -> bool:
+    """Tell whether no epoch is left for the schedule that follows a warm-up."""
+    return isinstance(schedule, Warmup) and schedule.epochs >= n_epochs
+
+
 def rates_of_epoch(
     schedule: Schedule,
     rate: float,
@@ -43,15 +54,15 @@ def rates_of_epoch(
 
     ``fractions`` are the places of the steps in the epoch, (n_steps,).
     """
-    factors = schedule(epoch + fractions, n_epochs)
-    rates = np.ascontiguousarray(rate * factors, dtype=np.float64)
-    is_allowed = np.isfinite(rates) & (rates >= 0)
-    if rates.shape != fractions.shape or not is_allowed.all():
-        raise ValueError(
-            f"{schedule!r} must give a finite factor >= 0 for each of "
-            f"{len(fractions)} steps of epoch {epoch}, got {factors!r}"
-        )
-    return rates
+    factors = np.asarray(schedule(epoch + fractions, n_epochs))
+    if factors.shape == fractions.shape and factors.dtype.kind in "fiu":
+        rates = np.ascontiguousarray(rate * factors, dtype=np.float64)
+        if np.all(np.isfinite(rates) & (rates >= 0)):
+            return rates
+    raise ValueError(
+        f"{schedule!r} must give a finite factor >= 0 for each of {len(fractions)} "
+        f"steps of epoch {epoch}, got {factors!r}"
+    )
 
 
 class ScheduledRates:
@@ -61,11 +72,13 @@ class ScheduledRates:
     go on where the last one ended.
     """
 
-    def __init__(self, est: BaseMLP, schedule: Schedule, n_steps: int) -> None:
+    def __init__(
+        self, est: BaseMLP, schedule: Schedule, fractions: NDArray[np.float64]
+    ) -> None:
         self.est = est
         self.schedule = schedule
         self.plateau = plateau_of(schedule)
-        self.fractions = np.arange(n_steps) / n_steps
+        self.fractions = fractions
         self.started = perf_counter()
 
     def of_epoch(self) -> NDArray[np.float64]:

@@ -9,10 +9,10 @@ import numpy as np
 
 from ._hidden_layers import uses_dropout
 from ._hooks import callbacks_of
-from ._optimizer import STOCHASTIC_SOLVERS
-from ._rates import plateau_of, schedule_of
+from ._rates import is_only_warmup, plateau_of, schedule_of
 from .callbacks import Checkpoint, EarlyStopping
 from .losses import CustomLoss, LogLoss, Quantile
+from .optimizers import OPTIMIZERS, Optimizer
 from .schedules import Warmup
 
 if TYPE_CHECKING:
@@ -38,6 +38,16 @@ _OF_STOCHASTIC_SOLVERS: dict[str, tuple[Any, ...]] = {
     "grad_tol": (None,),
 }
 
+# Parameters that an optimizer given as an object has of its own, and their defaults.
+_OF_OPTIMIZERS = {
+    "learning_rate_init": 0.001,
+    "momentum": 0.9,
+    "nesterovs_momentum": True,
+    "beta_1": 0.9,
+    "beta_2": 0.999,
+    "epsilon": 1e-8,
+}
+
 
 def refuse_contradictions(
     est: BaseMLP, *, incremental: bool, is_validated: bool
@@ -56,6 +66,8 @@ def _contradictions(
 ) -> Iterator[str]:
     if est.solver == "lbfgs":
         yield from _of_lbfgs(est, is_validated)
+    if isinstance(est.solver, Optimizer):
+        yield from _of_an_optimizer(est, est.solver)
     if est.normalization == "batch" and est.batch_size == 1:
         yield (
             "normalization='batch' needs batch_size > 1, got batch_size=1: a single "
@@ -69,7 +81,7 @@ def _contradictions(
 
 
 def _of_lbfgs(est: BaseMLP, is_validated: bool) -> Iterator[str]:
-    needs = f"needs a solver of {', '.join(STOCHASTIC_SOLVERS)}, got solver='lbfgs'"
+    needs = f"needs a solver of {', '.join(OPTIMIZERS)}, got solver='lbfgs'"
     for name, neutral in _OF_STOCHASTIC_SOLVERS.items():
         value = getattr(est, name, neutral[0])
         if value not in neutral:
@@ -83,6 +95,21 @@ def _of_lbfgs(est: BaseMLP, is_validated: bool) -> Iterator[str]:
         yield f"verbose='progress' {needs}"
     if is_validated:
         yield f"a validation set (X_val, y_val) {needs}"
+
+
+def _of_an_optimizer(est: BaseMLP, optimizer: Optimizer) -> Iterator[str]:
+    for name, default in _OF_OPTIMIZERS.items():
+        value = getattr(est, name)
+        if value != default:
+            yield (
+                f"{name}={value!r} has no effect with solver={optimizer!r}: it must be "
+                f"{default!r}, the object has its own"
+            )
+    if hasattr(optimizer, "weight_decay") and est.weight_decay is not None:
+        yield (
+            f"weight_decay={est.weight_decay!r} and solver={optimizer!r} are two "
+            "weight decays: weight_decay must be None"
+        )
 
 
 def _of_the_loss(est: BaseMLP) -> Iterator[str]:
@@ -130,12 +157,10 @@ def _of_the_rate(est: BaseMLP, incremental: bool) -> Iterator[str]:
             "warm-ups: warmup must be 0, or lr_schedule what follows it"
         )
     schedule = schedule_of(est)
-    if isinstance(schedule, Warmup) and not incremental:
-        if schedule.epochs >= est.max_iter:
-            yield (
-                f"warmup must be less than max_iter={est.max_iter} epochs, got "
-                f"{schedule.epochs}"
-            )
+    if not incremental and is_only_warmup(schedule, est.max_iter):
+        yield (
+            f"warmup must be less than max_iter={est.max_iter} epochs, got {schedule!r}"
+        )
     plateau = plateau_of(schedule)
     if plateau is None:
         return

@@ -32,6 +32,7 @@ from .losses import (
     Quantile,
     loss_of,
 )
+from .optimizers import Optimizer
 
 __all__ = ["MLPRegressor"]
 
@@ -131,7 +132,7 @@ n_iter_, n_layers_, n_outputs_, norms_, feature_importances_
         hidden_layer_sizes: Any = (100,),
         activation: str | Sequence[str] = "relu",
         *,
-        solver: str = "adam",
+        solver: str | Optimizer = "adam",
         alpha: float = 0.0001,
         batch_size: int | str = "auto",
         learning_rate: str = "constant",

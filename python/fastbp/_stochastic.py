@@ -1,8 +1,8 @@
 """Training by stochastic solvers: the policy around the core's epochs.
 
-The core makes the steps of an epoch; this module decides on the order of the rows, the
-learning rate, when to stop, and what is kept. The semantics are
-those of scikit-learn 1.9, so that the same ``random_state`` gives the same model.
+``Descent`` makes the epochs; this module decides on the order of the rows, the learning
+rate, when to stop, and what is kept. The semantics are those of scikit-learn 1.9, so
+that the same ``random_state`` gives the same model.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from sklearn.exceptions import ConvergenceWarning
 
 from . import _core
 from ._data import Samples
-from ._epochs import run_epoch
+from ._descent import Descent
 from ._hidden_layers import fitted_normalization, uses_dropout, with_arrays
 from ._hooks import Hooks, wants_hooks
-from ._optimizer import OptimizerState, checksum
-from ._prediction import n_threads_for
+from ._optimizer import OptimizerState, checksum, optimizer_of, solver_name
 from ._rates import ScheduledRates, schedule_of
 from ._validation import begin_history, measure, scorer_of, split
+from .optimizers import Optimizer
 
 if TYPE_CHECKING:
     from ._base import BaseMLP
@@ -49,7 +49,8 @@ def fit_stochastic(
 
     Returns the KeyboardInterrupt that ended it after at least one epoch, if any.
     """
-    if est.solver != "sgd" and est.learning_rate != "constant":
+    optimizer = optimizer_of(est)
+    if optimizer.name != "sgd" and est.learning_rate != "constant":
         warnings.warn(
             f"learning_rate={est.learning_rate!r} has no effect with "
             f"solver={est.solver!r}",
@@ -59,11 +60,11 @@ def fit_stochastic(
     if not incremental or not _goes_on(est):
         former = getattr(est, "_optimizer", None)
         est._optimizer = OptimizerState(
-            est.solver, est.learning_rate_init, est.learning_rate, est.power_t
+            optimizer.name, optimizer.learning_rate, est.learning_rate, est.power_t
         )
         est._optimizer.first_epoch = len(est.loss_curve_)
         est._optimizer.raw = former.raw if former is not None else None
-    fit = _Fit(est, network, samples, validation, incremental)
+    fit = _Fit(est, network, optimizer, samples, validation, incremental)
     if not wants_hooks(est):
         return fit.run()
     with Hooks(fit) as hooks:
@@ -77,11 +78,13 @@ class _Fit:
         self,
         est: BaseMLP,
         network: _core.Network,
+        optimizer: Optimizer,
         samples: Samples,
         validation: Samples | None,
         incremental: bool,
     ) -> None:
         self.est = est
+        self.optimizer = optimizer
         self.network = network
         self.samples = samples
         self.incremental = incremental
@@ -94,36 +97,31 @@ class _Fit:
         if self.train_rows is not None:
             n_samples = len(self.train_rows)
         self.n_samples = n_samples
-        self.batch_size = _batch_size(est.batch_size, n_samples)
-        if fitted_normalization(est) == "batch" and self.batch_size == 1:
+        batch_size = _batch_size(est.batch_size, n_samples)
+        if fitted_normalization(est) == "batch" and batch_size == 1:
             raise ValueError(
                 "normalization='batch' needs batches of at least 2 samples, got 1: a "
                 "single sample is its own mean"
             )
-        self.n_threads = n_threads_for(
-            network, samples.X, est.n_jobs, n_rows=self.batch_size
-        )
-        self.trainer = _core.Trainer(
+        self.descent = Descent(
+            est,
             network,
-            _rule(est),
-            momentum=est.momentum,
-            beta_1=est.beta_1,
-            beta_2=est.beta_2,
-            epsilon=est.epsilon,
-            l1=est.l1,
-            weight_decay=_weight_decay(est),
-            max_norm=np.inf if est.max_norm is None else est.max_norm,
-            clip_norm=np.inf if est.clip_norm is None else est.clip_norm,
+            optimizer,
+            samples,
+            batch_size=batch_size,
+            n_samples=n_samples,
+            outer_loss=est._outer_loss(),
+            weight_decay=est.weight_decay or 0.0,
             ema=est.ema or 0.0,
             measures_norm=est.grad_tol is not None,
             seed=_dropout_seed(est),
         )
-        self.outer_loss = est._outer_loss()
+        self.trainer = self.descent.trainer
+        self.n_threads = self.descent.n_threads
         self.averaged: _core.Network | None = None  # made when it is asked for
         est._optimizer.load_into(self.trainer, network, self.n_threads)
-        self.gradient_norm = np.nan
         self.rate: Any = est._optimizer.rate
-        self.schedule = _scheduled_rates(est, -(-n_samples // self.batch_size))
+        self.schedule = _scheduled_rates(est, self.descent.fractions)
         self.best_parameters: tuple[Any, ...] | None = None
         if self.validation is not None:
             begin_history(est, is_given=validation is not None, goes_on=incremental)
@@ -171,7 +169,7 @@ class _Fit:
                     break
                 if est.n_iter_ == est.max_iter:
                     _warn_not_converged(est.max_iter)
-            self.save()
+            self.descent.save()
             self.keep()
         except KeyboardInterrupt as interrupt:
             if complete.n_iter == 0:
@@ -189,23 +187,10 @@ class _Fit:
             rows = self.train_rows[order]
         elif not est.shuffle:
             rows = None
-        self.save()
+        self.descent.save()
         schedule = self.schedule
         self.rate = est._optimizer.rate if schedule is None else schedule.of_epoch()
-        first_t = self.trainer.t
-        total, norms = run_epoch(
-            self.trainer,
-            self.network,
-            self.samples,
-            rows,
-            batch_size=self.batch_size,
-            rate=self.rate,
-            alpha=est.alpha,
-            n_threads=self.n_threads,
-            outer_loss=self.outer_loss,
-        )
-        self.gradient_norm = norms / max(self.trainer.t - first_t, 1)
-        return total / float(self.n_samples)
+        return self.descent.epoch(rows, self.rate) / float(self.n_samples)
 
     def ends(self, loss: float) -> bool:
         """Record an epoch; answers whether it was the last one."""
@@ -240,14 +225,14 @@ class _Fit:
 
     def is_flat(self) -> bool:
         """Tell whether the gradient has become as small as ``grad_tol`` asks for."""
-        limit = self.est.grad_tol
+        limit, norm = self.est.grad_tol, self.descent.gradient_norm
         if limit is None:
             return False
         if self.prints:
-            print(f"Gradient norm: {self.gradient_norm:g}")
-        if self.prints and self.gradient_norm < limit:
+            print(f"Gradient norm: {norm:g}")
+        if self.prints and norm < limit:
             print(f"Gradient norm is less than grad_tol={limit:g}. Stopping.")
-        return self.gradient_norm < limit
+        return norm < limit
 
     def count_bad_epochs(self) -> None:
         """Update the number of epochs in a row that brought no progress."""
@@ -299,11 +284,7 @@ class _Fit:
         est._set_parameters(self.best_parameters or parameters)
         if self.best_parameters is not None and not self.network.is_finite():
             t, moments = 0, []  # they diverged with the weights
-        est._optimizer.store(t, moments, est.beta_1, est.beta_2)
-
-    def save(self) -> None:
-        """Have the core keep a copy of what it has now."""
-        self.trainer.save(n_threads=self.n_threads)
+        est._optimizer.store(t, moments, self.optimizer)
 
     def fitted(self) -> _core.Network:
         """Return the network that counts: that of the average, if there is one."""
@@ -351,7 +332,7 @@ class _Progress:
     def restore(self, fit: _Fit) -> None:
         """Take back what came after it."""
         if fit.trainer.saved_t != self.t:  # the next epoch has not begun
-            fit.save()
+            fit.descent.save()
         fit.best_parameters = self.best_parameters
         fit.est._optimizer.learning_rate = self.learning_rate
         fit.est._optimizer.plateau_factor = self.plateau_factor
@@ -362,23 +343,7 @@ class _Progress:
 
 def _goes_on(est: BaseMLP) -> bool:
     """Tell whether there are moments of former calls, and of the same solver."""
-    return hasattr(est, "_optimizer") and est._optimizer.solver == est.solver
-
-
-def _rule(est: BaseMLP) -> Any:
-    if est.solver == "adamw":
-        return "adam"
-    if est.solver != "sgd":
-        return est.solver
-    if est.momentum == 0:
-        return "sgd"
-    return "nesterov" if est.nesterovs_momentum else "momentum"
-
-
-def _weight_decay(est: BaseMLP) -> float:
-    if est.weight_decay is None:
-        return 0.01 if est.solver == "adamw" else 0.0
-    return est.weight_decay
+    return hasattr(est, "_optimizer") and est._optimizer.solver == solver_name(est)
 
 
 def _dropout_seed(est: BaseMLP) -> int:
@@ -394,9 +359,11 @@ def _dropout_seed(est: BaseMLP) -> int:
     return est._optimizer.dropout_seed
 
 
-def _scheduled_rates(est: BaseMLP, n_steps: int) -> ScheduledRates | None:
+def _scheduled_rates(
+    est: BaseMLP, fractions: NDArray[np.float64]
+) -> ScheduledRates | None:
     schedule = schedule_of(est)
-    return None if schedule is None else ScheduledRates(est, schedule, n_steps)
+    return None if schedule is None else ScheduledRates(est, schedule, fractions)
 
 
 def _batch_size(batch_size: Any, n_samples: int) -> int:

@@ -27,24 +27,26 @@ __all__ = [
 ]
 
 
+@dataclass(frozen=True)
 class Optimizer(ABC):
     """Base of the update rules.
 
     Attributes
     ----------
+    name : str
+        What the estimators call it as ``solver``.
     learning_rate : float
         The rate; a schedule multiplies it by a factor for each step.
     """
 
-    _rule: ClassVar[str]
-    # Range of each parameter: lowest, highest, whether the lowest is allowed.
+    name: ClassVar[str]
     learning_rate: float
 
     def __post_init__(self) -> None:
         for name in ("learning_rate", "epsilon"):
             if hasattr(self, name):
                 check_field(self, name, 0, closed="neither")
-        for name in ("beta_1", "beta_2", "momentum"):
+        for name in ("beta_1", "beta_2"):
             if hasattr(self, name):
                 check_field(self, name, 0, 1, closed="left")
         if hasattr(self, "weight_decay"):
@@ -53,7 +55,7 @@ class Optimizer(ABC):
     def _core_rule(self) -> tuple[Any, dict[str, Any]]:
         """Return the core's name of the rule, and its settings."""
         names = ("beta_1", "beta_2", "epsilon", "weight_decay")
-        return self._rule, {n: getattr(self, n) for n in names if hasattr(self, n)}
+        return self.name, {n: getattr(self, n) for n in names if hasattr(self, n)}
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class SGD(Optimizer):
     learning_rate : float, default=0.01
         eta, > 0.
     momentum : float, default=0
-        In [0, 1).
+        In [0, 1].
     nesterov : bool, default=False
         Nesterov's momentum; needs ``momentum > 0``.
 
@@ -85,12 +87,14 @@ class SGD(Optimizer):
     SGD(learning_rate=0.5, momentum=0.9, nesterov=False)
     """
 
+    name = "sgd"
     learning_rate: float = 0.01
     momentum: float = 0.0
     nesterov: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_field(self, "momentum", 0, 1)
         if not isinstance(self.nesterov, bool):
             raise ValueError(f"nesterov of SGD must be a bool, got {self.nesterov!r}")
         if self.nesterov and self.momentum == 0:
@@ -119,7 +123,7 @@ class RMSprop(Optimizer):
         > 0.
     """
 
-    _rule = "rmsprop"
+    name = "rmsprop"
     learning_rate: float = 0.001
     beta_2: float = 0.9
     epsilon: float = 1e-8
@@ -139,7 +143,7 @@ class Adagrad(Optimizer):
         > 0.
     """
 
-    _rule = "adagrad"
+    name = "adagrad"
     learning_rate: float = 0.01
     epsilon: float = 1e-8
 
@@ -162,7 +166,7 @@ class Adam(Optimizer):
         > 0.
     """
 
-    _rule = "adam"
+    name = "adam"
     learning_rate: float = 0.001
     beta_1: float = 0.9
     beta_2: float = 0.999
@@ -183,7 +187,11 @@ class AdamW(Adam):
         At least 0.
     """
 
+    name = "adamw"
     weight_decay: float = 0.01
+
+    def _core_rule(self) -> tuple[Any, dict[str, Any]]:
+        return "adam", super()._core_rule()[1]
 
 
 @dataclass(frozen=True)
@@ -198,7 +206,7 @@ class NAdam(Adam):
         As of :class:`Adam`.
     """
 
-    _rule = "nadam"
+    name = "nadam"
 
 
 @dataclass(frozen=True)
@@ -217,7 +225,7 @@ class Lion(Optimizer):
         Decoupled, as of :class:`AdamW`; at least 0.
     """
 
-    _rule = "lion"
+    name = "lion"
     learning_rate: float = 0.0001
     beta_1: float = 0.9
     beta_2: float = 0.99

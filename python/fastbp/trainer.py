@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
-from . import _core
 from ._data import Samples, check_inputs, check_weights, rows_of
+from ._descent import Descent
 from ._diagnostics import diagnose, sampled_rows
-from ._epochs import run_epoch
 from ._objects import check_bool, check_number, check_size
-from ._prediction import n_threads_for, predict_rows
-from ._rates import plateau_of, rates_of_epoch
+from ._prediction import predict_rows
+from ._rates import is_only_warmup, plateau_of, rates_of_epoch
 from ._stochastic import NON_FINITE
 from ._threads import effective_n_threads
 from .callbacks import EpochRecord, as_callback
@@ -43,6 +42,9 @@ _PATIENCE = 10  # bad epochs of a Plateau that names none
 
 class Trainer:
     """Gradient descent on a network, epoch by epoch.
+
+    The epochs are those of the estimators; what estimators do by scikit-learn's rules
+    (stopping, splitting, counting) is left to callbacks and to the caller.
 
     With ``batch_size=1`` it is Algorithm 1 of lecture 000 (one example at a time), with
     mini-batches Algorithm 2, with ``batch_size=None`` gradient descent on all samples;
@@ -393,42 +395,39 @@ class _Fit:
         self.held_out = held_out
         self.n_epochs = n_epochs
         self.n_rows = len(samples.y)
-        self.batch_size = min(owner.batch_size or self.n_rows, self.n_rows)
+        batch_size = min(owner.batch_size or self.n_rows, self.n_rows)
         norms = [x for x in owner.network.layers if isinstance(x, BatchNorm)]
-        if norms and self.batch_size == 1:
+        if norms and batch_size == 1:
             raise ValueError(
                 f"{norms[0]!r} needs batches of at least 2 samples, got "
                 f"batch_size={owner.batch_size!r} and {self.n_rows} samples: a single "
                 "one is its own mean"
             )
-        n_steps = -(-self.n_rows // self.batch_size)
-        self.fractions = np.arange(n_steps) / n_steps
+        if is_only_warmup(owner.schedule, n_epochs):
+            raise ValueError(
+                f"{owner.schedule!r} must end before n_epochs={n_epochs} of this fit: "
+                "the schedule's time begins anew with each call"
+            )
         self.falls = _Falls(owner.schedule)
         self.core = owner.network._core_network(owner._objective, samples.y)
-        self.n_threads = n_threads_for(
-            self.core, samples.X, owner.n_jobs, n_rows=self.batch_size
+        self.descent = Descent(
+            owner,
+            self.core,
+            owner.optimizer,
+            samples,
+            batch_size=batch_size,
+            outer_loss=owner._objective.outer_loss,
+            seed=owner._dropout_seed,
         )
-        self.trainer = self.core_trainer()
+        self.n_threads = self.descent.n_threads
+        self.rule, _ = owner.optimizer._core_rule()
+        if owner._t > 0 and self.rule == owner._rule:
+            self.descent.trainer.set_state(
+                owner._t, owner._moments, n_threads=self.n_threads
+            )
         self.order = owner._order
         if self.order is None or len(self.order) != self.n_rows:
             self.order = np.arange(self.n_rows)
-
-    def core_trainer(self) -> _core.Trainer:
-        owner = self.owner
-        rule, settings = owner.optimizer._core_rule()
-        trainer = _core.Trainer(
-            self.core,
-            rule,
-            l1=owner.l1,
-            max_norm=np.inf if owner.max_norm is None else owner.max_norm,
-            clip_norm=np.inf if owner.clip_norm is None else owner.clip_norm,
-            seed=owner._dropout_seed,
-            **settings,
-        )
-        if owner._t > 0 and rule == owner._rule:
-            trainer.set_state(owner._t, owner._moments, n_threads=self.n_threads)
-        self.rule = rule
-        return trainer
 
     def run(self) -> None:
         before = complete = self.state()
@@ -489,17 +488,7 @@ class _Fit:
             owner._generator.shuffle(self.order)
         owner._order = self.order
         rate = self.rate(epoch)
-        total, _ = run_epoch(
-            self.trainer,
-            self.core,
-            self.samples,
-            self.order if owner.shuffle else None,
-            batch_size=self.batch_size,
-            rate=rate,
-            alpha=owner.alpha,
-            n_threads=self.n_threads,
-            outer_loss=owner._objective.outer_loss,
-        )
+        total = self.descent.epoch(self.order if owner.shuffle else None, rate)
         if not self.core.is_finite():
             raise ValueError(NON_FINITE)
         update = self.take()
@@ -520,14 +509,14 @@ class _Fit:
         if owner.schedule is None:
             return rate
         return rates_of_epoch(
-            owner.schedule, rate, epoch, self.fractions, float(self.n_epochs)
+            owner.schedule, rate, epoch, self.descent.fractions, float(self.n_epochs)
         )
 
     def take(self) -> NDArray[Any]:
         """Give the network the new parameters; returns by how much they changed."""
         owner, network = self.owner, self.owner.network
-        self.trainer.save(n_threads=self.n_threads)
-        owner._t, *arrays, owner._moments = self.trainer.take_saved()
+        self.descent.save()
+        owner._t, *arrays, owner._moments = self.descent.trainer.take_saved()
         owner._rule = self.rule
         update = -network.flat_parameters
         network._store(arrays, network.parameters, network.statistics)
@@ -559,7 +548,7 @@ class _Fit:
             samples.weights,
             alpha=owner.alpha,
             n_threads=self.n_threads,
-            outer_loss=owner._objective.outer_loss,
+            outer_loss=self.descent.outer_loss,
         )
         all_gradients = network._views_of(np.zeros_like(network.flat_parameters))
         network._store(gradients, all_gradients)
