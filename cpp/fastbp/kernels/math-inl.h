@@ -38,9 +38,10 @@ struct Format<float> {
   static constexpr float kLn2High = 0.693359375f;  // 9 bits: products with n are exact
   static constexpr float kLn2Low = -2.12194440e-4f;
   static constexpr float kExpLowest = -110, kExpHighest = 89;  // beyond: 0, infinity
-  static constexpr float kExpm1Lowest = -20;                   // below: -1
-  static constexpr float kTanhOne = 20;  // expm1 from which tanh is 1
-  static constexpr int kExpDegree = 7;   // remainder (ln 2 / 2)^8 / 8! < 2^-27
+  static constexpr float kLift = 40;          // exp(kExpLowest) * 2^40 is normal
+  static constexpr float kExpm1Lowest = -20;  // below: -1
+  static constexpr float kTanhOne = 20;       // expm1 from which tanh is 1
+  static constexpr int kExpDegree = 7;        // remainder (ln 2 / 2)^8 / 8! < 2^-27
   static constexpr int kLogTerms = 5;
   static constexpr int kLog1pTerms = 7;
   static constexpr float kSmallestNormal = 1.17549435e-38f;
@@ -59,6 +60,7 @@ struct Format<double> {
   static constexpr double kLn2High = 6.93147180369123816490e-01;  // 32 bits
   static constexpr double kLn2Low = 1.90821492927058770002e-10;
   static constexpr double kExpLowest = -755, kExpHighest = 710;
+  static constexpr double kLift = 80;
   static constexpr double kExpm1Lowest = -40;
   static constexpr double kTanhOne = 40;
   static constexpr int kExpDegree = 13;  // remainder (ln 2 / 2)^14 / 14! < 2^-57
@@ -94,11 +96,12 @@ Vec<T> abs(Vec<T> x) {
   return bit_and(x, Vec<T>(from_word<T>(~kSignBit<T>)));
 }
 
-// 2^n for integral n from -kBias + 1 to kBias.
+// 2^(n + lift) for integral n + lift from -kBias + 1 to kBias.
 template <class T>
-Vec<T> power_of_two(Vec<T> n) {
+Vec<T> power_of_two(Vec<T> n, T lift = 0) {
   using Fmt = Format<T>;
-  return shift_left<Fmt::kMantissaBits>(n + Vec<T>(Fmt::kOneAndHalfUlp1 + Fmt::kBias));
+  const Vec<T> exponent_of_one(Fmt::kOneAndHalfUlp1 + Fmt::kBias + lift);
+  return shift_left<Fmt::kMantissaBits>(n + exponent_of_one);
 }
 
 // exp(x) = 2^n (1 + r + rest), |r| <= ln 2 / 2, where r + rest is known to more digits
@@ -134,20 +137,39 @@ struct ScaledExp {
 };
 
 template <class T>
-FASTBP_INLINE ScaledExp<T> scaled(ReducedExp<T> e) {
+FASTBP_INLINE Vec<T> mantissa_of(ReducedExp<T> e) {
   using V = Vec<T>;
   const V one_r = V(1) + e.r;
   const V lost = e.r - (one_r - V(1));
-  const V magic(Format<T>::kOneAndHalfUlp1);
-  const V half = fma(e.n, V(T(0.5)), magic) - magic;
-  return {one_r + (lost + e.rest), power_of_two(half), power_of_two(e.n - half)};
+  return one_r + (lost + e.rest);
 }
 
 template <class T>
 FASTBP_INLINE ScaledExp<T> scaled_exp(Vec<T> x) {
   using Fmt = Format<T>;
   using V = Vec<T>;
-  return scaled(reduce_exp(max(min(x, V(Fmt::kExpHighest)), V(Fmt::kExpLowest))));
+  const auto e = reduce_exp(max(min(x, V(Fmt::kExpHighest)), V(Fmt::kExpLowest)));
+  const V magic(Fmt::kOneAndHalfUlp1);
+  const V half = fma(e.n, V(T(0.5)), magic) - magic;
+  return {mantissa_of(e), power_of_two(half), power_of_two(e.n - half)};
+}
+
+// The same bits for n <= 0, in fewer steps: the second scale is a constant.
+template <class T>
+FASTBP_INLINE ScaledExp<T> scaled_down(ReducedExp<T> e) {
+  using Fmt = Format<T>;
+  using V = Vec<T>;
+  constexpr auto kDown = static_cast<typename Fmt::Word>(Fmt::kBias - Fmt::kLift)
+                         << Fmt::kMantissaBits;
+  return {mantissa_of(e), power_of_two<T>(e.n, Fmt::kLift), V(from_word<T>(kDown))};
+}
+
+// exp(-|x|).
+template <class T>
+FASTBP_INLINE ScaledExp<T> decay(Vec<T> x) {
+  using V = Vec<T>;
+  const V negative = bit_or(x, V(from_word<T>(kSignBit<T>)));
+  return scaled_down(reduce_exp(max(negative, V(Format<T>::kExpLowest))));
 }
 
 template <class T>
@@ -155,10 +177,10 @@ Vec<T> value_of(ScaledExp<T> e) {
   return e.mantissa * e.scale_1 * e.scale_2;
 }
 
-// exp(x) * factor, to full precision where exp(x) alone is subnormal.
+// exp(x) * factor, to full precision where exp(x) alone is subnormal; for x <= 0.
 template <class T>
 Vec<T> times(ScaledExp<T> e, Vec<T> factor) {
-  return e.mantissa * factor * e.scale_1 * e.scale_2;
+  return e.mantissa * e.scale_1 * factor * e.scale_2;
 }
 
 template <class T>
@@ -203,7 +225,7 @@ template <class T>
 Vec<T> logistic(Vec<T> x) {
   using V = Vec<T>;
   const auto negative = less(x, V(0));
-  const V e = exp(V(0) - abs(x));
+  const V e = value_of(decay(x));
   const V below = V(1) + e;
   const V lost_below = e - (below - V(1));
   const V p = select(negative, e, V(1)) / below;

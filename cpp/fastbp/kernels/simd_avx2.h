@@ -6,6 +6,7 @@
 namespace fastbp {
 namespace {
 
+constexpr bool kFmaRoundsOnce = true;
 constexpr int kTileRows = 6;  // 6 x 2 sums use 12 of 16 registers, a panel's row 2
 constexpr int kTilePanels = 1;
 

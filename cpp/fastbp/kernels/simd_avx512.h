@@ -9,6 +9,7 @@ namespace {
 #ifndef FASTBP_TILE_ROWS
 #define FASTBP_TILE_ROWS 14  // 14 x 2 sums use 28 of 32 registers, the panels' rows 2
 #endif
+constexpr bool kFmaRoundsOnce = true;
 constexpr int kTileRows = FASTBP_TILE_ROWS;
 constexpr int kTilePanels = 2;
 

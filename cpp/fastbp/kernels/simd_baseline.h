@@ -11,6 +11,7 @@
 namespace fastbp {
 namespace {
 
+constexpr bool kFmaRoundsOnce = false;
 constexpr int kTileRows = 2;  // 2 x 4 sums use 8 of 16 registers, a panel's row 4
 constexpr int kTilePanels = 1;
 

@@ -9,6 +9,7 @@
 namespace fastbp {
 namespace {
 
+constexpr bool kFmaRoundsOnce = true;
 constexpr int kTileRows = 6;  // 6 x 4 sums use 24 of 32 registers, a panel's row 4
 constexpr int kTilePanels = 1;
 

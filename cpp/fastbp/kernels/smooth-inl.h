@@ -14,14 +14,6 @@ struct Smooth {
   Vec<T> value, derivative;
 };
 
-// exp(-|x|).
-template <class T>
-FASTBP_INLINE ScaledExp<T> decay(Vec<T> x) {
-  using V = Vec<T>;
-  const V negative = bit_or(x, V(from_word<T>(kSignBit<T>)));
-  return scaled(reduce_exp(max(negative, V(Format<T>::kExpLowest))));
-}
-
 // x * logistic(x) (Hendrycks and Gimpel, 2016, arXiv:1606.08415; Elfwing, Uchibe and
 // Doya, 2017, arXiv:1702.03118), also called swish.
 template <class T>
@@ -109,15 +101,16 @@ Vec<T> log_cosh(Vec<T> x) {
 // function (t + 4) M(t) varies little and smoothly; as Shepherd and Laframboise do for
 // erfc (1981, Mathematics of Computation 36), it is taken as a polynomial in
 // t / (t + 4), here in v = 2 t / (t + 4) - 1.5, where its terms hardly cancel. The
-// coefficients are a Chebyshev series on 0 <= t <= kHighest, computed with 50 digits
+// coefficients are a Chebyshev series on 0 <= t <= 15 or 39, computed with 50 digits
 // and truncated.
 template <class T>
 struct NormalTail;
 
 template <>
 struct NormalTail<float> {
-  static constexpr float kHighest = 15;  // beyond, t Phi(-t) is 0
-  static constexpr int kDegree = 10;     // remainder < 2^-29
+  // Beyond, t Phi(-t) is 0, and from here exp(-t^2 / 2) > exp(kExpLowest).
+  static constexpr float kHighest = 14.8f;
+  static constexpr int kDegree = 10;  // remainder < 2^-29
   static constexpr float kCoefficients[] = {
       0.528303537f,    -0.333282154f,    0.186329177f,    -0.0897661649f,
       0.0353200844f,   -0.0103887402f,   0.000394167687f, -0.000489224469f,
@@ -126,7 +119,7 @@ struct NormalTail<float> {
 
 template <>
 struct NormalTail<double> {
-  static constexpr double kHighest = 39;
+  static constexpr double kHighest = 38.8;
   static constexpr int kDegree = 23;  // remainder < 2^-59
   static constexpr double kCoefficients[] = {
       0.52830353723543256,    -0.33328219265656464,   0.18632885650697001,
@@ -153,22 +146,39 @@ FASTBP_INLINE Vec<T> normal_tail(Vec<T> t) {
   return w * sum;
 }
 
-// exp(-t^2 / 2). A rounding error of t^2 would be multiplied by t^2 / 2: what is lost
-// in the square (T. J. Dekker, 1971) is added to the exponent.
+// -t^2 / 2 = value + lost, without a rounding error (T. J. Dekker, 1971).
+template <class T>
+struct HalfSquare {
+  Vec<T> value, lost;
+};
+
+template <class T>
+FASTBP_INLINE HalfSquare<T> minus_half_square(Vec<T> t) {
+  using V = Vec<T>;
+  const V half(T(-0.5));
+  if constexpr (kFmaRoundsOnce) {
+    const V half_t = half * t;
+    const V value = half_t * t;
+    return {value, fma(half_t, t, V(0) - value)};
+  } else {
+    constexpr int kLowBits = (Format<T>::kMantissaBits + 2) / 2;
+    constexpr auto kHighHalf = ~((typename Format<T>::Word{1} << kLowBits) - 1);
+    const V high = bit_and(t, V(from_word<T>(kHighHalf)));
+    const V high_square = high * high;  // exact
+    const V rest = (t - high) * (t + high);
+    const V square = high_square + rest;
+    return {half * square, half * (rest - (square - high_square))};
+  }
+}
+
+// exp(-t^2 / 2) for t <= kHighest. A rounding error of t^2 would be multiplied by
+// t^2 / 2: what is lost in the square is added to the exponent.
 template <class T>
 FASTBP_INLINE ScaledExp<T> normal_exp(Vec<T> t) {
-  using V = Vec<T>;
-  constexpr int kLowBits = (Format<T>::kMantissaBits + 2) / 2;
-  constexpr auto kHighHalf = ~((typename Format<T>::Word{1} << kLowBits) - 1);
-  const V high = bit_and(t, V(from_word<T>(kHighHalf)));
-  const V high_square = high * high;  // exact
-  const V rest = (t - high) * (t + high);
-  const V square = high_square + rest;
-  const V lost = rest - (square - high_square);
-  const V half(T(-0.5));
-  ReducedExp<T> e = reduce_exp(max(half * square, V(Format<T>::kExpLowest)));
-  e.rest = fma(half * lost, V(1) + (e.r + e.rest), e.rest);
-  return scaled(e);
+  const HalfSquare<T> x = minus_half_square<T>(t);
+  ReducedExp<T> e = reduce_exp(x.value);
+  e.rest = fma(x.lost, Vec<T>(1) + (e.r + e.rest), e.rest);
+  return scaled_down(e);
 }
 
 // x Phi(x) (Hendrycks and Gimpel, 2016, arXiv:1606.08415), Phi(x) = (1 + erf(x /
