@@ -91,6 +91,45 @@ def test_normal_weights_have_the_deviation(
     np.testing.assert_allclose(weights, expected, rtol=1e-14)
 
 
+# What xavier_ and kaiming_ functions of torch.nn.init, PyTorch 2.13, hand to uniform_
+# and normal_ for a float64 tensor (200, 300), which is 300 inputs and 200 units there.
+# kaiming with nonlinearity="relu" is He's, with "linear" it is LeCun's.
+PYTORCH_BOUNDS = [
+    (GlorotUniform(), 0.10954451150103321),
+    (HeUniform(), 0.14142135623730948),
+    (LeCunUniform(), 0.09999999999999998),
+]
+PYTORCH_DEVIATIONS = [
+    (GlorotNormal(), 0.06324555320336758),
+    (HeNormal(), 0.0816496580927726),
+    (LeCunNormal(), 0.05773502691896257),
+]
+
+
+@pytest.mark.parametrize(("initializer", "bound"), PYTORCH_BOUNDS, ids=repr)
+def test_largest_weight_is_at_the_bound_of_pytorch(
+    initializer: Any, bound: float
+) -> None:
+    weights = initializer(300, 200, np.random.default_rng(0))
+    assert 0.999 * bound < np.abs(weights).max() <= bound * (1 + 1e-14)
+    assert weights.std() == pytest.approx(bound / sqrt(3), rel=0.01)
+
+
+@pytest.mark.parametrize(("initializer", "deviation"), PYTORCH_DEVIATIONS, ids=repr)
+def test_deviation_is_that_of_pytorch(initializer: Any, deviation: float) -> None:
+    weights = initializer(300, 200, np.random.default_rng(0))
+    assert weights.std() == pytest.approx(deviation, rel=0.01)
+    assert abs(weights.mean()) < 5 * deviation / sqrt(weights.size)
+
+
+@pytest.mark.parametrize("size", [(9, 4), (4, 9)])
+def test_orthogonal_has_the_singular_values_of_pytorch(size: tuple[int, int]) -> None:
+    # torch.linalg.svdvals of orthogonal_, gain=calculate_gain("relu"), of both shapes.
+    weights = Orthogonal(1.4142135623730951)(*size, np.random.default_rng(0))
+    singular = np.linalg.svd(weights, compute_uv=False)
+    np.testing.assert_allclose(singular, [1.4142135623730951] * 4, rtol=1e-13)
+
+
 def test_many_weights_are_drawn_from_one_stream() -> None:
     weights = LeCunNormal()(1, 2**20 + 3, np.random.RandomState(0))
     expected = np.random.RandomState(0).standard_normal(2**20 + 3)

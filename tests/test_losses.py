@@ -12,7 +12,8 @@ from sklearn.datasets import load_digits
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import InvalidParameterError
 
-from fastbp import MLPClassifier, MLPRegressor, losses
+from fastbp import MLPClassifier, MLPRegressor, Network, losses
+from fastbp.layers import Dense
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(120, 4))
@@ -216,6 +217,141 @@ def test_failed_fit_with_another_loss_leaves_the_model() -> None:
     ):
         model.fit(X, -SINGLE)
     np.testing.assert_array_equal(model.predict(X), before)
+
+
+# --------------------------------------------------------------------------- PyTorch
+
+# Computed once with PyTorch 2.13 in float64: the mean of both rows with the weights 1
+# and 3, and by backward() the gradient of each row at the pre-activations Z. The losses
+# are torch.nn.functional's with reduction="none", summed over the outputs:
+# cross_entropy (its `weight` of the two classes gives the same mean), kl_div of
+# log_softmax, binary_cross_entropy of sigmoid, mse_loss / 2, l1_loss, huber_loss, and
+# poisson_nll_loss (with eps=0 for softplus), to which y log(y) - y is added.
+Z = np.array([[0.5, -1.0, 2.0], [-0.25, 3.0, 0.75]])
+LABEL = [1, 2]
+SHARES = [[0.2, 0.5, 0.3], [0.1, 0.0, 0.9]]
+YES = [[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]]
+T = [[1.0, -3.0, 1.75], [-0.5, 0.5, 2.0]]
+COUNTS = [[1.0, 0.0, 3.0], [2.0, 4.0, 1.0]]
+PYTORCH: list[Any] = [
+    (
+        (losses.LogLoss(), "softmax", LABEL),
+        2.598839686572,
+        [
+            [0.17529039214, -0.9608874267293, 0.7855970345893],
+            [0.03388840077383, 0.8739933752071, -0.907881775981],
+        ],
+    ),
+    (
+        (losses.LogLoss(), "identity", SHARES),
+        2.373839686572,
+        [
+            [-0.02470960785996, -0.4608874267293, 0.4855970345893],
+            [-0.06611159922617, 0.8739933752071, -0.807881775981],
+        ],
+    ),
+    (
+        (losses.LogLoss(), "logistic", YES),
+        3.237115003861,
+        [
+            [-0.3775406687981, 0.26894142137, -0.1192029220221],
+            [0.4378234991142, 0.9525741268224, -0.3208213008246],
+        ],
+    ),
+    (
+        (losses.LogLoss(label_smoothing=0.1), "softmax", LABEL),
+        2.530089686572,
+        [
+            [0.1419570588067, -0.8942207600626, 0.7522637012559],
+            [0.0005550674404962, 0.8406600418738, -0.8412151093143],
+        ],
+    ),
+    (
+        (losses.KLDivergence(), "softmax", SHARES),
+        1.872614203012,
+        [
+            [-0.02470960785996, -0.4608874267293, 0.4855970345893],
+            [-0.06611159922617, 0.8739933752071, -0.807881775981],
+        ],
+    ),
+    (
+        (losses.SquaredError(), "identity", T),
+        3.4921875,
+        [[-0.5, 2.0, 0.25], [0.25, 2.5, -1.25]],
+    ),
+    (
+        (losses.SquaredError(), "logistic", T),
+        2.508843023252,
+        [
+            [-0.08872345867464, 0.6427128925087, -0.09126073122631],
+            [0.2308303267242, 0.02044578733047, -0.2878003491036],
+        ],
+    ),
+    (
+        (losses.SquaredError(), "softplus", T),
+        4.539281761255,
+        [
+            [-0.01613602308999, 0.8910733076119, 0.3319970907347],
+            [0.4710715616463, 2.427718371056, -0.5862188272874],
+        ],
+    ),
+    (
+        (losses.AbsoluteError(), "tanh", T),
+        2.476805630849,
+        [
+            [-0.7864477329659, 0.419974341614, -0.07065082485316],
+            [0.9400148488064, 0.00986603716544, -0.5965858082813],
+        ],
+    ),
+    (
+        (losses.Huber(), "tanh", T),
+        1.312928208122,
+        [
+            [-0.4230167422741, 0.419974341614, -0.05552959977948],
+            [0.2397802449939, 0.004884228598801, -0.5965858082813],
+        ],
+    ),
+    (
+        (losses.Huber(0.75), "identity", T),
+        2.0546875,
+        [[-0.5, 0.75, 0.25], [0.25, 0.75, -0.75]],
+    ),
+    (
+        (losses.Poisson(), "identity", COUNTS),
+        8.547480565555,
+        [
+            [0.6487212707001, 0.3678794411714, 4.389056098931],
+            [-1.221199216929, 16.08553692319, 1.117000016613],
+        ],
+    ),
+    (
+        (losses.Poisson(), "softplus", COUNTS),
+        1.025119710421,
+        [
+            [-0.01656544949942, 0.26894142137, -0.3615539655057],
+            [-1.082556888137, -0.2972823043285, 0.08176817896484],
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("case", "expected", "gradients"),
+    PYTORCH,
+    ids=[f"{loss}-{activation}" for (loss, activation, _), *_ in PYTORCH],
+)
+def test_loss_and_gradients_are_those_of_pytorch(
+    case: Any, expected: float, gradients: Any
+) -> None:
+    loss, activation, y = case
+    layer = Dense(3, activation, weights=np.eye(3))
+    network = Network([layer], n_in=3)
+    value, of_weighted = network.loss_and_gradients(Z, y, loss, sample_weight=[1, 3])
+    assert value == pytest.approx(expected, rel=1e-12)
+    at_z = network.input_gradient(Z, y=y, loss=loss)
+    np.testing.assert_allclose(at_z, gradients, rtol=1e-11, atol=1e-14)
+    mean = np.average(gradients, axis=0, weights=[1, 3])
+    np.testing.assert_allclose(of_weighted["dense_0.biases"], mean, rtol=1e-11)
 
 
 # -------------------------------------------------------------------- closed forms

@@ -92,6 +92,64 @@ def test_jacobian_agrees_with_the_reference(activations):
     assert_close([jacobian], [reference_of(network).jacobian(X)], "float64", 17 * 9)
 
 
+# Computed once with PyTorch 2.13 in float64: y = tanh(linear(gelu(linear(x)))) with the
+# functions of torch.nn.functional, gradients by (y * c).sum().backward(), and
+# torch.autograd.functional.jacobian of each row.
+OF_PYTORCH = {
+    "x": [[1.0, -2.0], [0.5, 1.5], [-1.0, 0.25]],
+    "c": [[1.0, -0.5], [0.25, 2.0], [-1.5, 0.75]],
+    "y": [
+        [0.6178694831796, 0.8622971058413],
+        [-0.1817624741245, 0.146391215602],
+        [-0.3197788765318, 0.2096414450786],
+    ],
+    "dx": [
+        [0.1738713194039, -0.06894348211657],
+        [-0.03545173361582, -0.0703840197726],
+        [-0.2286383389612, 0.1880121942039],
+    ],
+    "jacobian": [
+        [[0.20942131942, -0.1229793306704], [0.07110000003219, -0.1080716971076]],
+        [[0.2653453128347, -0.1413338998155], [-0.05089403091224, -0.01752527240936]],
+        [[0.1494734128291, -0.1330803030707], [-0.005904292956656, -0.01547768053606]],
+    ],
+}
+GRADIENTS_OF_PYTORCH = {
+    "dense_0.weights": [
+        [0.5055723986261, -0.3935652481638, 0.3087980446732],
+        [-1.158362609002, 0.3904062156236, -0.06497959629323],
+    ],
+    "dense_0.biases": [-0.4039356486793, 0.7889536681219, 0.3775053501101],
+    "dense_1.weights": [
+        [0.2303030421411, 0.3591585006842],
+        [-0.1848920221212, 0.6153057553884],
+        [1.303180218403, -0.6293547857462],
+    ],
+    "dense_1.biases": [-0.4866343026807, 2.545955221739],
+}
+
+
+def test_two_layers_have_the_values_of_pytorch():
+    first = {"weights": [[0.3, -0.2, 0.5], [0.1, 0.4, -0.6]]}
+    second = {"weights": [[0.7, -0.3], [-0.5, 0.2], [0.4, 0.6]]}
+    layers = [
+        Dense(3, "gelu", **first, bias_values=[0.05, -0.1, 0.2]),
+        Dense(2, "tanh", **second, bias_values=[-0.15, 0.25]),
+    ]
+    network = Network(layers, n_in=2)
+    X = OF_PYTORCH["x"]
+    got = {
+        "y": network.forward(X),
+        "dx": network.backward(OF_PYTORCH["c"]),
+        **network.gradients,
+    }
+    got = {name: values.copy() for name, values in got.items()}
+    got["jacobian"] = network.jacobian(X)
+    expected = OF_PYTORCH | GRADIENTS_OF_PYTORCH
+    for name, values in got.items():
+        np.testing.assert_allclose(values, expected[name], rtol=1e-11, err_msg=name)
+
+
 def test_jacobian_of_a_linear_network_is_the_product_of_its_weights():
     network = make_network((4, 6, 5, 3), ["identity"] * 3)
     stack = reference_of(network)

@@ -10,7 +10,9 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 
-from fastbp import MLPClassifier, MLPRegressor, config_context
+import fastbp
+from fastbp import MLPClassifier, MLPRegressor, Trainer, config_context, optimizers
+from fastbp.layers import Dense
 from fastbp.optimizers import SGD, AdamW, Lion
 from fastbp.optimizers import Adam as AdamObject
 from reference import Adam, Network, Optimizer, run_epoch
@@ -103,6 +105,72 @@ def test_fit_agrees_with_reference(solver: str, name: str | None) -> None:
     for got, expected in zip(parameters(model), network.parameters, strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-10)
     np.testing.assert_allclose(model.loss_curve_, losses, rtol=1e-9)
+
+
+# Computed once with PyTorch 2.13 in float64: W and b after five steps of torch.optim's
+# SGD, RMSprop, Adagrad, Adam, AdamW and NAdam, from START, with the gradients of
+# ((Q @ W + b - R) ** 2).sum() / 2 / 3. `betas` there, and the `alpha` of its RMSprop,
+# are beta_1 and beta_2 here. Two differences are left out: its Adam adds epsilon to the
+# corrected sqrt(v), ours to sqrt(v) as it is, so there epsilon is tiny; its AdamW
+# shrinks biases as well, so they were in a parameter group with weight_decay=0.
+Q = [[1.0, -2.0], [0.5, 1.5], [-1.0, 0.25]]
+R = [[0.5, -1.0], [2.0, 0.0], [-0.75, 1.25]]
+START = {"weights": [[0.3, -0.2], [0.1, 0.4]], "bias_values": [0.05, -0.1]}
+PYTORCH = [
+    (
+        optimizers.SGD(0.1),
+        [[0.5589265416837, -0.3759578839721], [0.3053119822532, 0.3276949863468]],
+        [0.2467131442962, 0.006707738149101],
+    ),
+    (
+        optimizers.SGD(0.1, momentum=0.8),
+        [[0.8879916711687, -0.5997929620007], [0.5403379261491, 0.2414187454011]],
+        [0.4815944386394, 0.1380608437143],
+    ),
+    (
+        optimizers.SGD(0.1, momentum=0.8, nesterov=True),
+        [[0.9702730668578, -0.6595632447401], [0.5454765266946, 0.2298810413944]],
+        [0.4961453612512, 0.161180959471],
+    ),
+    (
+        optimizers.RMSprop(0.1, 0.8, 0.05),
+        [[0.8958242534501, -0.7336776445818], [0.4944901519879, 0.1939647918909]],
+        [0.4578283565569, 0.2089234421979],
+    ),
+    (
+        optimizers.Adagrad(0.1, 0.05),
+        [[0.5890715114976, -0.4799361240632], [0.3456447780138, 0.2660048872973]],
+        [0.3048324753359, 0.115212418983],
+    ),
+    (
+        optimizers.Adam(0.1, 0.8, 0.95, 1e-12),
+        [[0.7923276748616, -0.6910787314164], [0.5334690861137, 0.2467869979101]],
+        [0.5065109876497, 0.2900847693084],
+    ),
+    (
+        optimizers.AdamW(0.1, 0.8, 0.95, 1e-12, weight_decay=0.2),
+        [[0.7449545344679, -0.6538063400771], [0.5093174549284, 0.2552453428666]],
+        [0.5073248179763, 0.2874241252028],
+    ),
+    (
+        optimizers.NAdam(0.1, 0.8, 0.95, 0.05),
+        [[0.6919406805537, -0.5730136550474], [0.4182680020262, 0.2427473024626]],
+        [0.3832279115087, 0.1682355728334],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "weights", "biases"), PYTORCH, ids=[repr(o) for o, *_ in PYTORCH]
+)
+def test_five_steps_lead_where_pytorchs_do(
+    optimizer: optimizers.Optimizer, weights: Any, biases: Any
+) -> None:
+    network = fastbp.Network([Dense(2, **START)], n_in=2)
+    Trainer(network, "squared_error", optimizer, batch_size=None).fit(Q, R, 5)
+    for name, expected in (("weights", weights), ("biases", biases)):
+        got = network.parameters[f"dense_0.{name}"]
+        np.testing.assert_allclose(got, expected, rtol=1e-11)
 
 
 def test_default_decay_of_adamw_is_one_percent() -> None:

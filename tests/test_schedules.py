@@ -11,8 +11,11 @@ import pytest
 import scipy.sparse
 from sklearn.base import clone
 
-from fastbp import MLPClassifier, MLPRegressor, schedules
+import fastbp
+from fastbp import MLPClassifier, MLPRegressor, Trainer, schedules
 from fastbp.callbacks import History
+from fastbp.layers import Dense
+from fastbp.optimizers import SGD
 from fastbp.schedules import (
     Constant,
     Cosine,
@@ -137,6 +140,17 @@ PYTORCH = {
         5,
         [0.04, 0.52, 1.0, 0.750001, 0.250003, 4e-06],
     ),
+    "LambdaLR(1)": (Constant(), 6, [1.0] * 6),
+    "SequentialLR([LinearLR(0.1, 1, 2), CosineAnnealingLR(4, 0.2)], [2])": (
+        Warmup(2, Cosine(0.2), 0.1),
+        6,
+        [0.1, 0.55, 1.0, 0.8828427124746, 0.6, 0.3171572875254],
+    ),
+    "SequentialLR([LinearLR(0.25, 1, 3), ExponentialLR(0.8)], [3])": (
+        Warmup(3, Exponential(0.8), 0.25),
+        6,
+        [0.25, 0.5, 0.75, 1.0, 0.8, 0.64],
+    ),
 }
 
 
@@ -147,6 +161,30 @@ def test_factor_is_pytorchs(
     schedule: Schedule, length: int, theirs: list[float]
 ) -> None:
     np.testing.assert_allclose(schedule(np.arange(6), length), theirs, rtol=1e-8)
+
+
+# What ReduceLROnPlateau(factor=0.3, patience=2, threshold=0, min_lr=0.02) makes of a
+# rate of 0.5 and these losses, each told after its epoch, in PyTorch 2.13.
+LOSSES = [4, 3, 3.5, 3, 3.25, 3.125, 2, 2.5, 2.5, 2.5, 2.5, 2.5, 2.5, 2.5]
+PYTORCH_PLATEAU = [0.5] * 5 + [0.15] * 5 + [0.045] * 3 + [0.02]
+
+
+def test_plateau_falls_when_pytorchs_does() -> None:
+    told = iter(LOSSES)
+
+    def loss(y: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.full(len(p), next(told)), np.zeros_like(p)
+
+    trainer = Trainer(
+        fastbp.Network([Dense(1)], n_in=4),
+        loss,
+        SGD(0.5),
+        Plateau(0.3, patience=2, end=0.04),
+        batch_size=None,
+    ).fit(X, TARGET, len(LOSSES))
+    assert trainer.history["loss"] == LOSSES
+    rates = trainer.history["learning_rate"]
+    np.testing.assert_allclose(rates, PYTORCH_PLATEAU, rtol=1e-12)
 
 
 @each_schedule
