@@ -222,7 +222,7 @@ def test_unknown_names_are_refused(get, value):
         ),
         (lambda: SGD("fast"), "learning_rate of SGD"),
         (lambda: SGD(True), "learning_rate of SGD"),
-        (lambda: SGD(momentum=1.0), r"momentum of SGD .* \[0, 1\), got 1.0"),
+        (lambda: SGD(momentum=1.1), r"momentum of SGD .* \[0, 1\], got 1.1"),
         (lambda: SGD(nesterov=True), "nesterov=True of SGD needs momentum > 0"),
         (lambda: SGD(momentum=0.5, nesterov=1), "nesterov of SGD must be a bool"),
         (lambda: Adam(beta_1=-0.1), r"beta_1 of Adam .* \[0, 1\), got -0.1"),

@@ -97,7 +97,7 @@ const std::vector<Trained>& trainings() {
         0.1,
         true,
         false},
-       0xdbc46c2d7a72d3f0,
+       0x6f9a5e9f9a83079f,
        0x5c22652b650ce094},
       {"squared error, rmsprop, l1",
        {Loss::kSquaredError, {A::kTanh}, Rule::kRmsprop, 0.01, 0, false, true, 0.1},
