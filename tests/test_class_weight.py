@@ -144,3 +144,8 @@ def test_balanced_finds_more_of_a_rare_class() -> None:
         model.set_params(learning_rate_init=0.01).fit(signal, NUMBERS)
         found.append((model.predict(signal) == 2).sum())
     assert found[1] > found[0]
+
+
+def test_sample_weight_must_hold_numbers() -> None:
+    with pytest.raises(ValueError, match="sample_weight must hold numbers: .*'a'"):
+        classifier().fit(X, NUMBERS, sample_weight=["a"] * len(X))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 
-from ._data import numbers_named
+from ._data import conversion_of
 
 __all__ = ["class_weighted"]
 
@@ -57,8 +57,10 @@ def _of_samples(
             "class_weight must be a dict or 'balanced' when each sample has one class; "
             f"a list is for several labels, got {class_weight!r}"
         )
-    with numbers_named("class_weight"):
-        of_classes = compute_class_weight(class_weight, classes=classes, y=y)
+    if isinstance(class_weight, dict):
+        with conversion_of("class_weight"):
+            np.array([*class_weight.values()], dtype=np.float64)
+    of_classes = compute_class_weight(class_weight, classes=classes, y=y)
     at: NDArray[np.float64] = of_classes[np.searchsorted(classes, y)]
     return at
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ __all__ = [
     "check_X",
     "check_Xy",
     "check_inputs",
-    "numbers_named",
+    "conversion_of",
     "rows_of",
     "total_weight",
     "weighted_mean",
@@ -183,19 +184,19 @@ def check_weights(sample_weight: Any, X: Any) -> NDArray[np.float64] | None:
     """Validate sample weights: finite, not negative, not all zero."""
     if sample_weight is None:
         return None
-    with numbers_named("sample_weight"):
-        weights = check_sample_weight(sample_weight, X, dtype=np.float64)
+    if not isinstance(sample_weight, Real):
+        with conversion_of("sample_weight"):
+            sample_weight = np.asarray(sample_weight, dtype=np.float64)
+    weights = check_sample_weight(sample_weight, X, dtype=np.float64)
     return _not_negative(weights)
 
 
 @contextmanager
-def numbers_named(name: str) -> Iterator[None]:
+def conversion_of(name: str) -> Iterator[None]:
     """Have errors of a conversion to numbers name the argument."""
     try:
         yield
     except (TypeError, ValueError) as error:
-        if name in str(error):
-            raise
         raise ValueError(f"{name} must hold numbers: {error}") from error
 
 

@@ -198,7 +198,7 @@ class AdamW(Adam):
 class NAdam(Adam):
     """:class:`Adam` with Nesterov's momentum; the formula is in docs/optimizers.md.
 
-    Dozat, 2016, with the numbers of PyTorch.
+    Dozat, 2016, with PyTorch's ``momentum_decay`` of 0.004.
 
     Parameters
     ----------
@@ -234,10 +234,10 @@ class Lion(Optimizer):
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
     "sgd": SGD,
-    "rmsprop": RMSprop,
-    "adagrad": Adagrad,
     "adam": Adam,
     "adamw": AdamW,
+    "rmsprop": RMSprop,
+    "adagrad": Adagrad,
     "nadam": NAdam,
     "lion": Lion,
 }
@@ -249,7 +249,7 @@ def get_optimizer(optimizer: str | Optimizer) -> Optimizer:
     Parameters
     ----------
     optimizer : str or Optimizer
-        'sgd', 'rmsprop', 'adagrad', 'adam', 'adamw', 'nadam', 'lion', or an object.
+        'sgd', 'adam', 'adamw', 'rmsprop', 'adagrad', 'nadam', 'lion', or an object.
 
     Returns
     -------
