@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -184,9 +183,10 @@ def check_weights(sample_weight: Any, X: Any) -> NDArray[np.float64] | None:
     """Validate sample weights: finite, not negative, not all zero."""
     if sample_weight is None:
         return None
-    if not isinstance(sample_weight, Real):
-        with conversion_of("sample_weight"):
-            sample_weight = np.asarray(sample_weight, dtype=np.float64)
+    with conversion_of("sample_weight"):
+        given = np.asarray(sample_weight)
+        if given.dtype.kind in "USO":  # what may be text
+            sample_weight = given.astype(np.float64)
     weights = check_sample_weight(sample_weight, X, dtype=np.float64)
     return _not_negative(weights)
 
