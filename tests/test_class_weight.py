@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from fastbp import MLPClassifier
+from fastbp import MLPClassifier, MLPRegressor
 
 rng = np.random.RandomState(3)
 X = rng.standard_normal((60, 4))
@@ -149,3 +149,5 @@ def test_balanced_finds_more_of_a_rare_class() -> None:
 def test_sample_weight_must_hold_numbers() -> None:
     with pytest.raises(ValueError, match="sample_weight must hold numbers: .*'a'"):
         classifier().fit(X, NUMBERS, sample_weight=["a"] * len(X))
+    with pytest.raises(ValueError, match="sample_weight must hold numbers: .*'a'"):
+        MLPRegressor().fit(X, X[:, :2], sample_weight=[["a", "b"]] * len(X))

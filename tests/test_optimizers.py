@@ -15,6 +15,7 @@ from fastbp import MLPClassifier, MLPRegressor, Trainer, config_context, optimiz
 from fastbp.layers import Dense
 from fastbp.optimizers import SGD, AdamW, Lion
 from fastbp.optimizers import Adam as AdamObject
+from fastbp.optimizers import Optimizer as BaseOptimizer
 from reference import Adam, Network, Optimizer, run_epoch
 from reference.optimizers import OPTIMIZERS
 
@@ -465,3 +466,12 @@ def test_what_an_object_has_of_its_own_is_refused(
 def test_solver_must_be_an_object_not_its_class() -> None:
     with pytest.raises(ValueError, match="'solver' parameter of MLPRegressor"):
         MLPRegressor(solver=AdamW).fit(X, Y)
+
+
+def test_rule_must_be_one_of_the_core() -> None:
+    class Mine(BaseOptimizer):
+        pass
+
+    for kind in (BaseOptimizer, Mine):
+        with pytest.raises(TypeError, match=f"{kind.__name__} is no rule .* SGD, Adam"):
+            kind(0.1)

@@ -183,12 +183,15 @@ def check_weights(sample_weight: Any, X: Any) -> NDArray[np.float64] | None:
     """Validate sample weights: finite, not negative, not all zero."""
     if sample_weight is None:
         return None
-    with conversion_of("sample_weight"):
-        given = np.asarray(sample_weight)
-        if given.dtype.kind in "USO":  # what may be text
-            sample_weight = given.astype(np.float64)
+    sample_weight = _without_text(sample_weight)
     weights = check_sample_weight(sample_weight, X, dtype=np.float64)
     return _not_negative(weights)
+
+
+def _without_text(sample_weight: Any) -> Any:
+    with conversion_of("sample_weight"):
+        given = np.asarray(sample_weight)
+        return given.astype(np.float64) if given.dtype.kind in "USO" else sample_weight
 
 
 @contextmanager
@@ -203,7 +206,10 @@ def conversion_of(name: str) -> Iterator[None]:
 def check_entry_weights(sample_weight: Any, y: Any) -> NDArray[np.float64]:
     """Validate weights of the entries of y (n_samples, n_outputs), likewise."""
     weights = check_array(
-        sample_weight, dtype=np.float64, order="C", input_name="sample_weight"
+        _without_text(sample_weight),
+        dtype=np.float64,
+        order="C",
+        input_name="sample_weight",
     )
     shape = y.reshape(len(y), -1).shape
     if weights.shape != shape:

@@ -43,6 +43,11 @@ class Optimizer(ABC):
     learning_rate: float
 
     def __post_init__(self) -> None:
+        if getattr(self, "name", None) not in OPTIMIZERS:
+            raise TypeError(
+                f"{type(self).__name__} is no rule that the core knows: an optimizer "
+                f"must be one of {', '.join(k.__name__ for k in OPTIMIZERS.values())}"
+            )
         for name in ("learning_rate", "epsilon"):
             if hasattr(self, name):
                 check_field(self, name, 0, closed="neither")
