@@ -1,8 +1,7 @@
-"""Descent: mini-batch gradient descent on samples, which estimators and Trainer drive.
+"""Descent: how an epoch of mini-batch gradient descent is made.
 
-It knows how an epoch is made. In which order the rows come, how fast, how often and
-what is kept is decided by those who drive it: by scikit-learn's rules in
-``_stochastic.py``, by plain ones in ``trainer.py``.
+In which order the rows come, how fast, how often and what is kept is decided by the
+loop around it, ``_training_loop.py``.
 """
 
 from __future__ import annotations
@@ -41,8 +40,8 @@ class Descent:
         What is trained.
     trainer : _core.Trainer
         The optimizer's state.
-    batch_size, n_steps : int
-        Samples of a step; steps of an epoch.
+    batch_size, n_samples, n_steps : int
+        Samples of a step, samples of an epoch, steps of an epoch.
     n_threads : int
     gradient_norm : float
         Mean over the steps of the last epoch, if the trainer ``measures_norm``.
@@ -71,8 +70,8 @@ class Descent:
         self.alpha = driver.alpha
         self.outer_loss = outer_loss
         self.gradient_norm = np.nan
-        n_samples = len(samples.y) if n_samples is None else n_samples
-        self.n_steps = -(-n_samples // batch_size)
+        self.n_samples = len(samples.y) if n_samples is None else n_samples
+        self.n_steps = -(-self.n_samples // batch_size)
         self.n_threads = n_threads_for(
             network, samples.X, driver.n_jobs, n_rows=batch_size
         )

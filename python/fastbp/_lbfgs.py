@@ -15,7 +15,7 @@ from ._compat import check_optimize_result
 from ._data import Samples
 from ._hidden_layers import norm_arrays
 from ._prediction import n_threads_for
-from ._stochastic import NON_FINITE
+from ._training_loop import NON_FINITE
 
 if TYPE_CHECKING:
     from ._base import BaseMLP

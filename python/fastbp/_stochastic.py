@@ -1,8 +1,8 @@
-"""Training by stochastic solvers: the policy around the core's epochs.
+"""Training of estimators by stochastic solvers: the rules of their training loop.
 
-``Descent`` makes the epochs; this module decides on the order of the rows, the learning
-rate, when to stop, and what is kept. The semantics are those of scikit-learn 1.9, so
-that the same ``random_state`` gives the same model.
+They decide on the order of the rows, the learning rate, when to stop, and what is kept.
+The semantics are those of scikit-learn 1.9, so that the same ``random_state`` gives the
+same model.
 """
 
 from __future__ import annotations
@@ -18,21 +18,17 @@ from . import _core
 from ._data import Samples
 from ._descent import Descent
 from ._hidden_layers import fitted_normalization, uses_dropout, with_arrays
-from ._hooks import Hooks, wants_hooks
+from ._hooks import EstimatorHooks, wants_hooks
 from ._optimizer import OptimizerState, checksum, optimizer_of, solver_name
 from ._rates import ScheduledRates, schedule_of
+from ._training_loop import NON_FINITE, TrainingLoop
 from ._validation import begin_history, measure, scorer_of, split
 from .optimizers import Optimizer
 
 if TYPE_CHECKING:
     from ._base import BaseMLP
 
-__all__ = ["NON_FINITE", "fit_stochastic"]
-
-NON_FINITE = (
-    "Solver produced non-finite parameter weights. The input data may"
-    " contain large values and need to be preprocessed."
-)
+__all__ = ["fit_stochastic"]
 
 
 def fit_stochastic(
@@ -66,13 +62,15 @@ def fit_stochastic(
         est._optimizer.raw = former.raw if former is not None else None
     fit = _Fit(est, network, optimizer, samples, validation, incremental)
     if not wants_hooks(est):
-        return fit.run()
-    with Hooks(fit) as hooks:
-        return fit.run(hooks)
+        return fit.train()
+    with EstimatorHooks(fit) as fit.hooks:
+        return fit.train()
 
 
-class _Fit:
+class _Fit(TrainingLoop):
     """One call of fit or partial_fit."""
+
+    hooks: EstimatorHooks | None = None
 
     def __init__(
         self,
@@ -120,7 +118,8 @@ class _Fit:
         self.n_threads = self.descent.n_threads
         self.averaged: _core.Network | None = None  # made when it is asked for
         est._optimizer.load_into(self.trainer, network, self.n_threads)
-        self.rate: Any = est._optimizer.rate
+        self.shuffles = est.shuffle
+        self.generator = est._random_state
         self.schedule = _scheduled_rates(est, self.descent.fractions)
         self.best_parameters: tuple[Any, ...] | None = None
         if self.validation is not None:
@@ -146,54 +145,48 @@ class _Fit:
             return self.samples
         return self.samples.subset(self.train_rows)
 
-    def run(self, hooks: Hooks | None = None) -> KeyboardInterrupt | None:
+    def train(self) -> KeyboardInterrupt | None:
         est = self.est
         est.n_iter_ = 0
-        order = _first_order(est, self.n_samples, self.incremental)
+        self.order = _first_order(est, self.n_samples, self.incremental)
         if self.incremental:
-            est._order = order  # shuffled in place: right whenever Ctrl-C comes
-        generator = est._random_state
-        complete = _Progress(self)
+            est._order = self.order  # shuffled in place: right whenever Ctrl-C comes
+        self.complete = self.state()
         try:
-            while est.n_iter_ < est.max_iter:
-                if est.shuffle:
-                    # As sklearn.utils.shuffle does, with the same random numbers.
-                    generator.shuffle(order)
-                if hooks is not None:
-                    hooks.epoch_begins()
-                is_last = self.ends(self.epoch(order))
-                complete = _Progress(self)
-                if hooks is not None and hooks.epoch_ends():
-                    is_last = True
-                if is_last:
-                    break
-                if est.n_iter_ == est.max_iter:
-                    _warn_not_converged(est.max_iter)
+            if not self.run(est.max_iter):
+                _warn_not_converged(est.max_iter)
             self.descent.save()
             self.keep()
         except KeyboardInterrupt as interrupt:
-            if complete.n_iter == 0:
+            if self.complete.n_iter == 0:
                 raise
-            complete.restore(self)
+            self.complete.restore(self)
             self.keep()
             return interrupt
         return None
 
-    def epoch(self, order: NDArray[np.int64]) -> float:
-        """Make one pass over the training rows; returns the mean loss."""
-        est = self.est
-        rows: NDArray[np.int64] | None = order
-        if self.train_rows is not None:
-            rows = self.train_rows[order]
-        elif not est.shuffle:
-            rows = None
-        self.descent.save()
-        schedule = self.schedule
-        self.rate = est._optimizer.rate if schedule is None else schedule.of_epoch()
-        return self.descent.epoch(rows, self.rate) / float(self.n_samples)
+    def state(self) -> _Progress:
+        return _Progress(self)
 
-    def ends(self, loss: float) -> bool:
-        """Record an epoch; answers whether it was the last one."""
+    def rows(self) -> NDArray[np.int64] | None:
+        if self.train_rows is None:
+            return super().rows()
+        return self.train_rows[self.order]
+
+    def rate_of(self, epoch: int) -> float | NDArray[np.float64]:
+        if self.schedule is None:
+            return self.est._optimizer.rate
+        return self.schedule.of_epoch()
+
+    def begin_epoch(self) -> None:
+        if self.hooks is not None:
+            self.hooks.epoch_begins()
+        self.descent.save()
+
+    def run_callbacks(self) -> bool:
+        return self.hooks is not None and self.hooks.epoch_ends()
+
+    def end_epoch(self, loss: float) -> bool:
         est = self.est
         is_finite = self.network.is_finite()
         if not is_finite and not self.has_best():
@@ -303,11 +296,7 @@ class _Fit:
 
 
 class _Progress:
-    """Where training stands after a complete epoch.
-
-    Ctrl-C may come between any two lines of Python, when the core has finished an epoch
-    that is not yet recorded, or half of the record is written.
-    """
+    """Where training stands after a complete epoch."""
 
     NAMES = (
         "n_iter_",

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -15,11 +13,12 @@ from sklearn.utils import check_random_state
 from ._data import Samples, check_inputs, check_weights, rows_of
 from ._descent import Descent
 from ._diagnostics import diagnose, sampled_rows
+from ._hooks import Hooks
 from ._objects import check_bool, check_number, check_size
 from ._prediction import predict_rows
 from ._rates import is_only_warmup, plateau_of, rates_of_epoch
-from ._stochastic import NON_FINITE
 from ._threads import effective_n_threads
+from ._training_loop import NON_FINITE, TrainingLoop
 from .callbacks import EpochRecord, as_callback
 from .layers import BatchNorm, Dropout, check_trainable
 from .network import Network
@@ -43,8 +42,8 @@ _PATIENCE = 10  # bad epochs of a Plateau that names none
 class Trainer:
     """Gradient descent on a network, epoch by epoch.
 
-    The epochs are those of the estimators; what estimators do by scikit-learn's rules
-    (stopping, splitting, counting) is left to callbacks and to the caller.
+    The estimators train by the same loop; what they do by scikit-learn's rules
+    (stopping, splitting, counting) is left to callbacks and to the caller here.
 
     With ``batch_size=1`` it is Algorithm 1 of lecture 000 (one example at a time), with
     mini-batches Algorithm 2, with ``batch_size=None`` gradient descent on all samples;
@@ -258,7 +257,7 @@ class Trainer:
         if (X_val is None) != (y_val is None):
             raise ValueError("a validation set is both X_val and y_val")
         held_out = None if X_val is None else self._samples(X_val, y_val, None, "_val")
-        _Fit(self, samples, held_out, n_epochs).run()
+        _Fit(self, samples, held_out, n_epochs).train()
         return self
 
     def _samples(self, X: Any, y: Any, sample_weight: Any, suffix: str = "") -> Samples:
@@ -380,7 +379,7 @@ class _State:
     n_records: int
 
 
-class _Fit:
+class _Fit(TrainingLoop):
     """One call of fit."""
 
     def __init__(
@@ -425,40 +424,33 @@ class _Fit:
             self.descent.trainer.set_state(
                 owner._t, owner._moments, n_threads=self.n_threads
             )
-        self.order = owner._order
-        if self.order is None or len(self.order) != self.n_rows:
-            self.order = np.arange(self.n_rows)
+        self.shuffles = owner.shuffle
+        self.generator = owner._generator
+        order = owner._order
+        if order is None or len(order) != self.n_rows:
+            order = np.arange(self.n_rows)
+        self.order = order
+        self.hooks = Hooks(owner, owner.callbacks)
 
-    def run(self) -> None:
-        before = complete = self.state()
-        self.started = perf_counter()
+    def train(self) -> None:
+        before = self.complete = self.state()
         try:
-            with ExitStack() as stack:
-                for callback in self.owner.callbacks:
-                    callback.on_fit_begin(self.owner)
-                    stack.callback(callback.on_fit_end, self.owner)
-                complete = self.adopted(complete)
-                for epoch in range(self.n_epochs):
-                    record = self.epoch(epoch)
-                    complete = self.state()
-                    is_last = self.is_last(record)
-                    complete = self.adopted(complete)
-                    if is_last:
-                        break
+            with self.hooks:
+                self.adopt()
+                self.run(self.n_epochs)
         except KeyboardInterrupt:
-            self.restore(complete)
+            self.restore(self.complete)
             raise
         except BaseException:
             self.restore(before)
             raise
 
-    def adopted(self, complete: _State) -> _State:
+    def adopt(self) -> None:
         """Go on from what callbacks have written into the network, if they have."""
         network = self.owner.network
-        if np.array_equal(network._state, complete.network):
-            return complete
-        self.core.set_parameters(*network._arrays(), n_threads=self.n_threads)
-        return self.state()
+        if not np.array_equal(network._state, self.complete.network):
+            self.core.set_parameters(*network._arrays(), n_threads=self.n_threads)
+            self.complete = self.state()
 
     def state(self) -> _State:
         owner = self.owner
@@ -481,29 +473,10 @@ class _Fit:
         owner._generator.set_state(state.stream)
         del owner._records[state.n_records :]
 
-    def epoch(self, epoch: int) -> dict[str, Any]:
-        """Make one pass over the samples; returns its record."""
-        owner = self.owner
-        if owner.shuffle:
-            owner._generator.shuffle(self.order)
-        owner._order = self.order
-        rate = self.rate(epoch)
-        total = self.descent.epoch(self.order if owner.shuffle else None, rate)
-        if not self.core.is_finite():
-            raise ValueError(NON_FINITE)
-        update = self.take()
-        record = {
-            "epoch": len(owner._records) + 1,
-            "loss": total / self.n_rows,
-            "learning_rate": float(np.ravel(rate)[-1]),
-            "seconds": perf_counter() - self.started,
-            **self.measured(update),
-        }
-        self.falls.see(record.get("val_loss", record["loss"]))
-        owner._records.append(record)
-        return record
+    def begin_epoch(self) -> None:
+        self.owner._order = self.order
 
-    def rate(self, epoch: int) -> float | NDArray[np.float64]:
+    def rate_of(self, epoch: int) -> float | NDArray[np.float64]:
         owner = self.owner
         rate = float(owner.optimizer.learning_rate) * self.falls.factor
         if owner.schedule is None:
@@ -511,6 +484,40 @@ class _Fit:
         return rates_of_epoch(
             owner.schedule, rate, epoch, self.descent.fractions, float(self.n_epochs)
         )
+
+    def end_epoch(self, loss: float) -> bool:
+        owner = self.owner
+        if not self.core.is_finite():
+            raise ValueError(NON_FINITE)
+        update = self.take()
+        record = {
+            "epoch": len(owner._records) + 1,
+            "loss": loss,
+            "learning_rate": float(np.ravel(self.rate)[-1]),
+            "seconds": self.hooks.seconds(),
+            **self.measured(update),
+        }
+        self.falls.see(record.get("val_loss", record["loss"]))
+        owner._records.append(record)
+        return owner.grad_tol is not None and record["gradient_norm"] < owner.grad_tol
+
+    def run_callbacks(self) -> bool:
+        owner, record = self.owner, self.owner._records[-1]
+        stops = self.hooks.run(
+            EpochRecord(
+                epoch=record["epoch"],
+                loss=record["loss"],
+                validation_loss=record.get("val_loss"),
+                validation_score=next(
+                    (record[f"val_{name}"] for name in owner.metrics if self.held_out),
+                    None,
+                ),
+                learning_rate=record["learning_rate"],
+                seconds=record["seconds"],
+            )
+        )
+        self.adopt()
+        return stops
 
     def take(self) -> NDArray[Any]:
         """Give the network the new parameters; returns by how much they changed."""
@@ -561,25 +568,6 @@ class _Fit:
                     gradient = gradient + owner.l1 / samples.weight * signs
                 squares += np.square(gradient, dtype=np.float64).sum()
         return float(np.sqrt(squares))
-
-    def is_last(self, record: dict[str, Any]) -> bool:
-        """Ask the callbacks and grad_tol whether training is to stop."""
-        owner = self.owner
-        seen = EpochRecord(
-            epoch=record["epoch"],
-            loss=record["loss"],
-            validation_loss=record.get("val_loss"),
-            validation_score=next(
-                (record[f"val_{name}"] for name in owner.metrics if self.held_out), None
-            ),
-            learning_rate=record["learning_rate"],
-            seconds=record["seconds"],
-        )
-        stops = [bool(c.on_epoch_end(owner, seen)) for c in owner.callbacks]
-        tolerance = owner.grad_tol
-        return any(stops) or (
-            tolerance is not None and record["gradient_norm"] < tolerance
-        )
 
 
 class _Falls:

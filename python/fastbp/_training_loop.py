@@ -1,0 +1,93 @@
+"""The loop of training: the epochs, what is recorded after each, and when they end.
+
+Trainer and the estimators train by this one loop. They differ in the rules, which a
+subclass has: the plain ones of ``trainer.py``, scikit-learn's in ``_stochastic.py``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._descent import Descent
+
+__all__ = ["NON_FINITE", "TrainingLoop"]
+
+NON_FINITE = (
+    "Solver produced non-finite parameter weights. The input data may"
+    " contain large values and need to be preprocessed."
+)
+
+
+class TrainingLoop(ABC):
+    """One call of fit.
+
+    Attributes
+    ----------
+    descent : Descent
+        Makes the epochs.
+    shuffles : bool
+    order : ndarray of shape (n_samples,)
+        The order of the rows; an epoch that shuffles starts from that of the one before
+        it.
+    generator : RandomState
+        Shuffles it.
+    rate : float or ndarray of shape (n_steps,)
+        Of the last epoch.
+    complete : Any
+        The ``state`` after the last complete epoch: Ctrl-C goes back to it, because it
+        may come between any two lines, when the core has finished an epoch that is not
+        yet recorded, or half of the record is written.
+    """
+
+    descent: Descent
+    shuffles: bool
+    order: NDArray[np.int64]
+    generator: np.random.RandomState
+    rate: Any
+    complete: Any
+
+    def run(self, n_epochs: int) -> bool:
+        """Make at most ``n_epochs``; tells whether one of them was to be the last.
+
+        ``complete`` has been set.
+        """
+        for epoch in range(n_epochs):
+            if self.shuffles:
+                # As sklearn.utils.shuffle does, with the same random numbers.
+                self.generator.shuffle(self.order)
+            self.begin_epoch()
+            self.rate = self.rate_of(epoch)
+            loss = self.descent.epoch(self.rows(), self.rate) / self.descent.n_samples
+            is_last = self.end_epoch(loss)
+            self.complete = self.state()
+            if self.run_callbacks() or is_last:
+                return True
+        return False
+
+    def rows(self) -> NDArray[np.int64] | None:
+        """Return the rows of the samples to take, in their order; None: all."""
+        return self.order if self.shuffles else None
+
+    @abstractmethod
+    def begin_epoch(self) -> None:
+        """Do what is to be done before an epoch."""
+
+    @abstractmethod
+    def rate_of(self, epoch: int) -> float | NDArray[np.float64]:
+        """Return the learning rate of an epoch, or one for each of its steps."""
+
+    @abstractmethod
+    def end_epoch(self, loss: float) -> bool:
+        """Record an epoch and its mean loss; tells whether it was the last."""
+
+    @abstractmethod
+    def run_callbacks(self) -> bool:
+        """Run what the user wants to run now; tells whether training is to end."""
+
+    @abstractmethod
+    def state(self) -> Any:
+        """Return all that the next epoch will change."""
