@@ -241,6 +241,10 @@ def test_unknown_names_are_refused(get, value):
             lambda: Dense(1, bias=False, bias_values=[1.0]),
             "bias_values of Dense need bias=True",
         ),
+        (
+            lambda: Dense(1, weights=[[1.0]], initializer="zeros"),
+            "got both weights and initializer='zeros'",
+        ),
     ],
 )
 def test_bad_values_are_refused(make, message):

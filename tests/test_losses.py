@@ -6,9 +6,12 @@ from dataclasses import FrozenInstanceError
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_digits
+from sklearn.metrics import r2_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import InvalidParameterError
 
@@ -654,9 +657,101 @@ def test_missing_targets_are_an_error_unless_masked() -> None:
         regressor(missing_targets="mask").fit(X, SEVERAL * np.nan)
 
 
-def test_weights_of_entries_need_several_targets() -> None:
-    with pytest.raises(ValueError, match="must be 1D"):
-        regressor().fit(X, SINGLE, np.ones((120, 1)))
+def test_column_of_weights_is_that_of_the_samples() -> None:
+    w = rng.uniform(0.5, 2, (120, 1))
+    model = regressor(scoring="r2", early_stopping=True).fit(X, SINGLE, w)
+    expected = regressor(scoring="r2", early_stopping=True).fit(X, SINGLE, w.ravel())
+    assert weights_of(model) == weights_of(expected)
+
+
+def test_missing_targets_may_be_those_of_pandas() -> None:
+    y = with_holes(SEVERAL)
+    frame = pd.DataFrame(y).convert_dtypes()
+    assert frame.isna().to_numpy().sum() == np.isnan(y).sum() > 0
+    model = regressor(missing_targets="mask").fit(X, frame)
+    assert weights_of(model) == weights_of(regressor(missing_targets="mask").fit(X, y))
+
+
+def test_score_leaves_missing_targets_out() -> None:
+    y = with_holes(SEVERAL)
+    model = regressor(missing_targets="mask").fit(X, y)
+    w = rng.uniform(0.5, 2, 120)
+    expected = [
+        r2_score(column[there], p[there], sample_weight=w[there])
+        for column, p in zip(y.T, model.predict(X).T, strict=True)
+        for there in [~np.isnan(column)]
+    ]
+    assert model.score(X, y, w) == pytest.approx(np.mean(expected), rel=1e-12)
+    assert np.isfinite(cross_val_score(model, X, y, cv=3)).all()
+    with pytest.raises(ValueError, match="contains NaN"):
+        regressor().fit(X, SEVERAL).score(X, y)
+
+
+def test_score_knows_weights_of_entries() -> None:
+    w = np.c_[np.ones(120), np.zeros(120)]
+    model = regressor().fit(X, SEVERAL, w)
+    expected = r2_score(SEVERAL[:, 0], model.predict(X)[:, 0])
+    assert model.score(X, SEVERAL, w) == pytest.approx(expected, rel=1e-12)
+
+
+def test_score_of_several_quantiles_is_refused() -> None:
+    model = regressor("quantile", quantile=[0.1, 0.9]).fit(X, SINGLE)
+    with pytest.raises(ValueError, match=r"quantile=\[0.1, 0.9\] predicts several"):
+        model.score(X, SINGLE)
+
+
+def test_label_without_weight_is_as_if_not_there() -> None:
+    labels = np.c_[BINARY, LABELS == 2].astype(int)
+    w = np.c_[rng.uniform(0.5, 2, 120), np.zeros(120)]
+    settings = {"early_stopping": True, "hidden_layer_sizes": ()}
+    model = classifier(**settings).fit(X, labels, w)
+    flipped = np.c_[labels[:, 0], 1 - labels[:, 1]]
+    other = classifier(**settings).fit(X, flipped, w)
+    assert weights_of(model) == weights_of(other)
+    assert model.validation_loss_curve_ == other.validation_loss_curve_
+    assert model.validation_scores_ == other.validation_scores_
+
+
+def test_equal_weights_of_labels_are_weights_of_samples() -> None:
+    w = rng.uniform(0.5, 2, 120)
+    balance = {"class_weight": [{0: 1, 1: 2}] * 3}
+    for settings in ({}, {"loss": "focal"}, balance):
+        model = classifier(**settings)
+        model.fit(X, INDICATORS, np.c_[w, w, w], X_val=X, y_val=INDICATORS)
+        expected = classifier(**settings)
+        expected.fit(X, INDICATORS, w, X_val=X, y_val=INDICATORS)
+        p = expected.predict_proba(X)
+        np.testing.assert_allclose(model.predict_proba(X), p, rtol=1e-9)
+        assert model.loss_ == pytest.approx(expected.loss_, rel=1e-12)
+
+
+def test_score_of_labels_with_weights_of_their_own_is_that_of_single_labels() -> None:
+    w = rng.uniform(0.5, 2, (120, 3))
+    model = classifier()
+    model.fit(X, INDICATORS, X_val=X, y_val=INDICATORS, sample_weight_val=w)
+    correct = model.predict(X) == INDICATORS
+    expected = np.average(correct, weights=w)
+    assert model.validation_scores_[-1] == pytest.approx(expected, rel=1e-12)
+    p = np.where(INDICATORS == 1, model.predict_proba(X), 1 - model.predict_proba(X))
+    expected = -(w * np.log(p)).sum() / (w.sum() / 3)
+    assert model.validation_loss_curve_[-1] == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"scoring": "r2"}, "a scorer takes one per row, got scoring='r2'"),
+        ({"loss": squared}, "a function gives one value per row, got loss=<function"),
+    ],
+)
+def test_weights_of_entries_do_not_go_with_what_knows_rows(
+    settings: dict[str, Any], message: str
+) -> None:
+    for make, y in ((regressor, SEVERAL), (classifier, INDICATORS)):
+        model = make(early_stopping=True, **settings)
+        with pytest.raises(ValueError, match=message):
+            model.fit(X, y, np.ones(y.shape))
+        assert not hasattr(model, "coefs_")
 
 
 def test_equal_weights_of_entries_are_weights_of_samples() -> None:
@@ -726,6 +821,14 @@ def test_senseless_settings_of_a_regressor_are_refused(
             {"loss": losses.LogLoss(0.1), "label_smoothing": 0.1},
             "label_smoothing=0.1 and loss=LogLoss(label_smoothing=0.1) are two",
         ),
+        (
+            {"hidden_layer_sizes": (), "dropout": 0.5},
+            "dropout=0.5 needs hidden layers, got hidden_layer_sizes=()",
+        ),
+        (
+            {"hidden_layer_sizes": [], "normalization": "batch"},
+            "normalization='batch' needs hidden layers, got hidden_layer_sizes=[]",
+        ),
     ],
 )
 def test_senseless_settings_of_a_classifier_are_refused(
@@ -757,6 +860,17 @@ def test_probabilities_go_on_with_as_many_classes() -> None:
         model.partial_fit(X, np.full((120, 2), 0.5))
     with pytest.raises(ValueError, match="class_weight must be None"):
         model.set_params(class_weight="balanced").fit(X, y)
+
+
+def test_score_of_probabilities_is_that_of_the_most_probable_classes() -> None:
+    y = 0.7 * INDICATORS + 0.1
+    model = classifier(loss="kl_divergence").fit(X, y)
+    expected = (model.predict(X) == LABELS).mean()
+    assert model.score(X, y) == model.score(X, LABELS) == expected
+    search = GridSearchCV(model, {"alpha": [0.1, 1.0]}, cv=3, error_score="raise")
+    assert 0 < search.fit(X, y).best_score_ < 1
+    with pytest.raises(ValueError, match="a column for each of the 3 classes, got 2"):
+        model.score(X, np.full((120, 2), 0.5))
 
 
 def test_probabilities_need_their_loss() -> None:

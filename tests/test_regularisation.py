@@ -292,16 +292,6 @@ def test_bad_values_are_refused_by_name(setting: dict[str, Any], message: str) -
         classifier(**setting).fit(X, Y)
 
 
-def test_networks_without_hidden_layers_have_nothing_to_normalise() -> None:
-    plain = classifier(hidden_layer_sizes=()).fit(X, Y)
-    other = classifier(hidden_layer_sizes=(), normalization="batch", dropout=0.5)
-    other.fit(X, Y)
-    assert other.norms_ == []
-    np.testing.assert_array_equal(
-        [c.tolist() for c in other.coefs_], [c.tolist() for c in plain.coefs_]
-    )
-
-
 # ------------------------------------------------------------------ after the fit
 
 

@@ -2,6 +2,7 @@
 
 import pickle
 
+import joblib
 import numpy as np
 import pytest
 from scipy import sparse
@@ -9,6 +10,7 @@ from scipy import sparse
 from fastbp import MLPClassifier, MLPRegressor, Network, Trainer
 from fastbp.callbacks import EarlyStopping, History
 from fastbp.layers import Dense
+from fastbp.losses import Quantile
 from fastbp.optimizers import SGD, Adagrad, Adam, AdamW, Lion, NAdam, RMSprop
 from fastbp.schedules import Exponential, Plateau, Warmup
 from reference.compare import bits
@@ -477,6 +479,27 @@ def test_divergence_is_an_error_and_changes_nothing():
     assert content(trainer) == before
 
 
+def test_trainer_in_mapped_memory_goes_on(tmp_path):
+    trainer = Trainer(network("relu", "identity"), "huber", "adam", random_state=0)
+    trainer.fit(X, Y, 2)
+    joblib.dump(trainer, tmp_path / "trainer.joblib")
+    mapped = joblib.load(tmp_path / "trainer.joblib", mmap_mode="r")
+    assert isinstance(mapped._order, np.memmap)
+    assert content(mapped.fit(X, Y, 2)) == content(trainer.fit(X, Y, 2))
+
+
+def test_loss_may_be_changed():
+    trainer = Trainer(network("identity"), "squared_error")
+    before = trainer.evaluate(X, Y)["loss"]
+    trainer.loss = "huber"
+    net = network("identity")
+    assert trainer.evaluate(X, Y) == Trainer(net, "huber").evaluate(X, Y)
+    assert trainer.evaluate(X, Y)["loss"] < before
+    with pytest.raises(ValueError, match="loss"):
+        trainer.loss = "hinge"
+    assert trainer.loss == "huber"
+
+
 def test_pickled_trainer_goes_on():
     options = {"loss": "squared_error", "optimizer": "adam", "random_state": 3}
     trainer = Trainer(
@@ -496,6 +519,7 @@ def test_pickled_trainer_goes_on():
     [
         ({"network": 3}, "network must be a fastbp.Network, got 3"),
         ({"loss": "mse"}, "a loss must be one of .* got 'mse'"),
+        ({"loss": Quantile([0.1, 0.9])}, "needs 2 outputs for each target, got 1"),
         ({"optimizer": "lbfgs"}, "an optimizer must be one of .* got 'lbfgs'"),
         ({"schedule": "warm"}, "a schedule must be one of .* got 'warm'"),
         ({"batch_size": 0}, "batch_size must be an integer of at least 1, got 0"),

@@ -8,6 +8,7 @@ import pytest
 import scipy.sparse
 import sklearn
 from sklearn.metrics import (
+    adjusted_rand_score,
     balanced_accuracy_score,
     log_loss,
     mean_absolute_error,
@@ -355,6 +356,31 @@ def test_scoring_is_that_of_the_finished_model(
     model.fit(X, y, **given(y_val, weights))
     score = expected(model, y_val, weights)
     assert model.validation_scores_[-1] == pytest.approx(score, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "scoring",
+    ["adjusted_rand_score", lambda m, X, y: m.score(X, y)],
+    ids=["named", "own"],
+)
+def test_scorer_that_takes_no_weights_gets_none(scoring: Any) -> None:
+    settings = {"class_weight": "balanced", "early_stopping": True, "max_iter": 3}
+    model = classifier(scoring=scoring, **settings).fit(
+        X, MULTICLASS, **given(MULTICLASS_VAL, WEIGHT_VAL)
+    )
+    p = model.predict(X_VAL)
+    expected = (
+        adjusted_rand_score(MULTICLASS_VAL, p)
+        if scoring == "adjusted_rand_score"
+        else (p == MULTICLASS_VAL).mean()
+    )
+    assert max(model.validation_scores_) == pytest.approx(expected, rel=1e-12)
+
+
+def test_split_by_strata_needs_a_split() -> None:
+    model = classifier(early_stopping=True, validation_stratify=True)
+    with pytest.raises(ValueError, match="splits samples off, but X_val is given"):
+        model.fit(X, MULTICLASS, **given(MULTICLASS_VAL))
 
 
 def test_scorer_sees_the_names_of_a_frame_without_complaint() -> None:

@@ -369,7 +369,7 @@ class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimato
                 f"hidden_layer_sizes ask for layers of {n_units} units"
             )
         has = fitted_normalization(self)
-        if len(n_units) > 2 and has != self.normalization:
+        if has != self.normalization:
             raise ValueError(
                 f"cannot continue training with normalization={self.normalization!r}: "
                 f"the model has normalization={has!r}"

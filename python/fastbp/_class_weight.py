@@ -38,6 +38,8 @@ def class_weighted(
         raise ValueError(
             f"class_weight must be finite and not negative, got {class_weight!r}"
         )
+    if weights is not None and weights.ndim == 2:
+        of_samples = of_samples[:, np.newaxis]
     product = of_samples if weights is None else weights * of_samples
     if not product.any():
         raise ValueError(

@@ -15,12 +15,20 @@ from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
+from sklearn.utils.validation import check_is_fitted
 
 from . import _core
 from ._base import BaseMLP
 from ._class_weight import class_weighted
 from ._compat import Interval, StrOptions, check_partial_fit_first_call, fit_context
-from ._data import Samples, check_Xy, weighted_mean
+from ._data import (
+    Samples,
+    check_entry_weights,
+    check_weights,
+    check_Xy,
+    weighted_mean,
+)
+from ._refusals import refuse_weights_of_entries
 from .losses import (
     CLASSIFICATION_LOSSES,
     CustomLoss,
@@ -425,9 +433,10 @@ default=None
         y : array-like of shape (n_samples,) or (n_samples, n_classes)
             Class labels, or an indicator matrix of several labels; with
             ``loss='kl_divergence'`` also probabilities of the classes 0, 1 ...
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights, not negative and not all zero. A mini-batch whose weights are all
-            zero is skipped.
+        sample_weight : array-like of shape (n_samples,) or (n_samples, n_classes), \
+default=None
+            Weights, not negative and not all zero; of several labels also a weight for
+            each. A mini-batch whose weights are all zero is skipped.
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
             Samples of a validation set. ``early_stopping`` uses it and splits nothing
             off; without, loss and score on it are only recorded. In a
@@ -565,6 +574,13 @@ default=None
             )
         return X, y
 
+    def _check_weights(self, sample_weight: Any, X: Any, y: Any) -> Any:
+        if np.ndim(sample_weight) != 2 or not self._is_multilabel():
+            return check_weights(sample_weight, X)
+        weights = check_entry_weights(sample_weight, y)
+        refuse_weights_of_entries(self, weights)
+        return weights
+
     def _class_weighted(self, weights: Any, y: Any, *, incremental: bool) -> Any:
         if self.class_weight is None:
             return weights
@@ -644,24 +660,29 @@ default=None
         return self.label_smoothing
 
     def _output_score(self, outputs: NDArray[Any], validation: Samples) -> float:
-        """Return the accuracy, for several labels that of all of them at once."""
+        """Return the accuracy, for several labels that of all of them at once.
+
+        If labels have weights of their own, it is that of the single labels.
+        """
+        weights = validation.weights
         if self._is_multiclass():
             correct = outputs.argmax(axis=1) == self._true_classes(validation.y)
-        else:
-            correct = ((outputs > 0.5) == (validation.y > 0.5)).all(axis=1)
-        return weighted_mean(correct, validation.weights)
+            return weighted_mean(correct, weights)
+        correct = (outputs > 0.5) == (validation.y > 0.5)
+        if weights is None or weights.ndim == 1:
+            correct = correct.all(axis=1)
+        return weighted_mean(correct, weights)
 
     def _output_loss(self, outputs: NDArray[Any], samples: Samples) -> float:
         loss = self._loss()
         if isinstance(loss, LogLoss) and not self._smoothing():
-            losses = self._cross_entropies(outputs, samples.y)
-            return weighted_mean(losses, samples.weights)
+            return samples.mean(self._cross_entropies(outputs, samples.y))
         y = self._smoothed(samples.y, outputs)
         losses = loss.per_output(y, outputs)
         is_of_outputs = isinstance(loss, SquaredError | CustomLoss)
         if self._output_activation() == "logistic" and not is_of_outputs:
             losses = losses + loss.per_output(1 - y, 1 - outputs)  # of both classes
-        return weighted_mean(losses.sum(axis=1), samples.weights)
+        return samples.mean(losses)
 
     def _smoothed(self, y: NDArray[Any], outputs: NDArray[Any]) -> NDArray[Any]:
         """Return the targets as numbers, in shape and type of the outputs."""
@@ -679,7 +700,7 @@ default=None
         else:
             p = np.where(y > 0.5, outputs, 1 - outputs)
         losses: NDArray[Any] = -np.log(np.maximum(p, np.finfo(p.dtype).eps))
-        return losses if losses.ndim == 1 else losses.sum(axis=1)
+        return losses
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict class labels.
@@ -781,6 +802,36 @@ default=None
         else:
             log_p = -np.logaddexp(0, np.hstack([z, -z]))
         return log_p
+
+    def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
+        """Return the accuracy of the predictions.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+        y : array-like of shape (n_samples,) or (n_samples, n_classes)
+            True labels; of several labels all must be right. With
+            ``loss='kl_divergence'`` also probabilities, whose most probable class is
+            the true one.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights.
+
+        Returns
+        -------
+        score : float
+
+        Raises
+        ------
+        ValueError
+            If an argument is invalid.
+        """
+        check_is_fitted(self)
+        if self._are_probabilities(y):
+            y = _check_probabilities(y)
+            self._check_columns(y)
+            y = self._decode(y)
+        return float(super().score(X, y, sample_weight))
 
     def _is_one_of_several(self) -> bool:
         """Tell whether the classes exclude each other, but the outputs do not."""

@@ -211,7 +211,7 @@ def check_entry_weights(sample_weight: Any, y: Any) -> NDArray[np.float64]:
         order="C",
         input_name="sample_weight",
     )
-    shape = y.reshape(len(y), -1).shape
+    shape = (y.shape[0], y.shape[1] if y.ndim == 2 else 1)
     if weights.shape != shape:
         raise ValueError(
             f"sample_weight must have shape {shape[:1]} or {shape}, got {weights.shape}"
@@ -306,6 +306,14 @@ class Samples:
     def in_pieces(self) -> bool:
         """Whether an epoch takes several calls of the core."""
         return self._rows is None
+
+    def mean(self, losses: NDArray[Any]) -> float:
+        """Return the mean of the rows' losses; of entries, of their sums over a row."""
+        if losses.ndim == 2 and self.weights is not None and self.weights.ndim == 2:
+            weighted = np.where(self.weights > 0, losses, 0) * self.weights
+            return float(weighted.sum() / self.weight)
+        of_rows = losses.sum(axis=1) if losses.ndim == 2 else losses
+        return weighted_mean(of_rows, self.weights)
 
     def pieces(
         self, order: NDArray[np.int64] | None, batch_size: int

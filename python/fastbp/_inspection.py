@@ -35,7 +35,7 @@ class InputGradients(NetworkOwner):
 
         Of the outputs before their activation, that is, of the logit of a class or
         label, of a prediction, or with ``loss='poisson'`` of its logarithm (lecture
-        001, error signal to the input layer).
+        001, error signal to the input layer). Several quantiles are not sorted.
 
         Parameters
         ----------

@@ -9,8 +9,17 @@ from numpy.typing import NDArray
 
 from . import _core
 from ._data import weighted_mean
-from .activations import Activation
-from .losses import CustomLoss, Gamma, LogLoss, Loss, Poisson, _OfClasses, get_loss
+from .activations import ACTIVATIONS, Activation
+from .losses import (
+    CustomLoss,
+    Gamma,
+    LogLoss,
+    Loss,
+    Poisson,
+    Quantile,
+    _OfClasses,
+    get_loss,
+)
 
 __all__ = ["Objective"]
 
@@ -44,12 +53,20 @@ class Objective:
             self.output = self._own_output()
         elif "identity" in self.loss._outputs and activation.is_elementwise:
             self.output = "identity"  # behind the layer's activation
+        elif "identity" in self.loss._outputs:
+            raise ValueError(
+                f"loss={loss!r} needs a last layer with an activation of each unit "
+                f"alone, got {name!r}"
+            )
         else:
+            others = [n for n in self.loss._outputs if n in (*ACTIVATIONS, "softmax")]
             raise ValueError(
                 f"loss={loss!r} needs a last layer with the activation 'identity', to "
                 f"which it applies {self._own_output()!r}, or one of "
-                f"{', '.join(map(repr, self.loss._outputs))}, got {name!r}"
+                f"{', '.join(map(repr, others))}, got {name!r}"
             )
+        if isinstance(self.loss, Quantile):
+            self.loss._levels(n_out)  # refuses another number of outputs
 
     def _own_output(self) -> str:
         outputs = self.loss._outputs
@@ -106,7 +123,10 @@ class Objective:
 
     def _check_range(self, y: NDArray[Any], name: str) -> None:
         if self.is_of_classes and ((y < 0) | (y > 1)).any():
-            raise ValueError(f"{name} must be in [0, 1] for {self.loss!r}")
+            raise ValueError(
+                f"{name} must be in [0, 1] for {self.loss!r}, got numbers from "
+                f"{y.min()} to {y.max()}"
+            )
         if self.is_of_classes and self.output == "softmax":
             sums = y.sum(axis=1, dtype=np.float64)
             bad = np.flatnonzero(np.abs(sums - 1) > _SUM_TOLERANCE)
@@ -116,9 +136,13 @@ class Objective:
                     f"{sums[bad[0]]:g} in row {bad[0]}"
                 )
         if isinstance(self.loss, Poisson) and (y < 0).any():
-            raise ValueError(f"{name} must not be negative for {self.loss!r}")
+            raise ValueError(
+                f"{name} must not be negative for {self.loss!r}, got {y.min()}"
+            )
         if isinstance(self.loss, Gamma) and (y <= 0).any():
-            raise ValueError(f"{name} must be positive for {self.loss!r}")
+            raise ValueError(
+                f"{name} must be positive for {self.loss!r}, got {y.min()}"
+            )
 
     def numbers(self, y: NDArray[Any], dtype: Any) -> NDArray[Any]:
         """Return encoded targets with a column for each output, labels as ones."""

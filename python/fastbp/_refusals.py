@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ._hidden_layers import uses_dropout
 from ._hooks import callbacks_of
@@ -18,7 +19,7 @@ from .schedules import Warmup
 if TYPE_CHECKING:
     from ._base import BaseMLP
 
-__all__ = ["refuse_contradictions"]
+__all__ = ["refuse_contradictions", "refuse_weights_of_entries"]
 
 # Parameters that only steps and epochs give a meaning to, or that ask for more than a
 # smooth loss, and their neutral values.
@@ -61,6 +62,19 @@ def refuse_contradictions(
     callbacks_of(est)
 
 
+def refuse_weights_of_entries(est: BaseMLP, weights: NDArray[np.float64]) -> None:
+    """Raise ValueError if weights (n_samples, n_outputs) go with no such parameters."""
+    why = ""
+    if isinstance(est._loss(), CustomLoss):
+        why = f"a function gives one value per row, got loss={est.loss!r}"
+    elif est.scoring not in (None, "loss"):
+        why = f"a scorer takes one per row, got scoring={est.scoring!r}"
+    if why:
+        raise ValueError(
+            f"sample_weight must have shape (n_samples,), got {weights.shape}: {why}"
+        )
+
+
 def _contradictions(
     est: BaseMLP, incremental: bool, is_validated: bool
 ) -> Iterator[str]:
@@ -73,6 +87,7 @@ def _contradictions(
             "normalization='batch' needs batch_size > 1, got batch_size=1: a single "
             "sample is its own mean"
         )
+    yield from _of_hidden_layers(est)
     yield from _of_the_loss(est)
     yield from _of_the_rate(est, incremental)
     yield from _of_validation(est, is_validated)
@@ -110,6 +125,20 @@ def _of_an_optimizer(est: BaseMLP, optimizer: Optimizer) -> Iterator[str]:
             f"weight_decay={est.weight_decay!r} and solver={optimizer!r} are two "
             "weight decays: weight_decay must be None"
         )
+
+
+def _of_hidden_layers(est: BaseMLP) -> Iterator[str]:
+    if est._hidden_layer_sizes():
+        return
+    for name, is_neutral in (
+        ("dropout", not np.any(est.dropout)),
+        ("normalization", est.normalization is None),
+    ):
+        if not is_neutral:
+            yield (
+                f"{name}={getattr(est, name)!r} needs hidden layers, got "
+                f"hidden_layer_sizes={est.hidden_layer_sizes!r}"
+            )
 
 
 def _of_the_loss(est: BaseMLP) -> Iterator[str]:
@@ -179,6 +208,8 @@ def _of_the_rate(est: BaseMLP, incremental: bool) -> Iterator[str]:
 def _of_validation(est: BaseMLP, is_validated: bool) -> Iterator[str]:
     if getattr(est, "validation_stratify", False) and not est.early_stopping:
         yield "validation_stratify=True needs early_stopping=True, got False"
+    if getattr(est, "validation_stratify", False) and is_validated:
+        yield "validation_stratify=True splits samples off, but X_val is given"
     if est.early_stopping or is_validated:
         return
     for name, neutral in (("scoring", (None,)), ("restore_best", (None, False))):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
-from sklearn.utils import check_array, column_or_1d
+from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils.metaestimators import available_if
 
 from ._base import BaseMLP
@@ -20,9 +20,9 @@ from ._data import (
     check_entry_weights,
     check_weights,
     check_Xy,
-    weighted_mean,
     without_missing,
 )
+from ._refusals import refuse_weights_of_entries
 from .losses import (
     REGRESSION_LOSSES,
     CustomLoss,
@@ -319,9 +319,12 @@ default=None
     def _validate(
         self, X: Any, y: Any, *, incremental: bool, reset: bool
     ) -> tuple[Any, Any]:
-        present = self._without_nan(y) if self.missing_targets == "mask" else y
-        X, checked = check_Xy(self, X, present, reset=reset, y_numeric=True)
-        y = checked if present is y else self._as_checked(y, checked)
+        missing = None
+        if self.missing_targets == "mask":
+            y, missing = _without_nan(y)
+        X, y = check_Xy(self, X, y, reset=reset, y_numeric=True)
+        if missing is not None:
+            y = np.where(missing.reshape(y.shape), np.nan, y)
         if y.dtype.kind not in "fiub":
             raise ValueError(f"y must hold numbers, got dtype {y.dtype}")
         if y.ndim == 2 and y.shape[1] == 1:
@@ -330,19 +333,18 @@ default=None
 
     def _check_weights(self, sample_weight: Any, X: Any, y: Any) -> Any:
         weights: NDArray[np.float64] | None
-        if y.ndim == 2 and np.ndim(sample_weight) == 2:
+        if np.ndim(sample_weight) == 2:
             weights = check_entry_weights(sample_weight, y)
+            if weights.shape[1] == 1:
+                weights = np.ascontiguousarray(weights[:, 0])
+            else:
+                refuse_weights_of_entries(self, weights)
         else:
             weights = check_weights(sample_weight, X)
         if self.missing_targets == "mask":
             weights = without_missing(weights, y)
         if weights is None or weights.ndim == 1:
             return weights
-        if isinstance(self._loss(), CustomLoss):
-            raise ValueError(
-                "sample_weight must have shape (n_samples,) with a function as loss, "
-                f"which gives one value per row, got shape {weights.shape}"
-            )
         return np.repeat(weights, self._n_quantiles(), axis=1)
 
     def _encode(self, y: Any, dtype: Any) -> NDArray[Any]:
@@ -399,13 +401,8 @@ default=None
         return _mean_r2(y, outputs, weights)
 
     def _output_loss(self, outputs: NDArray[Any], samples: Samples) -> float:
-        weights = samples.weights
         with np.errstate(over="ignore", invalid="ignore"):  # an infinite or NaN loss
-            losses = self._loss().per_output(samples.y, outputs)
-            if weights is None or weights.ndim == 1:
-                return weighted_mean(losses.sum(axis=1), weights)
-            sum_of_losses = np.where(weights > 0, losses, 0) * weights
-            return float(sum_of_losses.sum() / samples.weight)
+            return samples.mean(self._loss().per_output(samples.y, outputs))
 
     def predict(self, X: Any, *, quantile: Any = None) -> NDArray[Any]:
         """Predict target values.
@@ -438,19 +435,63 @@ default=None
             y = np.sort(y.reshape(len(y), -1, len(quantiles)), axis=2)[:, :, at]
         return y[:, 0] if y.shape[1] == 1 else y
 
-    @staticmethod
-    def _without_nan(y: Any) -> NDArray[Any]:
-        """Return y with ones in the place of NaN, for scikit-learn's checks."""
-        y = check_array(
-            y, ensure_2d=False, dtype="numeric", ensure_all_finite="allow-nan"
-        )
-        return np.where(np.isnan(y), 1, y) if y.dtype.kind == "f" else y
+    def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
+        """Return R2, the coefficient of determination, of the predictions.
 
-    @staticmethod
-    def _as_checked(y: Any, checked: NDArray[Any]) -> NDArray[Any]:
-        """Return the checked array with NaN where y has it."""
-        missing = np.isnan(np.asarray(y, dtype=np.float64)).reshape(checked.shape)
-        return np.where(missing, np.nan, checked) if missing.any() else checked
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            True values; with ``missing_targets='mask'``, NaN where there is none.
+        sample_weight : array-like of shape (n_samples,) or (n_samples, n_targets), \
+default=None
+            Weights of the samples, or of the entries of y.
+
+        Returns
+        -------
+        score : float
+            Mean over the targets. Of entries only those with weight count, and of
+            targets those that have two or more of them.
+
+        Raises
+        ------
+        ValueError
+            If the model predicts several quantiles, or an argument is invalid.
+        """
+        if len(getattr(self, "quantiles_", ())) > 1:
+            raise ValueError(
+                f"score needs one prediction for each target, but quantile="
+                f"{self.quantile!r} predicts several: score each with "
+                "sklearn.metrics.mean_pinball_loss"
+            )
+        given: Any = sample_weight
+        masks = self.missing_targets == "mask"
+        if not masks and np.ndim(given) < 2:
+            return float(super().score(X, y, given))
+        prediction = self.predict(X)
+        y = check_array(
+            y,
+            dtype=np.float64,
+            ensure_2d=False,
+            ensure_all_finite="allow-nan" if masks else True,
+            input_name="y",
+        )
+        check_consistent_length(prediction, y, given)
+        is_of_entries = np.ndim(given) == 2
+        check: Any = check_entry_weights if is_of_entries else check_weights
+        weights = without_missing(check(given, y), y)
+        if weights is None or weights.ndim == 1:
+            return float(r2_score(y, prediction, sample_weight=weights))
+        n = len(y)
+        return _mean_r2(y.reshape(n, -1), prediction.reshape(n, -1), weights)
+
+
+def _without_nan(y: Any) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    """Return y with ones in the place of NaN, for scikit-learn's checks, and where."""
+    y = check_array(y, ensure_2d=False, dtype="numeric", ensure_all_finite="allow-nan")
+    missing = np.isnan(y) if y.dtype.kind == "f" else np.zeros(y.shape, np.bool_)
+    return (np.where(missing, 1, y), missing) if missing.any() else (y, None)
 
 
 def _places(quantile: Any, quantiles: tuple[float, ...]) -> Any:

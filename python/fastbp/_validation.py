@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from inspect import signature
 from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -149,7 +150,7 @@ def _score(
     model = snapshot(est, network)
     model.__dict__.pop("feature_names_in_", None)  # X has been made an array
     weights = {}
-    if validation.weights is not None:
+    if validation.weights is not None and _takes_weights(scorer):
         weights["sample_weight"] = validation.weights
     score = scorer(model, validation.X, est._decode(validation.y), **weights)
     if not isinstance(score, Real) or np.isnan(float(score)):
@@ -157,6 +158,14 @@ def _score(
             f"scoring={est.scoring!r} must return a number, got {score!r:.60}"
         )
     return float(score)
+
+
+def _takes_weights(scorer: Scorer) -> bool:
+    """Tell whether a scorer, or the metric in it, has an argument for weights."""
+    metric = getattr(scorer, "_score_func", scorer)
+    parameters = signature(metric).parameters
+    takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    return "sample_weight" in parameters or takes_all
 
 
 def snapshot(est: BaseMLP, network: _core.Network) -> BaseMLP:

@@ -123,6 +123,11 @@ class Dense(Layer):
         for name in ("bias", "trainable"):
             self._set(name, check_bool(getattr(self, name), f"{name} of Dense"))
         _initializer_of(self.initializer)
+        if self.weights is not None and self.initializer != "glorot_uniform":
+            raise ValueError(
+                f"weights of Dense are in place of the initializer, got both weights "
+                f"and initializer={self.initializer!r}"
+            )
         self._set("weights", _given(self.weights, "weights", 2, self.n_out))
         self._set("bias_values", _given(self.bias_values, "bias_values", 1, self.n_out))
         if self.bias_values is not None and not self.bias:

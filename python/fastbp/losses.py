@@ -192,6 +192,11 @@ class Quantile(Loss):
 
     def _levels(self, n_outputs: int) -> NDArray[np.float64]:
         """Return the level of each output, (n_outputs,)."""
+        if n_outputs % len(self.quantiles):
+            raise ValueError(
+                f"{self!r} needs {len(self.quantiles)} outputs for each target, got "
+                f"{n_outputs} outputs"
+            )
         return np.resize(np.asarray(self.quantiles), n_outputs)
 
     def _core_options(self, n_outputs: int) -> dict[str, Any]:

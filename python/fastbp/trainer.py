@@ -163,7 +163,6 @@ class Trainer:
         check_trainable(network.layers)
         self.network = network
         self.loss = loss
-        self._objective = network._objective(loss)
         self.optimizer = get_optimizer(optimizer)
         self.schedule = None if schedule is None else get_schedule(schedule)
         self.batch_size = (
@@ -196,6 +195,16 @@ class Trainer:
         self._t = 0
         self._moments: list[list[Any]] = []
         self._rule = ""  # that they are of
+
+    @property
+    def loss(self) -> Any:
+        """The loss, as it was given."""
+        return self._loss
+
+    @loss.setter
+    def loss(self, loss: Any) -> None:
+        self._objective = self.network._objective(loss)
+        self._loss = loss
 
     def _drawn_seed(self) -> int:
         """Return the seed of dropout; without it the random stream is as ever."""
@@ -429,7 +438,7 @@ class _Fit(TrainingLoop):
         order = owner._order
         if order is None or len(order) != self.n_rows:
             order = np.arange(self.n_rows)
-        self.order = order
+        self.order = order.copy()  # a loaded one may be read-only
         self.hooks = Hooks(owner, owner.callbacks)
 
     def train(self) -> None:
