@@ -14,7 +14,10 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 
-from fastbp import MLPClassifier
+from fastbp import MLPClassifier, Network, Trainer
+from fastbp.layers import Dense
+from fastbp.optimizers import SGD
+from fastbp.schedules import InverseScaling
 
 warnings.simplefilter("ignore", ConvergenceWarning)  # epochs are counted here
 
@@ -24,14 +27,14 @@ warnings.simplefilter("ignore", ConvergenceWarning)  # epochs are counted here
 rng = np.random.default_rng(0)
 y = np.repeat([0, 1], 100)
 X = rng.normal(size=(200, 2)) + np.where(y, 1, -1)[:, None] * [0.9, 0.3]
-SGD = {"solver": "sgd", "momentum": 0.0, "alpha": 0.0}
+PLAIN = {"solver": "sgd", "momentum": 0.0, "alpha": 0.0}
 START = np.array([[-1.5], [2.0]])
 N_EPOCHS = 12
 
 
 def descend(batch_size, rate):
     """Return the weights before and after each step, (n_steps + 1, 2)."""
-    network = MLPClassifier((), learning_rate_init=rate, random_state=0, **SGD)
+    network = MLPClassifier((), learning_rate_init=rate, random_state=0, **PLAIN)
     network.partial_fit(X, y, classes=[0, 1])  # makes the arrays
     network.coefs_, network.intercepts_ = [START.copy()], [np.zeros(1)]
     path = [START.ravel()]
@@ -52,33 +55,36 @@ for name, path in paths.items():
 
 
 # %%
-# When to stop? When the gradient over all samples is small. The norm is computed after
-# each epoch; a callback that returns True ends the training. (``grad_tol`` does it with
-# the gradients of the batches, which costs less, and is the same with a full batch.)
-def until_flat(theta):
-    def after_epoch(network, record):
-        error = network.predict_proba(X)[:, 1] - y
-        gradient = np.append(X.T @ error, error.sum()) / len(X)
-        return np.linalg.norm(gradient) < theta
-
-    return after_epoch
-
-
-for batch_size, rate in {20: 0.1, 200: 1.0}.items():
-    network = MLPClassifier(
-        (),
+# When to stop? When the gradient over all samples has a norm under theta, here 0.001:
+# ``grad_tol`` of a ``Trainer`` measures it after each epoch. With steps of one sample
+# this is Algorithm 1 of lecture 000, with mini-batches Algorithm 2. (``grad_tol`` of
+# the estimators takes the mean of the norms over the batches, which costs less, and is
+# the same with a full batch.)
+#
+# At a constant rate steps of one sample do not settle: where the mean of the gradients
+# is zero, each of them is not. The noise is less with a smaller rate or a larger batch,
+# and gone at last if the rate falls like one over the time, as Robbins and Monro have
+# it.
+THETA = 0.001
+for name, batch_size, rate, schedule in [
+    ("one sample, constant rate", 1, 0.1, None),
+    ("one sample, falling rate", 1, 0.1, InverseScaling(1)),
+    ("20 samples", 20, 0.1, None),
+    ("all samples", None, 1.0, None),
+]:
+    network = Network([Dense(1, "logistic", weights=START)], n_in=2)
+    trainer = Trainer(
+        network,
+        "log_loss",
+        SGD(rate),
+        schedule,
         batch_size=batch_size,
-        learning_rate_init=rate,
-        max_iter=1000,
-        tol=0.0,
-        n_iter_no_change=np.inf,
-        callbacks=[until_flat(0.01)],
+        grad_tol=THETA,
         random_state=0,
-        **SGD,
-    ).fit(X, y)
-    print(
-        f"batches of {batch_size}: gradient under 0.01 after {network.n_iter_} epochs"
     )
+    norms = trainer.fit(X, y, n_epochs=500).history["gradient_norm"]
+    stopped = "stopped" if norms[-1] < THETA else "not stopped"
+    print(f"{name:25} {stopped} after {len(norms):3} epochs, gradient {norms[-1]:.1e}")
 
 # %%
 # The same on a network for handwritten digits, each batch size with a rate that suits
@@ -99,7 +105,7 @@ for name, (batch_size, rate, n_epochs) in SETTINGS.items():
         max_iter=n_epochs,
         n_iter_no_change=np.inf,
         random_state=0,
-        **SGD,
+        **PLAIN,
     )
     begin = time.perf_counter()
     network.fit(X_digits, y_digits)

@@ -7,37 +7,34 @@ slope of at most a quarter in each layer, and by next to nothing where units are
 saturated. ReLUs pass it on whole, or, when they are dead, not at all.
 """
 
-import warnings
-
 import numpy as np
 from sklearn.datasets import load_digits
-from sklearn.exceptions import ConvergenceWarning
 
-from fastbp import MLPClassifier
+from fastbp import Network, Trainer
+from fastbp.layers import Dense
+from fastbp.optimizers import SGD
+from fastbp.plots import GradientFlowDisplay
 
-warnings.simplefilter("ignore", ConvergenceWarning)  # no training here is a long one
 X, y = load_digits(return_X_y=True)
 X = X / 16
 DEPTH = 8
 
 
+def network_of(activation, n_units=32, depth=DEPTH):
+    """Return a network for digits, with its initial weights."""
+    hidden = [Dense(n_units, activation)] * depth
+    return Network([*hidden, Dense(10, "softmax")], n_in=64, random_state=0)
+
+
 # %%
-# A step of plain gradient descent on all samples shows the gradient: it is what the
-# step subtracts, divided by the rate.
-def gradient_norms(activation, X, depth=DEPTH):
-    """Return the norm of the gradient of each weight matrix at the initial weights."""
-    settings = {"solver": "sgd", "momentum": 0.0, "alpha": 0.0, "batch_size": len(X)}
-    network = MLPClassifier(
-        (32,) * depth, activation, random_state=0, learning_rate_init=1e-3, **settings
-    )
-    network.partial_fit(X, y, classes=range(10))
-    before = [weights.copy() for weights in network.coefs_]
-    network.partial_fit(X, y)
-    steps = zip(before, network.coefs_, strict=True)
-    return [np.linalg.norm(old - new) / 1e-3 for old, new in steps]
-
-
-norms = {name: gradient_norms(name, X) for name in ("logistic", "tanh", "relu")}
+# ``diagnose`` of a Trainer looks into each layer: here at the norm of the gradient of
+# its parameters, at the initial weights.
+DEEP = {"batch_size": 200, "diagnostics": True, "random_state": 0}
+trainers = {
+    name: Trainer(network_of(name), "log_loss", "adam", **DEEP)
+    for name in ("logistic", "tanh", "relu")
+}
+norms = {name: t.diagnose(X, y)["gradient_norm"] for name, t in trainers.items()}
 for name, of_layers in norms.items():
     ratio = of_layers[-1] / of_layers[0]
     print(f"{name:9} the last layer's gradient is {ratio:9.2g} times the first one's")
@@ -45,28 +42,21 @@ for name, of_layers in norms.items():
 # %%
 # The same eight hidden layers in training: with sigmoids the loss stays where it is
 # when all digits are called equally likely, log(10).
-losses = {}
-for name in norms:
-    network = MLPClassifier((32,) * DEPTH, name, max_iter=25, random_state=0)
-    losses[name] = network.fit(X, y).loss_curve_
-    print(f"{name:9} loss after {network.n_iter_} epochs: {network.loss_:.3f}")
+for name, trainer in trainers.items():
+    losses = trainer.fit(X, y, n_epochs=25).history["loss"]
+    print(f"{name:9} loss after {len(losses)} epochs: {losses[-1]:.3f}")
 
 # %%
 # Saturation: large inputs push sigmoids to their ends, where the slope is almost zero.
 # That is one reason to scale the data.
 print("one hidden layer of sigmoids    saturated units   gradient of its weights")
-for name, scale in {
-    "pixels in [0, 1]": 1,
-    "in [0, 16]": 16,
-    "in [0, 256]": 256,
-}.items():
-    network = MLPClassifier((32,), "logistic", random_state=0)
-    network.partial_fit(X * scale, y, classes=range(10))
-    hidden = 1 / (1 + np.exp(-(X * scale @ network.coefs_[0] + network.intercepts_[0])))
-    saturated = (hidden * (1 - hidden) < 0.01).mean()
+for scale in (1, 16, 256):
+    trainer = Trainer(network_of("logistic", depth=1), "log_loss")
+    hidden, _ = trainer.diagnose(X * scale, y)
     # Per unit of input, as the gradient has the input as a factor.
-    norm = gradient_norms("logistic", X * scale, depth=1)[0] / scale
-    print(f"{name:32} {saturated:14.0%} {norm:25.2g}")
+    norm = hidden["gradient_norm"] / scale
+    name = f"pixels in [0, {scale}]"
+    print(f"{name:32} {hidden['saturated']:14.0%} {norm:25.2g}")
 
 
 # %%
@@ -74,18 +64,10 @@ for name, scale in {
 # any more. One step that is too large is enough. A leaky ReLU recovers.
 def dead_units(activation, rate):
     """Return the share of dead units, and the accuracy, after some epochs."""
-    network = MLPClassifier(
-        (64,),
-        activation,
-        solver="sgd",
-        learning_rate_init=rate,
-        max_iter=20,
-        batch_size=50,
-        random_state=0,
-    )
-    network.fit(X, y)
-    sums = X @ network.coefs_[0] + network.intercepts_[0]
-    return (sums <= 0).all(axis=0).mean(), network.score(X, y)
+    network = network_of(activation, n_units=64, depth=1)
+    trainer = Trainer(network, "log_loss", SGD(rate, momentum=0.9), random_state=0)
+    hidden, _ = trainer.fit(X, y, n_epochs=20).diagnose(X, y)
+    return hidden["dead"], (network.predict(X).argmax(axis=1) == y).mean()
 
 
 rates = [0.01, 0.03, 0.1, 0.3, 0.5, 0.7]
@@ -96,15 +78,21 @@ for row in zip(rates, dead, accuracy, leaky_accuracy, strict=True):
     print("{:5} {:4.0%} {:.3f} (leaky: {:.3f})".format(*row))
 
 # %%
+# On the right what ``diagnostics=True`` has recorded of the network of sigmoids after
+# each epoch. No unit is saturated, and none is dead: eight slopes of a quarter at most
+# are enough for gradients that differ by powers of ten.
 try:
     import matplotlib.pyplot as plt
 except ImportError:
     print("no figure: matplotlib is not installed")
 else:
-    figure, panels = plt.subplots(1, 3, figsize=(11, 3.5), layout="constrained")
-    for name, of_layers in norms.items():
-        panels[0].semilogy(range(1, DEPTH + 2), of_layers, marker="o", label=name)
-        panels[1].plot(range(1, len(losses[name]) + 1), losses[name], label=name)
+    figure = plt.figure(figsize=(11, 10.5), layout="constrained")
+    grid = figure.add_gridspec(3, 2)
+    panels = [figure.add_subplot(grid[row, 0]) for row in range(3)]
+    for name, trainer in trainers.items():
+        losses = trainer.history["loss"]
+        panels[0].semilogy(range(1, DEPTH + 2), norms[name], marker="o", label=name)
+        panels[1].plot(range(1, len(losses) + 1), losses, label=name)
     panels[0].set(title="Norm of the gradient", xlabel="layer, from the input")
     panels[0].legend(frameon=False)
     panels[1].axhline(np.log(10), color="gray", linestyle=":")
@@ -114,4 +102,6 @@ else:
     panels[2].semilogx(rates, leaky_accuracy, linestyle="--", label="of leaky ReLUs")
     panels[2].set(title="After 20 epochs", xlabel="learning rate", ylim=(-0.05, 1.05))
     panels[2].legend(frameon=False)
+    trainer = trainers["logistic"]
+    GradientFlowDisplay.from_history(trainer.history, ax=figure.add_subplot(grid[:, 1]))
     figure.savefig("plot_vanishing_gradients.png", dpi=120)
