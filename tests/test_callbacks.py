@@ -208,9 +208,12 @@ def test_bad_callbacks_are_refused(callbacks: Any, said: str) -> None:
         (lambda: EarlyStopping(min_delta=-1), "min_delta of EarlyStopping .* got -1"),
         (lambda: Checkpoint("x", "f1"), "monitor of Checkpoint .* got 'f1'"),
         (lambda: Checkpoint("x", every=0), "every of Checkpoint .* got 0"),
+        (lambda: Checkpoint(5), "path of Checkpoint must be a path, got 5"),
+        (lambda: CSVLogger(5), "path of CSVLogger must be a path, got 5"),
+        (lambda: CSVLogger("x", "no"), "append of CSVLogger must be a bool, got 'no'"),
     ],
 )
-def test_bad_number_of_a_callback_is_refused(make: Any, said: str) -> None:
+def test_bad_setting_of_a_callback_is_refused(make: Any, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         make()
 

@@ -20,7 +20,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from ._objects import check_field, check_size
+from ._objects import check_bool, check_field, check_size
 
 __all__ = [
     "CSVLogger",
@@ -58,14 +58,39 @@ class Callback:
     weights of this epoch. If not, it gets the one in training, whose are older."""
 
     def on_fit_begin(self, estimator: Any) -> None:
-        """Do what is to be done before the first epoch."""
+        """Do what is to be done before the first epoch.
+
+        Parameters
+        ----------
+        estimator : estimator or Trainer
+            What is trained, as it is before.
+        """
 
     def on_epoch_end(self, estimator: Any, record: EpochRecord) -> bool | None:
-        """Do what is to be done after an epoch; True ends the training."""
+        """Do what is to be done after an epoch.
+
+        Parameters
+        ----------
+        estimator : estimator or Trainer
+            What is trained; see ``reads_model``.
+        record : EpochRecord
+            What is known of the epoch.
+
+        Returns
+        -------
+        stop : bool or None
+            True ends the training.
+        """
         return None
 
     def on_fit_end(self, estimator: Any) -> None:
-        """Do what is to be done at the end, also if training failed."""
+        """Do what is to be done at the end, also if training failed.
+
+        Parameters
+        ----------
+        estimator : estimator or Trainer
+            What was trained.
+        """
 
 
 @dataclass
@@ -90,6 +115,13 @@ def _check_monitor(callback: Any) -> None:
         raise ValueError(
             f"monitor of {type(callback).__name__} must be one of "
             f"{', '.join(map(repr, _IS_BETTER))}, got {callback.monitor!r}"
+        )
+
+
+def _check_path(callback: Any) -> None:
+    if not isinstance(callback.path, str | os.PathLike):
+        raise ValueError(
+            f"path of {type(callback).__name__} must be a path, got {callback.path!r}"
         )
 
 
@@ -141,10 +173,12 @@ class EarlyStopping(Callback):
         check_field(self, "min_delta", 0)
 
     def on_fit_begin(self, estimator: Any) -> None:
+        """Forget the best number so far, and the epochs since."""
         self._best: float | None = None
         self._n_bad = 0
 
     def on_epoch_end(self, estimator: Any, record: EpochRecord) -> bool | None:
+        """Count the epochs without an improvement; True after ``patience`` of them."""
         value = _monitored(self, record)
         delta = (
             self.min_delta if self.monitor == "validation_score" else -self.min_delta
@@ -180,11 +214,11 @@ class Checkpoint(Callback):
     def __post_init__(self) -> None:
         if self.monitor is not None:
             _check_monitor(self)
-        if not isinstance(self.path, str | os.PathLike):
-            raise ValueError(f"path of Checkpoint must be a path, got {self.path!r}")
+        _check_path(self)
         check_size(self.every, "every of Checkpoint")
 
     def on_fit_begin(self, estimator: Any) -> None:
+        """Forget the best number so far; FileNotFoundError without a directory."""
         self._best: float | None = None
         if not Path(self.path).parent.is_dir():
             raise FileNotFoundError(
@@ -193,6 +227,7 @@ class Checkpoint(Callback):
             )
 
     def on_epoch_end(self, estimator: Any, record: EpochRecord) -> bool | None:
+        """Write the file, if it is the turn of this epoch."""
         if record.epoch % self.every == 0 and self._is_wanted(record):
             self._replace(pickle.dumps(estimator, protocol=5))
         return None
@@ -237,12 +272,18 @@ class CSVLogger(Callback):
     path: str | os.PathLike[str]
     append: bool = False
 
+    def __post_init__(self) -> None:
+        _check_path(self)
+        check_bool(self.append, "append of CSVLogger")
+
     def on_fit_begin(self, estimator: Any) -> None:
+        """Write the heading, if the file needs one."""
         path = Path(self.path)
         if not (self.append and path.exists() and path.stat().st_size > 0):
             self._write("w", EpochRecord._fields)
 
     def on_epoch_end(self, estimator: Any, record: EpochRecord) -> bool | None:
+        """Write the line of this epoch."""
         self._write("a", record)
         return None
 
@@ -264,14 +305,32 @@ class History(Callback):
     records: list[EpochRecord] = field(default_factory=list, init=False, repr=False)
 
     def on_fit_begin(self, estimator: Any) -> None:
+        """Forget the records of the fit before."""
         self.records = []
 
     def on_epoch_end(self, estimator: Any, record: EpochRecord) -> bool | None:
+        """Keep the record."""
         self.records.append(record)
         return None
 
     def column(self, name: str) -> list[Any]:
-        """Return one field of all records, such as 'learning_rate'."""
+        """Return one field of all records.
+
+        Parameters
+        ----------
+        name : str
+            A field of :class:`EpochRecord`, such as 'learning_rate'.
+
+        Returns
+        -------
+        values : list
+            Its value in each epoch.
+
+        Raises
+        ------
+        ValueError
+            If there is no such field.
+        """
         if name not in EpochRecord._fields:
             raise ValueError(
                 f"name must be one of {', '.join(map(repr, EpochRecord._fields))}, "
@@ -294,9 +353,11 @@ class Timer(Callback):
     seconds: list[float] = field(default_factory=list, init=False, repr=False)
 
     def on_fit_begin(self, estimator: Any) -> None:
+        """Forget the durations of the fit before."""
         self.seconds, self._last = [], 0.0
 
     def on_epoch_end(self, estimator: Any, record: EpochRecord) -> bool | None:
+        """Keep the duration of this epoch."""
         self.seconds.append(record.seconds - self._last)
         self._last = record.seconds
         return None

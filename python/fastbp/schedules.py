@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ._objects import check_field, object_of
+from ._objects import check_field, check_size, object_of
 
 __all__ = [
     "Constant",
@@ -240,7 +240,7 @@ class Plateau(Schedule):
     def __post_init__(self) -> None:
         check_field(self, "factor", 0, 1, closed="neither")
         if self.patience is not None:
-            check_field(self, "patience", 1)
+            check_size(self.patience, "patience of Plateau")
         check_field(self, "end", 0, 1, closed="right")
 
     def __call__(self, epoch: Numbers, n_epochs: float) -> Any:
