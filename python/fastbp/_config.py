@@ -82,6 +82,16 @@ def config_context(*, gemm: str | None = None) -> Iterator[None]:
     gemm : {"builtin", "blas"} or None, default=None
         As for :func:`set_config`.
 
+    Yields
+    ------
+    None
+        At the end of the block the settings are again as they were before it.
+
+    Raises
+    ------
+    ValueError
+        If a value is not known.
+
     Examples
     --------
     >>> import fastbp

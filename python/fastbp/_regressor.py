@@ -245,8 +245,9 @@ n_iter_, n_layers_, n_outputs_, norms_, feature_importances_
             Target values.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_outputs), \
 default=None
-            Weights of the samples or of the entries of y, not negative and not all
-            zero. A mini-batch whose weights are all zero is skipped.
+            Weights of the samples, or of the entries of a y with several columns (not
+            with a function as ``loss``); not negative and not all zero. A mini-batch
+            whose weights are all zero is skipped.
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
             Samples of a validation set. ``early_stopping`` uses it and splits nothing
             off; without, loss and score on it are only recorded. In a
@@ -254,8 +255,9 @@ default=None
             ``transform_input=["X_val"]`` transforms X_val as it does X.
         y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
             Their targets, as y; needed with X_val.
-        sample_weight_val : array-like of shape (n_val,), default=None
-            Their weights.
+        sample_weight_val : array-like of shape (n_val,) or (n_val, n_outputs), \
+default=None
+            Their weights, as sample_weight.
 
         Returns
         -------
@@ -290,16 +292,18 @@ default=None
             Samples.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Target values.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights.
+        sample_weight : array-like of shape (n_samples,) or (n_samples, n_outputs), \
+default=None
+            Weights, as for ``fit``.
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
             Samples of a validation set: loss and score on it are recorded, and with
             ``early_stopping`` the score decides what a bad epoch is. The weights are
             always those of the last epoch, and it is up to the caller to stop.
         y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
             Their targets, as y; needed with X_val.
-        sample_weight_val : array-like of shape (n_val,), default=None
-            Their weights.
+        sample_weight_val : array-like of shape (n_val,) or (n_val, n_outputs), \
+default=None
+            Their weights, as sample_weight.
 
         Returns
         -------

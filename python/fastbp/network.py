@@ -559,7 +559,13 @@ class Network:
     # To look at.
 
     def summary(self) -> str:
-        """Return a table of the layers: output shape, activation, parameters."""
+        """Return a table of the layers: output shape, activation, parameters.
+
+        Returns
+        -------
+        table : str
+            A line for each layer, with a heading and the total.
+        """
         rows = [("layer", "output", "activation", "parameters")]
         rows.append(("inputs", f"(n, {self.n_in})", "", ""))
         for i, layer in enumerate(self.layers):
@@ -647,7 +653,13 @@ class Network:
     # Copies.
 
     def copy(self) -> Network:
-        """Return a network with the same layers and a copy of the parameters."""
+        """Return a network with the same layers and a copy of the parameters.
+
+        Returns
+        -------
+        twin : Network
+            Of the last forward and backward pass it knows nothing.
+        """
         return self._twin(self.dtype)
 
     def _twin(self, dtype: str) -> Network:

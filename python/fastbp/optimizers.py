@@ -29,14 +29,24 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Optimizer(ABC):
-    """Base of the update rules.
+    """Base of the update rules, which are those of this module only.
+
+    Parameters
+    ----------
+    learning_rate : float
+        eta, > 0; a schedule multiplies it by a factor for each step.
 
     Attributes
     ----------
     name : str
         What the estimators call it as ``solver``.
-    learning_rate : float
-        The rate; a schedule multiplies it by a factor for each step.
+
+    Raises
+    ------
+    TypeError
+        If the core does not know the rule.
+    ValueError
+        If a number is out of its range.
     """
 
     name: ClassVar[str]
