@@ -101,17 +101,7 @@ class SquaredError(Loss):
     _outputs = (*_ANY, "softmax")
 
     def per_output(self, y_true: Any, y_pred: Any) -> Any:
-        """Return half the squared error of each output.
-
-        Parameters
-        ----------
-        y_true, y_pred : ndarray of shape (n_samples, n_outputs)
-            As for :class:`Loss`.
-
-        Returns
-        -------
-        losses : ndarray of shape (n_samples, n_outputs)
-        """
+        """Return half the squared error of each output."""
         return 0.5 * (y_true - y_pred) ** 2
 
 
@@ -122,17 +112,7 @@ class AbsoluteError(Loss):
     _core_name = "absolute_error"
 
     def per_output(self, y_true: Any, y_pred: Any) -> Any:
-        """Return the absolute error of each output.
-
-        Parameters
-        ----------
-        y_true, y_pred : ndarray of shape (n_samples, n_outputs)
-            As for :class:`Loss`.
-
-        Returns
-        -------
-        losses : ndarray of shape (n_samples, n_outputs)
-        """
+        """Return the absolute error of each output."""
         return np.abs(y_true - y_pred)
 
 
@@ -155,17 +135,7 @@ class Huber(Loss):
         check_field(self, "delta", 0, closed="neither")
 
     def per_output(self, y_true: Any, y_pred: Any) -> Any:
-        """Return Huber's loss of each output.
-
-        Parameters
-        ----------
-        y_true, y_pred : ndarray of shape (n_samples, n_outputs)
-            As for :class:`Loss`.
-
-        Returns
-        -------
-        losses : ndarray of shape (n_samples, n_outputs)
-        """
+        """Return Huber's loss of each output."""
         size = np.abs(y_true - y_pred)
         small = np.minimum(size, self.delta)
         return small * (size - 0.5 * small)
@@ -181,17 +151,7 @@ class LogCosh(Loss):
     _core_name = "log_cosh"
 
     def per_output(self, y_true: Any, y_pred: Any) -> Any:
-        """Return ``log(cosh(y - p))`` of each output.
-
-        Parameters
-        ----------
-        y_true, y_pred : ndarray of shape (n_samples, n_outputs)
-            As for :class:`Loss`.
-
-        Returns
-        -------
-        losses : ndarray of shape (n_samples, n_outputs)
-        """
+        """Return ``log(cosh(y - p))`` of each output."""
         size = np.abs(y_true - y_pred)
         return size + np.log1p(np.exp(-2 * size)) - np.log(2)
 
@@ -229,17 +189,7 @@ class Quantile(Loss):
         object.__setattr__(self, "quantiles", levels)
 
     def per_output(self, y_true: Any, y_pred: Any) -> Any:
-        """Return the loss of each output; the quantiles of a target are neighbours.
-
-        Parameters
-        ----------
-        y_true, y_pred : ndarray of shape (n_samples, n_outputs)
-            As for :class:`Loss`.
-
-        Returns
-        -------
-        losses : ndarray of shape (n_samples, n_outputs)
-        """
+        """Return the loss of each output; the quantiles of a target are neighbours."""
         error = y_true - y_pred
         levels = self._levels(error.shape[1]).astype(error.dtype)
         return np.maximum(levels * error, (levels - 1) * error)
@@ -265,17 +215,7 @@ class Poisson(Loss):
     _outputs = _POSITIVE
 
     def per_output(self, y_true: Any, y_pred: Any) -> Any:
-        """Return half the Poisson deviance of each output.
-
-        Parameters
-        ----------
-        y_true, y_pred : ndarray of shape (n_samples, n_outputs)
-            As for :class:`Loss`.
-
-        Returns
-        -------
-        losses : ndarray of shape (n_samples, n_outputs)
-        """
+        """Return half the Poisson deviance of each output."""
         p = _held_positive(y_pred)
         return xlogy(y_true, y_true / p) - y_true + p
 
@@ -288,17 +228,7 @@ class Gamma(Loss):
     _outputs = _POSITIVE
 
     def per_output(self, y_true: Any, y_pred: Any) -> Any:
-        """Return half the gamma deviance of each output.
-
-        Parameters
-        ----------
-        y_true, y_pred : ndarray of shape (n_samples, n_outputs)
-            As for :class:`Loss`.
-
-        Returns
-        -------
-        losses : ndarray of shape (n_samples, n_outputs)
-        """
+        """Return half the gamma deviance of each output."""
         p = _held_positive(y_pred)
         return y_true / p - 1 - (np.log(y_true) - np.log(p))
 
@@ -320,17 +250,7 @@ class LogLoss(_OfClasses):
         check_field(self, "label_smoothing", 0, 1, closed="left")
 
     def per_output(self, y_true: Any, y_pred: Any) -> Any:
-        """Return the part of each class in the cross-entropy.
-
-        Parameters
-        ----------
-        y_true, y_pred : ndarray of shape (n_samples, n_outputs)
-            As for :class:`Loss`.
-
-        Returns
-        -------
-        losses : ndarray of shape (n_samples, n_outputs)
-        """
+        """Return the part of each class in the cross-entropy."""
         return -(y_true * np.log(_clipped(y_pred)))
 
     def _in_core(self, output: str, n_outputs: int, label_smoothing: float) -> Any:
@@ -351,17 +271,7 @@ class KLDivergence(_OfClasses):
     _core_name = "kl_divergence"
 
     def per_output(self, y_true: Any, y_pred: Any) -> Any:
-        """Return the part of each class in the divergence.
-
-        Parameters
-        ----------
-        y_true, y_pred : ndarray of shape (n_samples, n_outputs)
-            As for :class:`Loss`.
-
-        Returns
-        -------
-        losses : ndarray of shape (n_samples, n_outputs)
-        """
+        """Return the part of each class in the divergence."""
         return xlogy(y_true, y_true) - y_true * np.log(_clipped(y_pred))
 
 
@@ -385,17 +295,7 @@ class Focal(_OfClasses):
         check_field(self, "gamma", 0)
 
     def per_output(self, y_true: Any, y_pred: Any) -> Any:
-        """Return the part of each class in the focal loss.
-
-        Parameters
-        ----------
-        y_true, y_pred : ndarray of shape (n_samples, n_outputs)
-            As for :class:`Loss`.
-
-        Returns
-        -------
-        losses : ndarray of shape (n_samples, n_outputs)
-        """
+        """Return the part of each class in the focal loss."""
         log_p = np.log(_clipped(y_pred))
         return -(y_true * (1 - y_pred) ** self.gamma * log_p)
 
@@ -435,17 +335,7 @@ class SymmetricCrossEntropy(_OfClasses):
             )
 
     def per_output(self, y_true: Any, y_pred: Any) -> Any:
-        """Return the part of each class in both cross-entropies.
-
-        Parameters
-        ----------
-        y_true, y_pred : ndarray of shape (n_samples, n_outputs)
-            As for :class:`Loss`.
-
-        Returns
-        -------
-        losses : ndarray of shape (n_samples, n_outputs)
-        """
+        """Return the part of each class in both cross-entropies."""
         log_y = np.log(np.maximum(y_true, np.exp(self.log_zero)))
         losses: NDArray[Any] = -(
             self.alpha * y_true * np.log(_clipped(y_pred)) + self.beta * y_pred * log_y
