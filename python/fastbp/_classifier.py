@@ -444,8 +444,9 @@ default=None
             ``transform_input=["X_val"]`` transforms X_val as it does X.
         y_val : array-like of shape (n_val,) or (n_val, n_classes), default=None
             Their targets, as y; needed with X_val.
-        sample_weight_val : array-like of shape (n_val,), default=None
-            Their weights.
+        sample_weight_val : array-like of shape (n_val,) or (n_val, n_classes), \
+default=None
+            Their weights, as sample_weight.
 
         Returns
         -------
@@ -481,8 +482,9 @@ default=None
             Samples.
         y : array-like of shape (n_samples,) or (n_samples, n_classes)
             Class labels.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights.
+        sample_weight : array-like of shape (n_samples,) or (n_samples, n_classes), \
+default=None
+            Weights, as for ``fit``.
         classes : array-like of shape (n_classes,), default=None
             All classes of all calls; required in the first.
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
@@ -491,8 +493,9 @@ default=None
             always those of the last epoch, and it is up to the caller to stop.
         y_val : array-like of shape (n_val,) or (n_val, n_classes), default=None
             Their targets, as y; needed with X_val.
-        sample_weight_val : array-like of shape (n_val,), default=None
-            Their weights.
+        sample_weight_val : array-like of shape (n_val,) or (n_val, n_classes), \
+default=None
+            Their weights, as sample_weight.
 
         Returns
         -------
