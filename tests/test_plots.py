@@ -11,9 +11,12 @@ import pytest
 from matplotlib.colors import to_hex
 from sklearn.exceptions import NotFittedError
 from sklearn.inspection import DecisionBoundaryDisplay
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from fastbp import MLPClassifier, MLPRegressor
-from fastbp.callbacks import History
+from fastbp import MLPClassifier, MLPRegressor, Network, Trainer
+from fastbp.callbacks import EpochRecord, History
+from fastbp.layers import BatchNorm, Dense, Dropout
 from fastbp.plots import (
     GradientFlowDisplay,
     LearningCurveDisplay,
@@ -36,6 +39,28 @@ def closed_figures() -> Iterator[None]:
 def fitted(estimator: Any = MLPClassifier, **settings: Any) -> Any:
     shared = {"hidden_layer_sizes": (20, 3), "max_iter": 6, "random_state": 0}
     return estimator(**{**shared, **settings}).fit(X, CLASSES)
+
+
+def make_network() -> Network:
+    layers = [Dense(6), BatchNorm("relu"), Dropout(0.2), Dense(2, "softmax")]
+    return Network(layers, n_in=9, random_state=0)
+
+
+def accuracy(y: Any, outputs: Any) -> float:
+    return float(np.mean(y == outputs.argmax(axis=1)))
+
+
+def mean_output(y: Any, outputs: Any) -> float:
+    return float(outputs[:, 0].mean())
+
+
+METRICS = {"accuracy": accuracy, "mean_output": mean_output}
+
+
+def trained(n_epochs: int = 3, validated: bool = True, **settings: Any) -> Trainer:
+    trainer = Trainer(make_network(), "log_loss", "adam", random_state=0, **settings)
+    held_out = (X[:30], CLASSES[:30]) if validated else ()
+    return trainer.fit(X, CLASSES, n_epochs, *held_out)
 
 
 def labels(axes: Any) -> list[str]:
@@ -133,6 +158,144 @@ def test_model_without_a_curve_is_refused() -> None:
         LearningCurveDisplay.from_history(History())
 
 
+@pytest.mark.parametrize("metric", [None, "accuracy", "mean_output"])
+def test_learning_curves_are_those_of_the_trainer(metric: str | None) -> None:
+    history = trained(4, metrics=METRICS).history
+    display = LearningCurveDisplay.from_history(history, metric=metric)
+    score = metric or "accuracy"
+    for name, column in [
+        ("loss", "loss"),
+        ("validation_loss", "val_loss"),
+        ("training_score", score),
+        ("validation_score", f"val_{score}"),
+        ("learning_rate", "learning_rate"),
+    ]:
+        assert list(display.lines_[name].get_xdata()) == [1, 2, 3, 4]
+        assert list(display.lines_[name].get_ydata()) == history[column]
+    assert [a.get_ylabel() for a in display.axes_] == ["loss", score, "learning rate"]
+    assert to_hex(display.lines_["training_score"].get_color()) == BLUE
+    assert to_hex(display.lines_["validation_score"].get_color()) == ORANGE
+    assert display.lines_["training_score"].axes is display.axes_[1]
+    assert labels(display.axes_[1]) == ["training", "validation"]
+    assert display.best_epoch == int(np.argmax(history[f"val_{score}"])) + 1
+    assert_nothing_overlaps(display.figure_)
+
+
+def test_score_of_a_trainer_may_have_another_name() -> None:
+    history = trained(2, metrics=METRICS).history
+    display = LearningCurveDisplay.from_history(history, score_name="hits")
+    assert display.axes_[1].get_ylabel() == "hits"
+
+
+def test_trainer_without_metrics_has_no_scores() -> None:
+    network = Network([Dense(2, "softmax")], n_in=9, random_state=0)
+    trainer = Trainer(network, "log_loss", grad_tol=1e-9, diagnostics=True)
+    trainer.fit(X, CLASSES, 2, X[:30], CLASSES[:30])
+    assert {"gradient_norm", "diagnostics"} < set(trainer.history)
+    display = LearningCurveDisplay.from_history(trainer.history)
+    assert set(display.lines_) == {"loss", "validation_loss", "learning_rate"}
+
+
+def test_trainer_without_validation_has_a_training_score_alone() -> None:
+    history = trained(validated=False, metrics=METRICS).history
+    display = LearningCurveDisplay.from_history(history)
+    assert set(display.lines_) == {"loss", "training_score", "learning_rate"}
+    assert display.axes_[1].get_ylabel() == "accuracy"
+    assert display.best_epoch is None
+    assert display.score_name == "accuracy"
+
+
+def test_epochs_without_validation_are_gaps() -> None:
+    trainer = trained(2, metrics=METRICS)
+    trainer.fit(X, CLASSES, 1)
+    history = trainer.history
+    assert history["val_loss"][2] is None
+    display = LearningCurveDisplay.from_history(history)
+    for name, column in [
+        ("validation_loss", "val_loss"),
+        ("validation_score", "val_accuracy"),
+    ]:
+        values = display.lines_[name].get_ydata()
+        np.testing.assert_array_equal(values, [*history[column][:2], np.nan])
+    assert display.best_epoch in (1, 2)
+
+
+def test_numbers_between_gaps_have_markers() -> None:
+    trainer = trained(1, diagnostics=True)
+    trainer.diagnostics = False
+    trainer.fit(X, CLASSES, 2)
+    lines = LearningCurveDisplay.from_history(trainer.history).lines_
+    markers = [lines[name].get_marker() for name in ("loss", "validation_loss")]
+    assert markers == ["None", "o"]
+    lines = GradientFlowDisplay.from_history(trainer.history).lines_["dense_0"]
+    assert {line.get_marker() for line in lines.values()} == {"o"}
+
+
+@pytest.mark.parametrize("name", [None, "small"])
+def test_training_score_is_drawn_beside_the_validation_score(name: str | None) -> None:
+    display = LearningCurveDisplay(
+        [3.0, 2.0, 1.0],
+        training_score=[0.5, 0.7, 0.9],
+        validation_score=np.array([0.6, 0.5]),
+        name=name,
+    ).plot()
+    assert list(display.lines_["training_score"].get_ydata()) == [0.5, 0.7, 0.9]
+    assert list(display.lines_["validation_score"].get_xdata()) == [2, 3]
+    assert len(display.axes_) == 2
+    expected = ["training", "validation"]
+    prefix = "" if name is None else f"{name}, "
+    assert labels(display.axes_[1]) == [prefix + label for label in expected]
+    assert display.best_epoch == 2
+
+
+def test_callback_of_a_trainer_without_metrics_has_no_score() -> None:
+    history = History()
+    trained(callbacks=[history])
+    display = LearningCurveDisplay.from_history(history)
+    assert set(display.lines_) == {"loss", "validation_loss", "learning_rate"}
+    assert display.best_epoch is None
+
+
+def test_validation_of_any_record_is_drawn() -> None:
+    history = History()
+    history.records = [
+        EpochRecord(1, 0.9, None, None, 0.1, 1.0),
+        EpochRecord(2, 0.8, 0.7, 0.6, 0.1, 2.0),
+        EpochRecord(3, 0.7, 0.6, None, 0.1, 3.0),
+    ]
+    lines = LearningCurveDisplay.from_history(history).lines_
+    for name, expected in [
+        ("validation_loss", [np.nan, 0.7, 0.6]),
+        ("validation_score", [np.nan, 0.6, np.nan]),
+    ]:
+        np.testing.assert_array_equal(lines[name].get_ydata(), expected)
+
+
+LOSSES = {"loss": [2.0, 1.0], "accuracy": [0.5, 0.6], "val_loss": [None, 1.0]}
+
+
+@pytest.mark.parametrize(
+    ("history", "settings", "message"),
+    [
+        ([1], {}, r"history must be a History .* got \[1\]"),
+        (None, {}, "history must be a History .* got None"),
+        ({}, {}, r"history has no losses.* columns \[\]"),
+        ({"loss": 3.0}, {}, r"history\['loss'\] must be a list of numbers.* got 3"),
+        ({"loss": [{}]}, {}, r"history\['loss'\] must be a list of numbers"),
+        (LOSSES, {"metric": "f1"}, r"metric .* \['accuracy'\], got 'f1'"),
+        (LOSSES, {"metric": "loss"}, r"metric .* \['accuracy'\], got 'loss'"),
+        (History(), {"metric": "f1"}, "metric must be None for a History .* got 'f1'"),
+    ],
+)
+def test_bad_history_is_refused(history: Any, settings: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        LearningCurveDisplay.from_history(history, **settings)
+
+
+def test_best_epoch_has_a_docstring() -> None:
+    assert "validation score" in (LearningCurveDisplay.best_epoch.__doc__ or "")
+
+
 # --------------------------------------------------------------------------- weights
 
 
@@ -161,6 +324,10 @@ def test_images_may_have_another_shape() -> None:
         ({}, "image_shape must be given: 6 inputs"),
         ({"image_shape": (2, 4)}, "product 6, the number of inputs, got"),
         ({"image_shape": (2, 3), "max_images": 0}, "max_images must be at least 1"),
+        ({"image_shape": "ab"}, "image_shape must be two numbers .* got 'ab'"),
+        ({"image_shape": 6}, "image_shape must be two numbers .* got 6"),
+        ({"image_shape": (2.0, 3.0)}, r"image_shape must be two .* got \(2.0, 3.0\)"),
+        ({"image_shape": (-2, -3)}, r"image_shape must be two .* got \(-2, -3\)"),
         ({"kind": "bars"}, "kind must be one of"),
     ],
 )
@@ -179,6 +346,27 @@ def test_histograms_count_the_weights_of_each_layer() -> None:
         assert counts == np.histogram(coef, 7)[0].tolist()
     assert display.axes_[-1].get_xlabel() == "weight"
     assert_nothing_overlaps(display.figure_)
+
+
+def test_weights_of_a_network_are_those_of_its_dense_layers() -> None:
+    network = make_network()
+    first = network.parameters["dense_0.weights"]
+    display = WeightsDisplay.from_estimator(network)
+    for unit, image in enumerate(display.images_):
+        expected = first[:, unit].reshape(3, 3)
+        np.testing.assert_array_equal(image.get_array(), expected)
+    assert len(display.images_) == 6
+    display = WeightsDisplay.from_estimator(network, kind="histograms")
+    titles = [panel.get_title("left") for panel in display.axes_]
+    assert titles == ["layer 1 (9 × 6)", "layer 2 (6 × 2)"]
+
+
+def test_display_of_a_network_keeps_its_weights() -> None:
+    network = make_network()
+    before = network.parameters["dense_3.weights"].copy()
+    display = WeightsDisplay.from_estimator(network)
+    network.flat_parameters[:] = 0
+    np.testing.assert_array_equal(display.coefs[1], before)
 
 
 # --------------------------------------------------------------------------- network
@@ -228,6 +416,18 @@ def test_units_of_a_network_do_not_touch() -> None:
         NetworkDisplay.from_estimator(fitted(), max_units=1)
 
 
+def test_network_of_layers_shows_its_dense_layers() -> None:
+    network = make_network()
+    display = NetworkDisplay.from_estimator(network)
+    texts = [text.get_text() for text in display.axes_.texts]
+    assert texts == ["input\n9", "hidden 1\n6\nidentity", "output\n2\nsoftmax"]
+    weights = network.parameters["dense_3.weights"]
+    np.testing.assert_allclose(
+        display.edges_[1].get_linewidths(),
+        3 * np.abs(weights).ravel() / np.abs(weights).max(),
+    )
+
+
 # --------------------------------------------------------------------- gradient flow
 
 LAYERS = {
@@ -269,6 +469,91 @@ def test_gradient_flow_of_nothing_is_refused(layers: Any) -> None:
         GradientFlowDisplay.from_history(layers)
 
 
+@pytest.mark.parametrize("is_alone", [False, True])
+def test_gradient_flow_is_that_of_the_trainer(is_alone: bool) -> None:
+    history = trained(3, diagnostics=True).history
+    records = history["diagnostics"]
+    display = GradientFlowDisplay.from_history(records if is_alone else history)
+    names = ["dense_0", "batch_norm_1", "dropout_2", "dense_3"]
+    assert list(display.lines_) == labels(display.axes_[0]) == names
+    norms = {"gradient_norm", "weight_norm", "update_norm"}
+    shares = {"dead", "saturated"}
+    for i, layer in enumerate(names):
+        has_parameters = layer != "dropout_2"
+        assert set(display.lines_[layer]) == (
+            norms | shares if has_parameters else shares
+        )
+        for quantity, line in display.lines_[layer].items():
+            scale = 100 if quantity in shares else 1
+            expected = [scale * record[quantity][i] for record in records]
+            assert list(line.get_xdata()) == [1, 2, 3]
+            np.testing.assert_allclose(line.get_ydata(), expected)
+    assert_nothing_overlaps(display.figure_)
+
+
+def test_gradient_flow_leaves_out_what_is_nan_everywhere() -> None:
+    trainer = trained()
+    records = [trainer.diagnose(X, CLASSES)]
+    assert np.isnan(records[0]["update_norm"]).all()
+    display = GradientFlowDisplay.from_history(records)
+    names = ["gradient norm", "weight norm", "dead (%)", "saturated (%)"]
+    assert [panel.get_ylabel() for panel in display.axes_] == names
+
+
+def test_gradient_flow_leaves_out_norms_that_are_0() -> None:
+    layers = [Dense(4, trainable=False), Dropout(0.5), Dense(2, "softmax")]
+    network = Network(layers, n_in=9, random_state=0)
+    trainer = Trainer(network, "log_loss", diagnostics=True).fit(X, CLASSES, 2)
+    lines = GradientFlowDisplay.from_history(trainer.history).lines_
+    assert "update_norm" not in lines["dense_0"]
+    assert "update_norm" in lines["dense_2"]
+    assert set(lines["dropout_1"]) == {"dead", "saturated"}
+
+
+def test_epochs_without_diagnostics_are_gaps() -> None:
+    trainer = trained(1)
+    trainer.diagnostics = True
+    trainer.fit(X, CLASSES, 1)
+    display = GradientFlowDisplay.from_history(trainer.history)
+    values = display.lines_["dense_0"]["weight_norm"].get_ydata()
+    expected = trainer.history["diagnostics"][1]["weight_norm"][0]
+    np.testing.assert_array_equal(values, [np.nan, expected])
+
+
+def test_layer_may_be_called_diagnostics() -> None:
+    layers = {"diagnostics": {"dead": [0.5]}, "loss": {"dead": [0.25]}}
+    display = GradientFlowDisplay.from_history(layers)
+    assert list(display.lines_) == ["diagnostics", "loss"]
+
+
+def test_gradient_flow_needs_diagnostics() -> None:
+    for history in (trained().history, []):
+        with pytest.raises(ValueError, match="make the Trainer with diagnostics=True"):
+            GradientFlowDisplay.from_history(history)
+
+
+@pytest.mark.parametrize(
+    ("history", "message"),
+    [
+        (None, "history must be that of a Trainer .* got None"),
+        ([1], r"history must be that of a Trainer .* got \[1\]"),
+        ({"diagnostics": [1]}, r"history must be that of a Trainer .* got \[1\]"),
+        (History(), "history must be that of a Trainer .* got History"),
+        ({"a": [1, 2]}, r"history\['a'\] must be a dict .* got \[1, 2\]"),
+        ({"a": {"dead": 1}}, r"history\['a'\]\['dead'\] must be a list .* got 1"),
+    ],
+)
+def test_bad_gradient_flow_is_refused(history: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        GradientFlowDisplay.from_history(history)
+
+
+def test_gradient_flow_of_two_networks_is_refused() -> None:
+    one = trained().diagnose(X, CLASSES)
+    with pytest.raises(ValueError, match="same layers in all epochs"):
+        GradientFlowDisplay.from_history([one, one[:2]])
+
+
 # ------------------------------------------------------------------ what they share
 
 
@@ -289,6 +574,25 @@ def test_one_axes_is_divided_and_several_are_used() -> None:
 def test_untrained_model_is_refused(display: Any) -> None:
     with pytest.raises(NotFittedError):
         display.from_estimator(MLPClassifier())
+
+
+@pytest.mark.parametrize(
+    "display", [LearningCurveDisplay, NetworkDisplay, WeightsDisplay]
+)
+def test_other_estimators_are_refused(display: Any) -> None:
+    pipeline = make_pipeline(StandardScaler(), MLPClassifier((3,), max_iter=2))
+    pipeline.fit(X, CLASSES)
+    message = r"^estimator must be an MLP.* last step.*, got Pipeline"
+    with pytest.raises(ValueError, match=message):
+        display.from_estimator(pipeline)
+    assert display.from_estimator(pipeline[-1]).figure_ is not None
+    with pytest.raises(ValueError, match="^estimator must be .* got NoneType"):
+        display.from_estimator(None)
+
+
+def test_learning_curve_of_a_network_is_refused() -> None:
+    with pytest.raises(ValueError, match="estimator must be .* got Network"):
+        LearningCurveDisplay.from_estimator(make_network())
 
 
 def test_displays_draw_scikit_learns_models_too() -> None:

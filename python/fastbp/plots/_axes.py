@@ -1,4 +1,4 @@
-"""Axes to draw on, and the colours of all displays."""
+"""What the displays share: axes to draw on, colours, checks of what they are given."""
 
 from __future__ import annotations
 
@@ -6,9 +6,21 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-__all__ = ["COLOURS", "check_coefs", "panels", "tidy"]
+from ..layers import Dense
+from ..network import Network
+
+__all__ = [
+    "COLOURS",
+    "check_coefs",
+    "check_fitted",
+    "check_numbers",
+    "has_lone_points",
+    "panels",
+    "tidy",
+]
 
 # Told apart with any kind of colour vision: M. Okabe and K. Ito, "Color universal
 # design", 2008.
@@ -71,7 +83,43 @@ def tidy(axes: Any, grid: str = "both") -> None:
     axes.set_axisbelow(True)
 
 
-def check_coefs(estimator: Any) -> list[Any]:
-    """Return the weights of a fitted estimator."""
+def has_lone_points(values: Any) -> bool:
+    """Tell whether there are numbers between gaps, which need a marker to be seen."""
+    known = np.isfinite(np.concatenate([[np.nan], values, [np.nan]]))
+    return bool((known[1:-1] & ~known[:-2] & ~known[2:]).any())
+
+
+def check_fitted(estimator: Any, kinds: str = "MLPClassifier or MLPRegressor") -> None:
+    """Refuse what is no fitted MLP; those of scikit-learn are some too."""
+    if not (hasattr(estimator, "hidden_layer_sizes") or hasattr(estimator, "coefs_")):
+        raise ValueError(
+            f"estimator must be an {kinds} (of a Pipeline pass the last step, "
+            f"pipeline[-1]), got {type(estimator).__name__}"
+        )
     check_is_fitted(estimator, "coefs_")
+
+
+def check_coefs(estimator: Any) -> list[Any]:
+    """Return the weights of a fitted estimator, or of a network's Dense layers."""
+    if isinstance(estimator, Network):
+        # Copies: training writes into the network's own.
+        return [
+            estimator.parameters[f"{layer.name}_{i}.weights"].copy()
+            for i, layer in enumerate(estimator.layers)
+            if isinstance(layer, Dense)
+        ]
+    check_fitted(estimator, "MLPClassifier, MLPRegressor or fastbp.Network")
     return [np.asarray(coef) for coef in estimator.coefs_]
+
+
+def check_numbers(values: Any, name: str) -> NDArray[np.float64]:
+    """Return a number for each epoch; None is NaN."""
+    try:
+        numbers = np.array(values, float)
+    except (TypeError, ValueError):
+        numbers = np.array(np.nan)
+    if numbers.ndim != 1:
+        raise ValueError(
+            f"{name} must be a list of numbers, one for each epoch, got {values!r}"
+        )
+    return numbers

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from ._axes import panels, tidy
+from .._diagnostics import RECORD
+from ._axes import check_numbers, has_lone_points, panels, tidy
 
 __all__ = ["GradientFlowDisplay"]
 
@@ -47,12 +48,15 @@ class GradientFlowDisplay:
 
     Examples
     --------
+    >>> from fastbp import Network, Trainer
+    >>> from fastbp.layers import Dense
     >>> from fastbp.plots import GradientFlowDisplay
-    >>> layers = {
-    ...     "dense 1": {"gradient_norm": [0.01, 0.002], "saturated": [0.4, 0.6]},
-    ...     "dense 2": {"gradient_norm": [0.5, 0.3], "saturated": [0.1, 0.1]},
-    ... }
-    >>> display = GradientFlowDisplay.from_history(layers)  # doctest: +SKIP
+    >>> from sklearn.datasets import load_digits
+    >>> X, y = load_digits(return_X_y=True)
+    >>> network = Network([Dense(32, "relu"), Dense(10, "softmax")], n_in=64)
+    >>> trainer = Trainer(network, "log_loss", "adam", diagnostics=True)
+    >>> trainer = trainer.fit(X / 16, y, n_epochs=10)
+    >>> display = GradientFlowDisplay.from_history(trainer.history)  # doctest: +SKIP
     """
 
     figure_: Any
@@ -65,7 +69,7 @@ class GradientFlowDisplay:
     @classmethod
     def from_history(
         cls,
-        layers: Mapping[str, Mapping[str, ArrayLike]],
+        history: Mapping[str, Any] | Sequence[Any],
         *,
         ax: Any = None,
         **kw: Any,
@@ -74,8 +78,11 @@ class GradientFlowDisplay:
 
         Parameters
         ----------
-        layers : dict of dict of array-like
-            As for the class.
+        history : dict or list of ndarray
+            The ``history`` of a :class:`fastbp.Trainer` made with ``diagnostics=True``,
+            or its column 'diagnostics' alone; an epoch may be None. What is NaN in all
+            epochs is left out, and so are norms that are 0 in all of them, as those of
+            layers without parameters. Or a dict of dicts, as for the class.
         ax : None, Axes or array-like of Axes, default=None
             As for ``plot``.
         **kw
@@ -84,8 +91,13 @@ class GradientFlowDisplay:
         Returns
         -------
         display : GradientFlowDisplay
+
+        Raises
+        ------
+        ValueError
+            If it has no diagnostics, or is something else.
         """
-        return cls(layers).plot(ax=ax, **kw)
+        return cls(_layers_of(history)).plot(ax=ax, **kw)
 
     def plot(self, ax: Any = None, **line_kw: Any) -> GradientFlowDisplay:
         """Draw a panel for each quantity, with a curve for each layer.
@@ -132,7 +144,7 @@ class GradientFlowDisplay:
             values = np.asarray(of[quantity], float) * (100 if is_share else 1)
             epochs = np.arange(1, len(values) + 1)
             style = {"color": colour, "label": layer, **line_kw}
-            if len(values) == 1:
+            if has_lone_points(values):
                 style.setdefault("marker", "o")
             (line,) = axes.plot(epochs, values, **style)
             self.lines_[layer][quantity] = line
@@ -142,6 +154,66 @@ class GradientFlowDisplay:
         elif quantity in _KNOWN:
             axes.set_yscale("log", nonpositive="mask")
         tidy(axes)
+
+
+def _layers_of(history: Any) -> Mapping[str, Mapping[str, Any]]:
+    """Return curves by layer and quantity."""
+    if not isinstance(history, Mapping):
+        return _curves_of(history)
+    if isinstance(history.get("diagnostics", {}), Mapping):  # or a layer of that name
+        if "loss" in history and not isinstance(history["loss"], Mapping):
+            return _curves_of([])
+        return {layer: _checked(layer, of) for layer, of in history.items()}
+    return _curves_of(history["diagnostics"])
+
+
+def _checked(layer: str, of: Any) -> dict[str, Any]:
+    if not isinstance(of, Mapping):
+        raise ValueError(f"history[{layer!r}] must be a dict of quantities, got {of!r}")
+    return {q: check_numbers(of[q], f"history[{layer!r}][{q!r}]") for q in of}
+
+
+def _curves_of(records: Any) -> dict[str, dict[str, Any]]:
+    """Return the curves in what a Trainer has recorded, an array for each epoch."""
+    if not isinstance(records, list | tuple) or not all(map(_is_record, records)):
+        raise ValueError(
+            "history must be that of a Trainer made with diagnostics=True, its list of "
+            f"diagnostics, or a dict of a dict for each layer, got {records!r}"
+        )
+    known = [record for record in records if record is not None]
+    if not known:
+        raise ValueError(
+            "history has no diagnostics: make the Trainer with diagnostics=True"
+        )
+    names = known[0]["layer"].tolist()
+    for record in known:
+        if record["layer"].tolist() != names:
+            raise ValueError(
+                f"history must have the same layers in all epochs, got {names} and "
+                f"{record['layer'].tolist()}"
+            )
+    absent = np.full(len(names), np.nan)
+    columns = {
+        q: np.array([absent if r is None else r[q] for r in records]) for q in _KNOWN
+    }
+    return {
+        name: {q: of[:, i] for q, of in columns.items() if _is_shown(q, of[:, i])}
+        for i, name in enumerate(names)
+    }
+
+
+def _is_shown(quantity: str, curve: NDArray[np.float64]) -> bool:
+    """Tell whether there is a number, and on a logarithmic scale one that is not 0."""
+    _, is_share = _KNOWN[quantity]
+    return bool((curve >= 0 if is_share else curve > 0).any())
+
+
+def _is_record(record: Any) -> bool:
+    if record is None:
+        return True
+    return (
+        isinstance(record, np.ndarray) and record.dtype == RECORD and record.ndim == 1
+    )
 
 
 def _colours(n: int) -> Any:

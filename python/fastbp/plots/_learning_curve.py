@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import check_is_fitted
 
 from ..callbacks import History
-from ._axes import COLOURS, panels, tidy
+from ..trainer import _RECORDED
+from ._axes import COLOURS, check_fitted, check_numbers, has_lone_points, panels, tidy
 
 __all__ = ["LearningCurveDisplay"]
+
+# Names of the curves in what a callback and a Trainer record.
+_OF_CALLBACK = {
+    name: name
+    for name in ("loss", "validation_loss", "validation_score", "learning_rate")
+}
+_OF_TRAINER = {
+    "loss": "loss",
+    "validation_loss": "val_loss",
+    "learning_rate": "learning_rate",
+}
 
 
 class LearningCurveDisplay:
@@ -23,6 +35,8 @@ class LearningCurveDisplay:
         Training loss of each epoch.
     validation_loss, validation_score : array-like or None, default=None
         Loss and score on the validation set; of the last epochs, if there are fewer.
+    training_score : array-like or None, default=None
+        Score on the training data, likewise.
     learning_rate : array-like or None, default=None
         Rate of each epoch.
     score_name : str, default="score"
@@ -33,13 +47,14 @@ class LearningCurveDisplay:
     Attributes
     ----------
     best_epoch : int or None
-        Epoch of the best score, from 1; None without scores.
+        Epoch of the best, that is largest, validation score, from 1; None without.
     figure_ : Figure
     axes_ : ndarray of Axes
-        One for the losses, then one for the score and one for the rate if there are
+        One for the losses, then one for the scores and one for the rate if there are
         any.
     lines_ : dict
-        The curves: 'loss', 'validation_loss', 'validation_score', 'learning_rate'.
+        The curves: 'loss', 'validation_loss', 'training_score', 'validation_score',
+        'learning_rate'.
 
     Examples
     --------
@@ -61,6 +76,7 @@ class LearningCurveDisplay:
         *,
         validation_loss: ArrayLike | None = None,
         validation_score: ArrayLike | None = None,
+        training_score: ArrayLike | None = None,
         learning_rate: ArrayLike | None = None,
         score_name: str = "score",
         name: str | None = None,
@@ -68,6 +84,7 @@ class LearningCurveDisplay:
         self.loss = loss
         self.validation_loss = validation_loss
         self.validation_score = validation_score
+        self.training_score = training_score
         self.learning_rate = learning_rate
         self.score_name = score_name
         self.name = name
@@ -98,9 +115,9 @@ class LearningCurveDisplay:
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If it has no curve.
+            If it is no estimator of that kind, or has no curve.
         """
-        check_is_fitted(estimator, "coefs_")
+        check_fitted(estimator)
         loss = getattr(estimator, "loss_curve_", None)
         if not loss:
             raise ValueError(
@@ -119,21 +136,26 @@ class LearningCurveDisplay:
     @classmethod
     def from_history(
         cls,
-        history: History,
+        history: History | Mapping[str, Any],
         *,
-        score_name: str = "score",
+        metric: str | None = None,
+        score_name: str | None = None,
         name: str | None = None,
         ax: Any = None,
         **kw: Any,
     ) -> LearningCurveDisplay:
-        """Draw what a callback has recorded, the learning rate included.
+        """Draw what a callback or a Trainer has recorded, the learning rate included.
 
         Parameters
         ----------
-        history : :class:`fastbp.callbacks.History`
-            After a fit.
-        score_name : str, default="score"
-            What the validation score is.
+        history : :class:`fastbp.callbacks.History` or dict
+            After a fit; a dict is the ``history`` of a :class:`fastbp.Trainer`. Epochs
+            that lack a number, as those without a validation set, are gaps.
+        metric : str or None, default=None
+            Which of the Trainer's metrics is the score; None: the first, if there is
+            one.
+        score_name : str or None, default=None
+            What the score is; None: the name of the metric, or "score".
         name : str or None, default=None
             Name of the model, for the legend.
         ax : None, Axes or array-like of Axes, default=None
@@ -148,23 +170,36 @@ class LearningCurveDisplay:
         Raises
         ------
         ValueError
-            If it has no records.
+            If it has no records, lacks the metric, or is something else.
         """
-        if not history.records:
-            raise ValueError("history has no records: it must have been in a fit")
-        validated = history.records[0].validation_loss is not None
-        display = cls(
-            history.column("loss"),
-            validation_loss=history.column("validation_loss") if validated else None,
-            validation_score=history.column("validation_score") if validated else None,
-            learning_rate=history.column("learning_rate"),
-            score_name=score_name,
-            name=name,
-        )
-        return display.plot(ax=ax, **kw)
+        if isinstance(history, History):
+            if metric is not None:
+                raise ValueError(
+                    "metric must be None for a History callback, which has one score, "
+                    f"got {metric!r}"
+                )
+            if not history.records:
+                raise ValueError("history has no records: it must have been in a fit")
+            columns = {field: history.column(field) for field in _OF_CALLBACK}
+            curves = _curves(columns, _OF_CALLBACK)
+        elif isinstance(history, Mapping):
+            metric = _checked_metric(history, metric)
+            names = dict(_OF_TRAINER)
+            if metric is not None:
+                names["training_score"] = metric
+                names["validation_score"] = f"val_{metric}"
+            curves = _curves(history, names)
+        else:
+            raise ValueError(
+                "history must be a History callback, or the history of a Trainer, a "
+                f"dict, got {history!r}"
+            )
+        score_name = score_name or metric or "score"
+        return cls(**curves, score_name=score_name, name=name).plot(ax=ax, **kw)
 
     @property
     def best_epoch(self) -> int | None:
+        """Epoch of the largest validation score, from 1; None without scores."""
         if self.validation_score is None or np.isnan(self.validation_score).all():
             return None
         n_before = np.size(self.loss) - np.size(self.validation_score)
@@ -185,9 +220,9 @@ class LearningCurveDisplay:
         -------
         display : LearningCurveDisplay
         """
-        n_panels = 1 + sum(
-            curve is not None for curve in (self.validation_score, self.learning_rate)
-        )
+        scores = (self.training_score, self.validation_score)
+        n_scores = sum(curve is not None for curve in scores)
+        n_panels = 1 + (n_scores > 0) + (self.learning_rate is not None)
         size = (6.4, 1.4 + 2.0 * n_panels)
         axes = panels(ax, (n_panels, 1), size, sharex=True).ravel()
         self.axes_, self.figure_, self.lines_ = axes, axes[0].figure, {}
@@ -195,10 +230,13 @@ class LearningCurveDisplay:
         self._draw(axes[0], "validation_loss", "validation", "orange", line_kw)
         axes[0].set_ylabel("loss")
         rest = iter(axes[1:])
-        if self.validation_score is not None:
+        if n_scores > 0:
             panel = next(rest)
+            self._draw(panel, "training_score", "training", "blue", line_kw)
             self._draw(panel, "validation_score", "validation", "orange", line_kw)
             panel.set_ylabel(self.score_name)
+            if n_scores > 1:
+                panel.legend(frameon=False)
             self._mark_best_epoch()
         if self.learning_rate is not None:
             panel = next(rest)
@@ -218,12 +256,13 @@ class LearningCurveDisplay:
         if values is None:
             return
         if self.name is not None:
-            is_alone = self.validation_loss is None
+            scores = (self.training_score, self.validation_score)
+            is_alone = self.validation_loss is None and any(s is None for s in scores)
             label = self.name if is_alone else f"{self.name}, {label}"
         n_epochs, n = np.size(self.loss), np.size(values)
         epochs = np.arange(n_epochs - n + 1, n_epochs + 1)
         style = {"color": COLOURS[colour], "label": label, **line_kw}
-        if n == 1:
+        if has_lone_points(values):
             style.setdefault("marker", "o")
         (self.lines_[curve],) = axes.plot(epochs, values, **style)
 
@@ -235,6 +274,37 @@ class LearningCurveDisplay:
             label = f"best epoch: {best}" if panel is self.axes_[0] else None
             style = {"color": COLOURS["grey"], "linestyle": "--", "linewidth": 1}
             panel.axvline(best, label=label, **style)
+
+
+def _checked_metric(history: Mapping[str, Any], metric: str | None) -> str | None:
+    """Return the metric to draw, None if there is none."""
+    names = [
+        name
+        for name in history
+        if name not in _RECORDED and not str(name).startswith("val_")
+    ]
+    if metric is None:
+        return names[0] if names else None
+    if metric not in names:
+        raise ValueError(
+            f"metric must be None or one of those in history, {names}, got {metric!r}"
+        )
+    return metric
+
+
+def _curves(columns: Mapping[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    """Return the curves that have numbers, by their names here; names: in columns."""
+    curves = {}
+    for curve, name in names.items():
+        numbers = check_numbers(columns.get(name, []), f"history[{name!r}]")
+        if not np.isnan(numbers).all():
+            curves[curve] = numbers
+    if "loss" not in curves:
+        raise ValueError(
+            "history has no losses: it must be that of a Trainer after a fit, got "
+            f"columns {list(columns)}"
+        )
+    return curves
 
 
 def _score_name(estimator: Any) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..layers import Dense
+from ..network import Network
 from ._axes import COLOURS, check_coefs, panels
 
 __all__ = ["NetworkDisplay"]
@@ -65,12 +67,13 @@ class NetworkDisplay:
     def from_estimator(
         cls, estimator: Any, *, ax: Any = None, **kw: Any
     ) -> NetworkDisplay:
-        """Draw the network of a fitted estimator.
+        """Draw a network, or that of a fitted estimator.
 
         Parameters
         ----------
-        estimator : MLPClassifier or MLPRegressor
-            Fitted.
+        estimator : MLPClassifier, MLPRegressor or Network
+            A fitted estimator, or a network, whose ``Dense`` layers are drawn as they
+            are now, with their activations; its other layers are left out.
         ax : Axes or None, default=None
             As for ``plot``.
         **kw
@@ -84,8 +87,14 @@ class NetworkDisplay:
         ------
         NotFittedError
             If the estimator is not fitted.
+        ValueError
+            If it is neither an estimator of that kind nor a network.
         """
         coefs = check_coefs(estimator)
+        if isinstance(estimator, Network):
+            dense = [layer for layer in estimator.layers if isinstance(layer, Dense)]
+            names = [layer.activation.name for layer in dense]
+            return cls(coefs, names).plot(ax=ax, **kw)
         hidden = estimator.activation
         if not isinstance(hidden, list | tuple):
             hidden = [hidden] * (len(coefs) - 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import isqrt
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -53,12 +54,13 @@ class WeightsDisplay:
     def from_estimator(
         cls, estimator: Any, *, kind: str = "images", ax: Any = None, **kw: Any
     ) -> WeightsDisplay:
-        """Draw the weights of a fitted estimator.
+        """Draw the weights of a fitted estimator or of a network.
 
         Parameters
         ----------
-        estimator : MLPClassifier or MLPRegressor
-            Fitted.
+        estimator : MLPClassifier, MLPRegressor or Network
+            A fitted estimator, or a network, whose ``Dense`` layers are drawn as they
+            are now; its other layers are left out.
         kind : {'images', 'histograms'}, default='images'
             As for ``plot``.
         ax : None, Axes or array-like of Axes, default=None
@@ -74,6 +76,8 @@ class WeightsDisplay:
         ------
         NotFittedError
             If the estimator is not fitted.
+        ValueError
+            If it is neither an estimator of that kind nor a network.
         """
         return cls(check_coefs(estimator)).plot(ax=ax, kind=kind, **kw)
 
@@ -164,7 +168,9 @@ def _image_shape(shape: tuple[int, int] | None, n_in: int) -> tuple[int, int]:
             raise ValueError(
                 f"image_shape must be given: {n_in} inputs are no square image"
             )
-    if len(shape) != 2 or shape[0] * shape[1] != n_in:
+    sizes = list(shape) if isinstance(shape, Sequence | np.ndarray) else []
+    are_sizes = all(isinstance(size, Integral) and size > 0 for size in sizes)
+    if not are_sizes or len(sizes) != 2 or sizes[0] * sizes[1] != n_in:
         raise ValueError(
             f"image_shape must be two numbers with the product {n_in}, the number of "
             f"inputs, got {shape!r}"
