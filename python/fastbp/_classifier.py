@@ -23,6 +23,7 @@ from ._class_weight import class_weighted
 from ._compat import Interval, StrOptions, check_partial_fit_first_call, fit_context
 from ._data import (
     Samples,
+    are_weights_of_entries,
     check_entry_weights,
     check_weights,
     check_Xy,
@@ -578,11 +579,11 @@ default=None
         return X, y
 
     def _check_weights(self, sample_weight: Any, X: Any, y: Any) -> Any:
-        if np.ndim(sample_weight) != 2 or not self._is_multilabel():
-            return check_weights(sample_weight, X)
-        weights = check_entry_weights(sample_weight, y)
-        refuse_weights_of_entries(self, weights)
-        return weights
+        if self._is_multilabel() and are_weights_of_entries(sample_weight, y):
+            weights = check_entry_weights(sample_weight, y)
+            refuse_weights_of_entries(self, weights)
+            return weights
+        return check_weights(sample_weight, X)
 
     def _class_weighted(self, weights: Any, y: Any, *, incremental: bool) -> Any:
         if self.class_weight is None:

@@ -203,6 +203,12 @@ def conversion_of(name: str) -> Iterator[None]:
         raise ValueError(f"{name} must hold numbers: {error}") from error
 
 
+def are_weights_of_entries(sample_weight: Any, y: Any) -> bool:
+    """Tell whether weights are a matrix, as y is, or a column."""
+    shape = np.asarray(sample_weight).shape
+    return len(shape) == 2 and (y.ndim == 2 or shape[1] == 1)
+
+
 def check_entry_weights(sample_weight: Any, y: Any) -> NDArray[np.float64]:
     """Validate weights of the entries of y (n_samples, n_outputs), likewise."""
     weights = check_array(

@@ -55,8 +55,8 @@ class Objective:
             self.output = "identity"  # behind the layer's activation
         elif "identity" in self.loss._outputs:
             raise ValueError(
-                f"loss={loss!r} needs a last layer with an activation of each unit "
-                f"alone, got {name!r}"
+                f"loss={loss!r} needs a last layer with the activation 'identity', or "
+                f"with another of each unit alone, got {name!r}"
             )
         else:
             others = [n for n in self.loss._outputs if n in (*ACTIVATIONS, "softmax")]

@@ -17,6 +17,7 @@ from ._base import BaseMLP
 from ._compat import Interval, StrOptions, fit_context
 from ._data import (
     Samples,
+    are_weights_of_entries,
     check_entry_weights,
     check_weights,
     check_Xy,
@@ -337,7 +338,7 @@ default=None
 
     def _check_weights(self, sample_weight: Any, X: Any, y: Any) -> Any:
         weights: NDArray[np.float64] | None
-        if np.ndim(sample_weight) == 2:
+        if are_weights_of_entries(sample_weight, y):
             weights = check_entry_weights(sample_weight, y)
             if weights.shape[1] == 1:
                 weights = np.ascontiguousarray(weights[:, 0])
@@ -471,7 +472,7 @@ default=None
             )
         given: Any = sample_weight
         masks = self.missing_targets == "mask"
-        if not masks and np.ndim(given) < 2:
+        if not masks and np.asarray(given).ndim < 2:
             return float(super().score(X, y, given))
         prediction = self.predict(X)
         y = check_array(
@@ -482,8 +483,8 @@ default=None
             input_name="y",
         )
         check_consistent_length(prediction, y, given)
-        is_of_entries = np.ndim(given) == 2
-        check: Any = check_entry_weights if is_of_entries else check_weights
+        are_of_entries = are_weights_of_entries(given, y)
+        check: Any = check_entry_weights if are_of_entries else check_weights
         weights = without_missing(check(given, y), y)
         if weights is None or weights.ndim == 1:
             return float(r2_score(y, prediction, sample_weight=weights))
