@@ -22,8 +22,8 @@ PATTERNS = {"float32": np.int32, "float64": np.int64}
 # error of about one ulp is part of what is measured.
 ORACLE_ULP = {"float32": 0.0, "float64": float(np.finfo(np.longdouble).nmant == 52)}
 
-# Of the bit patterns of float32, every 101st: prime to 2^32, so that the low bits vary.
-STRIDE, PARTS = 101, 32
+# Of the bit patterns of float32, every 211th: prime to 2^32, so that the low bits vary.
+STRIDE, PARTS = 211, 16
 
 EXACT = {
     "exp": np.exp,

@@ -30,10 +30,14 @@ runpy.run_path(sys.argv[1], run_name="__main__")
 
 
 def run(directory: Path, *arguments: str) -> str:
-    """Run Python in a directory; return what it printed. A warning is a failure."""
+    """Run Python in a directory; return what it printed. A warning is a failure.
+
+    One thread: the result is the same, and other tests may run beside it.
+    """
     done = subprocess.run(
         [sys.executable, "-W", "error::UserWarning", *arguments],
         cwd=directory,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
     )

@@ -657,11 +657,9 @@ def test_missing_targets_are_an_error_unless_masked() -> None:
         regressor(missing_targets="mask").fit(X, SEVERAL * np.nan)
 
 
-def test_column_of_weights_is_that_of_the_samples() -> None:
-    w = rng.uniform(0.5, 2, (120, 1))
-    model = regressor(scoring="r2", early_stopping=True).fit(X, SINGLE, w)
-    expected = regressor(scoring="r2", early_stopping=True).fit(X, SINGLE, w.ravel())
-    assert weights_of(model) == weights_of(expected)
+def test_weights_of_entries_need_several_targets() -> None:
+    with pytest.raises(ValueError, match="must be 1D"):
+        regressor().fit(X, SINGLE, np.ones((120, 1)))
 
 
 def test_missing_targets_may_be_those_of_pandas() -> None:

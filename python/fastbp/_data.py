@@ -204,9 +204,8 @@ def conversion_of(name: str) -> Iterator[None]:
 
 
 def are_weights_of_entries(sample_weight: Any, y: Any) -> bool:
-    """Tell whether weights are a matrix, as y is, or a column."""
-    shape = np.asarray(sample_weight).shape
-    return len(shape) == 2 and (y.ndim == 2 or shape[1] == 1)
+    """Tell whether weights are a matrix, as y is."""
+    return y.ndim == 2 and np.asarray(sample_weight).ndim == 2
 
 
 def check_entry_weights(sample_weight: Any, y: Any) -> NDArray[np.float64]:

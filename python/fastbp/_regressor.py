@@ -340,10 +340,7 @@ default=None
         weights: NDArray[np.float64] | None
         if are_weights_of_entries(sample_weight, y):
             weights = check_entry_weights(sample_weight, y)
-            if weights.shape[1] == 1:
-                weights = np.ascontiguousarray(weights[:, 0])
-            else:
-                refuse_weights_of_entries(self, weights)
+            refuse_weights_of_entries(self, weights)
         else:
             weights = check_weights(sample_weight, X)
         if self.missing_targets == "mask":
