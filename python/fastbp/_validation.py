@@ -163,7 +163,10 @@ def _score(
 def _takes_weights(scorer: Scorer) -> bool:
     """Tell whether a scorer, or the metric in it, has an argument for weights."""
     metric = getattr(scorer, "_score_func", scorer)
-    parameters = signature(metric).parameters
+    try:
+        parameters = signature(metric).parameters
+    except ValueError:  # built in: it has to be tried
+        return True
     takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     return "sample_weight" in parameters or takes_all
 
