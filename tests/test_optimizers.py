@@ -1,6 +1,7 @@
 """The stochastic solvers of the estimators, and what limits weights and gradients."""
 
 import pickle
+import warnings
 from itertools import pairwise
 from typing import Any
 
@@ -90,14 +91,12 @@ def trained_by_reference(
 @pytest.mark.parametrize("name", [None, *LIMITS])
 def test_fit_agrees_with_reference(solver: str, name: str | None) -> None:
     limits = {} if name is None else {name: LIMITS[name]}
-    settings = {"solver": solver, "beta_2": 0.99, "alpha": 0.2, **limits}
+    options = {} if solver in ("sgd", "adagrad") else {"beta_2": 0.99}
+    settings = {"solver": solver, "alpha": 0.2, **options, **limits}
     model = model_of(activation="tanh", shuffle=False, max_iter=5, **settings)
     model.fit(X, Y)
 
     rule = {"sgd": "nesterov", "adamw": "adam"}.get(solver, solver)
-    options = {} if rule == "nesterov" else {"beta_2": 0.99}
-    if rule == "adagrad":
-        options = {}
     if solver == "adamw":
         options["weight_decay"] = 0.01
     penalties = {"alpha": 0.2, "l1": limits.pop("l1", 0.0)}
@@ -376,18 +375,6 @@ def test_lbfgs_takes_neutral_values() -> None:
     )
 
 
-@each_solver
-@pytest.mark.parametrize("schedule", ["invscaling", "adaptive"])
-def test_schedules_are_those_of_sgd_only(solver: str, schedule: str) -> None:
-    model = model_of(solver=solver, learning_rate=schedule, max_iter=1)
-    if solver == "sgd":
-        model.fit(X, Y)
-        return
-    with pytest.warns(UserWarning, match=rf"'{schedule}' has no .*solver='{solver}'"):
-        model.fit(X, Y)
-    assert_same_weights(model, model_of(solver=solver, max_iter=1).fit(X, Y))
-
-
 @each_estimator
 def test_unknown_solver_is_refused(estimator: Any) -> None:
     with pytest.raises(ValueError, match="'solver' parameter .*'lion'.*'adadelta'"):
@@ -461,6 +448,47 @@ def test_what_an_object_has_of_its_own_is_refused(
     with pytest.raises(ValueError, match=rf"{name}={value}.* solver=Lion\("):
         model.fit(X, target_of(estimator))
     assert set(vars(model)) == set(model.get_params())
+
+
+OF_RULES = {
+    "learning_rate": ("invscaling", {"sgd"}),
+    "power_t": (0.3, {"sgd"}),
+    "momentum": (0.5, {"sgd"}),
+    "nesterovs_momentum": (False, {"sgd"}),
+    "beta_1": (0.8, {"adam", "adamw", "nadam", "lion"}),
+    "beta_2": (0.99, {"adam", "adamw", "nadam", "lion", "rmsprop"}),
+    "epsilon": (1e-6, {"adam", "adamw", "nadam", "rmsprop", "adagrad"}),
+}
+
+
+@pytest.mark.parametrize("name", OF_RULES)
+@each_solver
+@each_estimator
+def test_what_a_named_solver_has_not_is_refused(
+    estimator: Any, solver: str, name: str
+) -> None:
+    value, having = OF_RULES[name]
+    model = estimator(solver=solver, **{name: value}, max_iter=1, random_state=0)
+    if solver in having or solver in ("sgd", "adam"):  # these as scikit-learn does
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.fit(X, target_of(estimator))
+        return
+    others = " or ".join(repr(other) for other in SOLVERS if other in having)
+    expected = (
+        f"^{name}={value!r} has no effect with solver='{solver}': it must be "
+        f"{estimator().get_params()[name]!r}, or solver {others}$"
+    )
+    with pytest.raises(ValueError, match=expected):
+        model.fit(X, target_of(estimator))
+    assert set(vars(model)) == set(model.get_params())
+
+
+@each_estimator
+def test_schedules_of_sgd_go_with_no_other_object(estimator: Any) -> None:
+    model = estimator(solver=AdamW(0.01), learning_rate="adaptive")
+    with pytest.raises(ValueError, match="learning_rate='adaptive' .*the object says"):
+        model.fit(X, target_of(estimator))
 
 
 def test_solver_must_be_an_object_not_its_class() -> None:

@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from fastbp import MLPClassifier, MLPRegressor, Network, Trainer
 from fastbp.callbacks import EpochRecord, History
-from fastbp.layers import BatchNorm, Dense, Dropout
+from fastbp.layers import BatchNorm, Dense, Dropout, LayerNorm
 from fastbp.plots import (
     GradientFlowDisplay,
     LearningCurveDisplay,
@@ -181,6 +181,14 @@ def test_learning_curves_are_those_of_the_trainer(metric: str | None) -> None:
     assert_nothing_overlaps(display.figure_)
 
 
+def test_best_epoch_of_an_error_has_the_smallest() -> None:
+    history = {"loss": [3, 2, 1, 1], "error": [4, 3, 2, 1], "val_error": [4, 2, 3, 5]}
+    display = LearningCurveDisplay.from_history(history, greater_is_better=False)
+    assert (display.score_name, display.best_epoch) == ("error", 2)
+    assert "best epoch: 2" in labels(display.axes_[0])
+    assert LearningCurveDisplay.from_history(history).best_epoch == 4
+
+
 def test_score_of_a_trainer_may_have_another_name() -> None:
     history = trained(2, metrics=METRICS).history
     display = LearningCurveDisplay.from_history(history, score_name="hits")
@@ -323,7 +331,7 @@ def test_images_may_have_another_shape() -> None:
     [
         ({}, "image_shape must be given: 6 inputs"),
         ({"image_shape": (2, 4)}, "product 6, the number of inputs, got"),
-        ({"image_shape": (2, 3), "max_images": 0}, "max_images must be at least 1"),
+        ({"image_shape": (2, 3), "max_images": 0}, "max_images .* at least 1, got 0"),
         ({"image_shape": "ab"}, "image_shape must be two numbers .* got 'ab'"),
         ({"image_shape": 6}, "image_shape must be two numbers .* got 6"),
         ({"image_shape": (2.0, 3.0)}, r"image_shape must be two .* got \(2.0, 3.0\)"),
@@ -412,15 +420,24 @@ def test_units_of_a_network_do_not_touch() -> None:
         distances = np.linalg.norm(centres[:, None] - centres, axis=-1)
         assert distances[np.triu_indices(len(centres), 1)].min() >= 1
         plt.close(display.figure_)
-    with pytest.raises(ValueError, match="max_units must be at least 2, got 1"):
-        NetworkDisplay.from_estimator(fitted(), max_units=1)
+    for few in (1, 2.5, "a"):
+        with pytest.raises(ValueError, match=f"max_units .* at least 2, got {few!r}"):
+            NetworkDisplay.from_estimator(fitted(), max_units=few)
+
+
+@pytest.mark.parametrize("norm", [LayerNorm, BatchNorm])
+def test_activation_after_a_norm_is_that_of_the_units(norm: Any) -> None:
+    hidden = [Dense(3), norm("tanh"), Dropout(0.5), Dense(2, "relu"), norm()]
+    network = Network([Dropout(0.1), *hidden, Dense(1)], n_in=4)
+    display = NetworkDisplay.from_estimator(network)
+    assert display.activations == ["tanh", "relu", "identity"]
 
 
 def test_network_of_layers_shows_its_dense_layers() -> None:
     network = make_network()
     display = NetworkDisplay.from_estimator(network)
     texts = [text.get_text() for text in display.axes_.texts]
-    assert texts == ["input\n9", "hidden 1\n6\nidentity", "output\n2\nsoftmax"]
+    assert texts == ["input\n9", "hidden 1\n6\nrelu", "output\n2\nsoftmax"]
     weights = network.parameters["dense_3.weights"]
     np.testing.assert_allclose(
         display.edges_[1].get_linewidths(),

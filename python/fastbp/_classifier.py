@@ -72,7 +72,8 @@ or Optimizer, default='adam'
         with Nesterov's momentum [5]_, and 'lion' steps by the sign of a momentum [6]_.
         An object of :mod:`fastbp.optimizers` brings its own rate, moments and epsilon:
         ``learning_rate_init``, ``momentum``, ``nesterovs_momentum``, ``beta_1``,
-        ``beta_2`` and ``epsilon`` must then be left as they are.
+        ``beta_2`` and ``epsilon`` must then be left as they are. Beside the name of a
+        solver that scikit-learn has not, what it has no use for must be left as well.
     alpha : float, default=0.0001
         Strength of the L2 penalty ``alpha / 2 * sum(W ** 2)`` on the weights (lecture
         002, weight decay), divided by the number (sum of weights) of a batch's samples.

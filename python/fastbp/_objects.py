@@ -54,14 +54,16 @@ def check_bool(value: Any, what: str) -> bool:
     return bool(value)
 
 
-def check_size(value: Any, what: str) -> int:
-    """Return an integer of at least 1 as an int; ValueError for others."""
+def check_size(value: Any, what: str, least: int = 1) -> int:
+    """Return an integer of at least ``least`` as an int; ValueError for others."""
     try:
         number = 0 if isinstance(value, bool) else operator.index(value)
     except TypeError:
         number = 0
-    if number < 1:
-        raise ValueError(f"{what} must be an integer of at least 1, got {value!r}")
+    if number < least:
+        raise ValueError(
+            f"{what} must be an integer of at least {least}, got {value!r}"
+        )
     return number
 
 

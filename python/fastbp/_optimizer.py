@@ -15,12 +15,30 @@ from .optimizers import OPTIMIZERS, SGD, Adam, Optimizer
 if TYPE_CHECKING:
     from ._base import BaseMLP
 
-__all__ = ["OptimizerState", "checksum", "optimizer_of", "solver_name"]
+__all__ = [
+    "OptimizerState",
+    "checksum",
+    "optimizer_of",
+    "parameters_of",
+    "solver_name",
+]
+
+# The estimators' parameters that only some of the solvers have, apart from those of
+# 'sgd' fields of their optimizers.
+_OF_SGD = {"learning_rate", "power_t", "momentum", "nesterovs_momentum"}
+_OF_OTHERS = {"beta_1", "beta_2", "epsilon"}
 
 
 def solver_name(est: BaseMLP) -> str:
     """Return the name of the solver, which may be given as an object."""
     return est.solver.name if isinstance(est.solver, Optimizer) else est.solver
+
+
+def parameters_of(solver: str) -> set[str]:
+    """Return which parameters that only some stochastic solvers have this one has."""
+    if solver == "sgd":
+        return _OF_SGD
+    return {f.name for f in fields(OPTIMIZERS[solver])} & _OF_OTHERS
 
 
 def optimizer_of(est: BaseMLP) -> Optimizer:
@@ -31,8 +49,7 @@ def optimizer_of(est: BaseMLP) -> Optimizer:
     if est.solver == "sgd":
         return SGD(rate, est.momentum, est.nesterovs_momentum and est.momentum > 0)
     kind = OPTIMIZERS[est.solver]
-    names = {f.name for f in fields(kind)} & {"beta_1", "beta_2", "epsilon"}
-    settings = {name: getattr(est, name) for name in names}
+    settings = {name: getattr(est, name) for name in parameters_of(est.solver)}
     if hasattr(kind, "weight_decay") and est.weight_decay is not None:
         settings["weight_decay"] = est.weight_decay
     return kind(learning_rate=rate, **settings)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ._hidden_layers import uses_dropout
 from ._hooks import callbacks_of
+from ._optimizer import parameters_of
 from ._rates import is_only_warmup, plateau_of, schedule_of
 from .callbacks import Checkpoint, EarlyStopping
 from .losses import CustomLoss, LogLoss, Quantile
@@ -39,15 +40,19 @@ _OF_STOCHASTIC_SOLVERS: dict[str, tuple[Any, ...]] = {
     "grad_tol": (None,),
 }
 
-# Parameters that an optimizer given as an object has of its own, and their defaults.
+# Parameters that only some of the optimizers have, and their defaults.
 _OF_OPTIMIZERS = {
-    "learning_rate_init": 0.001,
+    "learning_rate": "constant",
+    "power_t": 0.5,
     "momentum": 0.9,
     "nesterovs_momentum": True,
     "beta_1": 0.9,
     "beta_2": 0.999,
     "epsilon": 1e-8,
 }
+
+# With these, parameters of another solver are ignored, as scikit-learn does.
+_OF_SCIKIT_LEARN = ("lbfgs", "sgd", "adam")
 
 
 def refuse_contradictions(
@@ -80,8 +85,10 @@ def _contradictions(
 ) -> Iterator[str]:
     if est.solver == "lbfgs":
         yield from _of_lbfgs(est, is_validated)
-    if isinstance(est.solver, Optimizer):
+    elif isinstance(est.solver, Optimizer):
         yield from _of_an_optimizer(est, est.solver)
+    elif est.solver not in _OF_SCIKIT_LEARN:
+        yield from _of_a_rule(est, est.solver)
     if est.normalization == "batch" and est.batch_size == 1:
         yield (
             "normalization='batch' needs batch_size > 1, got batch_size=1: a single "
@@ -112,19 +119,36 @@ def _of_lbfgs(est: BaseMLP, is_validated: bool) -> Iterator[str]:
         yield f"a validation set (X_val, y_val) {needs}"
 
 
-def _of_an_optimizer(est: BaseMLP, optimizer: Optimizer) -> Iterator[str]:
+def _of_a_rule(est: BaseMLP, solver: str) -> Iterator[str]:
     for name, default in _OF_OPTIMIZERS.items():
-        value = getattr(est, name)
-        if value != default:
-            yield (
-                f"{name}={value!r} has no effect with solver={optimizer!r}: it must be "
-                f"{default!r}, the object has its own"
-            )
+        if getattr(est, name) != default and name not in parameters_of(solver):
+            yield _without_effect(est, name, default)
+
+
+def _of_an_optimizer(est: BaseMLP, optimizer: Optimizer) -> Iterator[str]:
+    if est.learning_rate_init != 0.001:
+        yield _without_effect(est, "learning_rate_init", 0.001)
+    of_schedules = ("learning_rate", "power_t") if optimizer.name == "sgd" else ()
+    for name, default in _OF_OPTIMIZERS.items():
+        if getattr(est, name) != default and name not in of_schedules:
+            yield _without_effect(est, name, default)
     if hasattr(optimizer, "weight_decay") and est.weight_decay is not None:
         yield (
             f"weight_decay={est.weight_decay!r} and solver={optimizer!r} are two "
             "weight decays: weight_decay must be None"
         )
+
+
+def _without_effect(est: BaseMLP, name: str, default: Any) -> str:
+    if isinstance(est.solver, Optimizer):
+        instead = "the object says what applies"
+    else:
+        having = [repr(solver) for solver in OPTIMIZERS if name in parameters_of(solver)]
+        instead = f"or solver {' or '.join(having)}"
+    return (
+        f"{name}={getattr(est, name)!r} has no effect with solver={est.solver!r}: it "
+        f"must be {default!r}, {instead}"
+    )
 
 
 def _of_hidden_layers(est: BaseMLP) -> Iterator[str]:

@@ -28,7 +28,7 @@ from .schedules import Schedule, get_schedule
 __all__ = ["Trainer"]
 
 # Names in history that are not those of metrics.
-_RECORDED = (
+RECORDED = (
     "epoch",
     "loss",
     "learning_rate",
@@ -606,10 +606,10 @@ def _checked_metrics(metrics: Any) -> dict[str, Callable[[Any, Any], float]]:
     if not isinstance(metrics, Mapping):
         raise ValueError(f"metrics must map names to functions, got {metrics!r}")
     for name, metric in metrics.items():
-        if not isinstance(name, str) or name in _RECORDED or name.startswith("val_"):
+        if not isinstance(name, str) or name in RECORDED or name.startswith("val_"):
             raise ValueError(
                 f"a name in metrics must be a str that is none of "
-                f"{', '.join(map(repr, _RECORDED))} and does not begin with 'val_', "
+                f"{', '.join(map(repr, RECORDED))} and does not begin with 'val_', "
                 f"got {name!r}"
             )
         if not callable(metric):

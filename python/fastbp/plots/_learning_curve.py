@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..callbacks import History
-from ..trainer import _RECORDED
+from ..trainer import RECORDED
 from ._axes import COLOURS, check_fitted, check_numbers, has_lone_points, panels, tidy
 
 __all__ = ["LearningCurveDisplay"]
@@ -41,13 +41,16 @@ class LearningCurveDisplay:
         Rate of each epoch.
     score_name : str, default="score"
         What the score is, for the label of its axis.
+    greater_is_better : bool, default=True
+        Whether the best epoch is that of the largest score; False: of the smallest, as
+        of an error.
     name : str or None, default=None
         Name of the model, for the legend.
 
     Attributes
     ----------
     best_epoch : int or None
-        Epoch of the best, that is largest, validation score, from 1; None without.
+        Epoch of the best validation score, from 1; None without.
     figure_ : Figure
     axes_ : ndarray of Axes
         One for the losses, then one for the scores and one for the rate if there are
@@ -79,6 +82,7 @@ class LearningCurveDisplay:
         training_score: ArrayLike | None = None,
         learning_rate: ArrayLike | None = None,
         score_name: str = "score",
+        greater_is_better: bool = True,
         name: str | None = None,
     ) -> None:
         self.loss = loss
@@ -87,6 +91,7 @@ class LearningCurveDisplay:
         self.training_score = training_score
         self.learning_rate = learning_rate
         self.score_name = score_name
+        self.greater_is_better = greater_is_better
         self.name = name
 
     @classmethod
@@ -140,6 +145,7 @@ class LearningCurveDisplay:
         *,
         metric: str | None = None,
         score_name: str | None = None,
+        greater_is_better: bool = True,
         name: str | None = None,
         ax: Any = None,
         **kw: Any,
@@ -156,6 +162,8 @@ class LearningCurveDisplay:
             one.
         score_name : str or None, default=None
             What the score is; None: the name of the metric, or "score".
+        greater_is_better : bool, default=True
+            False for a metric that is an error: the best epoch has the smallest.
         name : str or None, default=None
             Name of the model, for the legend.
         ax : None, Axes or array-like of Axes, default=None
@@ -194,16 +202,22 @@ class LearningCurveDisplay:
                 "history must be a History callback, or the history of a Trainer, a "
                 f"dict, got {history!r}"
             )
-        score_name = score_name or metric or "score"
-        return cls(**curves, score_name=score_name, name=name).plot(ax=ax, **kw)
+        display = cls(
+            **curves,
+            score_name=score_name or metric or "score",
+            greater_is_better=greater_is_better,
+            name=name,
+        )
+        return display.plot(ax=ax, **kw)
 
     @property
     def best_epoch(self) -> int | None:
-        """Epoch of the largest validation score, from 1; None without scores."""
+        """Epoch of the best validation score, from 1; None without scores."""
         if self.validation_score is None or np.isnan(self.validation_score).all():
             return None
         n_before = np.size(self.loss) - np.size(self.validation_score)
-        return n_before + int(np.nanargmax(self.validation_score)) + 1
+        best = np.nanargmax if self.greater_is_better else np.nanargmin
+        return n_before + int(best(self.validation_score)) + 1
 
     def plot(self, ax: Any = None, **line_kw: Any) -> LearningCurveDisplay:
         """Draw the curves, one panel above the other.
@@ -281,7 +295,7 @@ def _checked_metric(history: Mapping[str, Any], metric: str | None) -> str | Non
     names = [
         name
         for name in history
-        if name not in _RECORDED and not str(name).startswith("val_")
+        if name not in RECORDED and not str(name).startswith("val_")
     ]
     if metric is None:
         return names[0] if names else None

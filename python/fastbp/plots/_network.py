@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._objects import check_size
 from ..layers import Dense
 from ..network import Network
 from ._axes import COLOURS, check_coefs, panels
@@ -73,7 +74,8 @@ class NetworkDisplay:
         ----------
         estimator : MLPClassifier, MLPRegressor or Network
             A fitted estimator, or a network, whose ``Dense`` layers are drawn as they
-            are now, with their activations; its other layers are left out.
+            are now, each with the activation that its units have after the norms that
+            follow it; other layers are left out.
         ax : Axes or None, default=None
             As for ``plot``.
         **kw
@@ -92,9 +94,7 @@ class NetworkDisplay:
         """
         coefs = check_coefs(estimator)
         if isinstance(estimator, Network):
-            dense = [layer for layer in estimator.layers if isinstance(layer, Dense)]
-            names = [layer.activation.name for layer in dense]
-            return cls(coefs, names).plot(ax=ax, **kw)
+            return cls(coefs, _activations(estimator)).plot(ax=ax, **kw)
         hidden = estimator.activation
         if not isinstance(hidden, list | tuple):
             hidden = [hidden] * (len(coefs) - 1)
@@ -122,10 +122,9 @@ class NetworkDisplay:
         Raises
         ------
         ValueError
-            If ``max_units`` is less than 2.
+            If ``max_units`` is no integer of at least 2.
         """
-        if max_units < 2:
-            raise ValueError(f"max_units must be at least 2, got {max_units}")
+        max_units = check_size(max_units, "max_units", least=2)
         coefs = [np.asarray(coef) for coef in self.coefs]
         sizes = [len(coefs[0]), *(coef.shape[1] for coef in coefs)]
         self.units_ = [_shown(n, max_units) for n in sizes]
@@ -215,6 +214,17 @@ class NetworkDisplay:
             for colour, label in (("blue", "weight > 0"), ("orange", "weight < 0"))
         ]
         axes.legend(handles=handles, loc="upper center", ncols=2, frameon=False)
+
+
+def _activations(network: Network) -> list[str]:
+    """Return the activation of the units of each Dense layer, after norms if any."""
+    names: list[str] = []
+    for layer in network.layers:
+        if isinstance(layer, Dense):
+            names.append(layer.activation.name)
+        elif layer.activation.name != "identity":
+            names[-1] = layer.activation.name
+    return names
 
 
 def _shown(n: int, most: int) -> NDArray[np.int64]:

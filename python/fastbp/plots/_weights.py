@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._objects import check_size
 from ._axes import COLOURS, check_coefs, panels, tidy
 
 __all__ = ["WeightsDisplay"]
@@ -129,9 +130,7 @@ class WeightsDisplay:
     ) -> None:
         weights = np.asarray(self.coefs[0])
         shape = _image_shape(shape, len(weights))
-        if most < 1:
-            raise ValueError(f"max_images must be at least 1, got {most}")
-        n = min(most, weights.shape[1])
+        n = min(check_size(most, "max_images"), weights.shape[1])
         n_cols = min(n, 8)
         grid = (-(-n // n_cols), n_cols)
         axes = panels(ax, grid, (1.1 * grid[1] + 1, 1.25 * grid[0] + 0.4)).ravel()
