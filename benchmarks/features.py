@@ -40,7 +40,7 @@ _ACTIVATIONS = (
     "mish",
     "softplus",
 )
-_SOLVERS = ("sgd", "adamw", "rmsprop", "adagrad", "nadam", "lion")
+_SOLVERS = ("adamw", "rmsprop", "adagrad", "nadam", "lion")
 PLAIN = "plain"
 ALL = "dropout, adamw, one_cycle, layer norm"
 #: The settings of every row, by its name.
@@ -60,6 +60,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "max_norm": {"max_norm": 3.0},
     "clip_norm": {"clip_norm": 1.0},
     "ema": {"ema": 0.99},
+    "sgd": {"solver": "sgd", "momentum": 0.0},
     **{name: {"solver": name} for name in _SOLVERS},
     **{name: {"activation": name} for name in _ACTIVATIONS},
 }

@@ -40,7 +40,7 @@ def settings(job: Job, n_epochs: int) -> dict[str, Any]:
         "alpha": job.alpha,
         "batch_size": job.batch_size,
         "learning_rate_init": job.learning_rate,
-        "momentum": 0.0,
+        **({"momentum": 0.0} if job.solver == "sgd" else {}),
         "max_iter": n_epochs,
         "n_iter_no_change": n_epochs,  # never stop early
         "random_state": SEED,

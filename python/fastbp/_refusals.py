@@ -143,7 +143,7 @@ def _without_effect(est: BaseMLP, name: str, default: Any) -> str:
     if isinstance(est.solver, Optimizer):
         instead = "the object says what applies"
     else:
-        having = [repr(solver) for solver in OPTIMIZERS if name in parameters_of(solver)]
+        having = [repr(rule) for rule in OPTIMIZERS if name in parameters_of(rule)]
         instead = f"or solver {' or '.join(having)}"
     return (
         f"{name}={getattr(est, name)!r} has no effect with solver={est.solver!r}: it "
