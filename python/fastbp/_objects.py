@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
+from functools import cache
 from numbers import Real
 from typing import Any, TypeVar
 
@@ -75,9 +76,17 @@ def object_of(
         found: Kind = value
         return found
     if isinstance(value, str) and value in known:
-        return known[value]()
+        known_kind: Any = known[value]
+        default: Kind = _default(known_kind)
+        return default
     name = kind.__name__.lower()
     raise ValueError(
         f"{'an' if name[0] in 'aeiou' else 'a'} {name} must be one of "
         f"{', '.join(map(repr, known))} or an object of fastbp.{module}, got {value!r}"
     )
+
+
+@cache
+def _default(kind: Any) -> Any:
+    """Return the object of a kind without parameters; one for all, as none changes."""
+    return kind()

@@ -148,9 +148,9 @@ class _Fit(TrainingLoop):
     def train(self) -> KeyboardInterrupt | None:
         est = self.est
         est.n_iter_ = 0
-        self.order = _first_order(est, self.n_samples, self.incremental)
-        if self.incremental:
-            est._order = self.order  # shuffled in place: right whenever Ctrl-C comes
+        self.rows = self.first_rows()
+        if self.incremental and self.rows is not None:
+            est._order = self.rows  # shuffled in place: right whenever Ctrl-C comes
         self.complete = self.state()
         try:
             if not self.run(est.max_iter):
@@ -168,10 +168,20 @@ class _Fit(TrainingLoop):
     def state(self) -> _Progress:
         return _Progress(self)
 
-    def rows(self) -> NDArray[np.int64] | None:
-        if self.train_rows is None:
-            return super().rows()
-        return self.train_rows[self.order]
+    def first_rows(self) -> NDArray[np.int64] | None:
+        """Return the rows in the order that the first epoch shuffles.
+
+        Successive calls of partial_fit on as many rows go on from that of the epoch
+        before, so that they equal the epochs of one fit.
+        """
+        if not self.shuffles:
+            return self.train_rows
+        if self.train_rows is not None:
+            return self.train_rows.copy()
+        former: NDArray[np.int64] | None = getattr(self.est, "_order", None)
+        if self.incremental and former is not None and len(former) == self.n_samples:
+            return former.copy()
+        return np.arange(self.n_samples)
 
     def rate_of(self, epoch: int) -> float | NDArray[np.float64]:
         if self.schedule is None:
@@ -365,18 +375,6 @@ def _batch_size(batch_size: Any, n_samples: int) -> int:
             stacklevel=2,
         )
     return int(min(batch_size, n_samples))
-
-
-def _first_order(est: BaseMLP, n_samples: int, incremental: bool) -> NDArray[np.int64]:
-    """Rows in the order that the first epoch shuffles.
-
-    Epochs shuffle the order of the epoch before. Successive calls of partial_fit on as
-    many rows go on in the same way, so that they equal the epochs of one fit.
-    """
-    order: NDArray[np.int64] | None = getattr(est, "_order", None)
-    if incremental and order is not None and len(order) == n_samples:
-        return order.copy()
-    return np.arange(n_samples)
 
 
 def _warn_not_converged(max_iter: int) -> None:

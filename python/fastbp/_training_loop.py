@@ -30,11 +30,11 @@ class TrainingLoop(ABC):
     descent : Descent
         Makes the epochs.
     shuffles : bool
-    order : ndarray of shape (n_samples,)
-        The order of the rows; an epoch that shuffles starts from that of the one before
-        it.
+    rows : ndarray of shape (n_samples,) or None
+        Numbers of the samples to take, in their order, which an epoch that shuffles
+        changes; None: all as they are.
     generator : RandomState
-        Shuffles it.
+        Shuffles them.
     rate : float or ndarray of shape (n_steps,)
         Of the last epoch.
     complete : Any
@@ -45,7 +45,7 @@ class TrainingLoop(ABC):
 
     descent: Descent
     shuffles: bool
-    order: NDArray[np.int64]
+    rows: NDArray[np.int64] | None
     generator: np.random.RandomState
     rate: Any
     complete: Any
@@ -57,20 +57,17 @@ class TrainingLoop(ABC):
         """
         for epoch in range(n_epochs):
             if self.shuffles:
+                assert self.rows is not None
                 # As sklearn.utils.shuffle does, with the same random numbers.
-                self.generator.shuffle(self.order)
+                self.generator.shuffle(self.rows)
             self.begin_epoch()
             self.rate = self.rate_of(epoch)
-            loss = self.descent.epoch(self.rows(), self.rate) / self.descent.n_samples
+            loss = self.descent.epoch(self.rows, self.rate) / self.descent.n_samples
             is_last = self.end_epoch(loss)
             self.complete = self.state()
             if self.run_callbacks() or is_last:
                 return True
         return False
-
-    def rows(self) -> NDArray[np.int64] | None:
-        """Return the rows of the samples to take, in their order; None: all."""
-        return self.order if self.shuffles else None
 
     @abstractmethod
     def begin_epoch(self) -> None:

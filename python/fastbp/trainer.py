@@ -435,11 +435,15 @@ class _Fit(TrainingLoop):
             )
         self.shuffles = owner.shuffle
         self.generator = owner._generator
-        order = owner._order
-        if order is None or len(order) != self.n_rows:
-            order = np.arange(self.n_rows)
-        self.order = order.copy()  # a loaded one may be read-only
+        self.rows = self.first_rows() if self.shuffles else None
         self.hooks = Hooks(owner, owner.callbacks)
+
+    def first_rows(self) -> NDArray[np.int64]:
+        """Return the rows in the order that the first epoch shuffles."""
+        former = self.owner._order
+        if former is None or len(former) != self.n_rows:
+            return np.arange(self.n_rows)
+        return former.copy()  # a loaded one may be read-only
 
     def train(self) -> None:
         before = self.complete = self.state()
@@ -483,7 +487,8 @@ class _Fit(TrainingLoop):
         del owner._records[state.n_records :]
 
     def begin_epoch(self) -> None:
-        self.owner._order = self.order
+        if self.shuffles:
+            self.owner._order = self.rows
 
     def rate_of(self, epoch: int) -> float | NDArray[np.float64]:
         owner = self.owner

@@ -1,6 +1,7 @@
 // Building the stack of layers.
 #include "fastbp/nn/network.h"
 
+#include <algorithm>
 #include <stdexcept>
 #include <utility>
 
@@ -167,11 +168,17 @@ bool Network<T>::refresh(int n_threads, const Poll& poll) {
 
 template <class T>
 bool Network<T>::is_finite() const {
-  T zero = 0;  // x - x is NaN for infinite and NaN x, and so is a sum with it
+  constexpr Index kLanes = 16;  // sums that do not wait for each other
+  T zeros[kLanes] = {};  // x - x is NaN for infinite and NaN x, and so is a sum with it
   for (const Buffer<T>* buffer : {&parameters_, &running_}) {
-    for (Index i = 0; i < buffer->size(); ++i) zero += (*buffer)[i] - (*buffer)[i];
+    const T* x = buffer->data();
+    const Index n = buffer->size(), n_whole = n - n % kLanes;
+    for (Index i = 0; i < n_whole; i += kLanes) {
+      for (Index j = 0; j < kLanes; ++j) zeros[j] += x[i + j] - x[i + j];
+    }
+    for (Index i = n_whole; i < n; ++i) zeros[0] += x[i] - x[i];
   }
-  return zero == 0;
+  return std::all_of(zeros, zeros + kLanes, [](T zero) { return zero == 0; });
 }
 
 template <class T>
