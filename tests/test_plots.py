@@ -290,6 +290,11 @@ LOSSES = {"loss": [2.0, 1.0], "accuracy": [0.5, 0.6], "val_loss": [None, 1.0]}
         ({}, {}, r"history has no losses.* columns \[\]"),
         ({"loss": 3.0}, {}, r"history\['loss'\] must be a list of numbers.* got 3"),
         ({"loss": [{}]}, {}, r"history\['loss'\] must be a list of numbers"),
+        (
+            LOSSES,
+            {"greater_is_better": "no"},
+            "greater_is_better must be a bool",
+        ),
         (LOSSES, {"metric": "f1"}, r"metric .* \['accuracy'\], got 'f1'"),
         (LOSSES, {"metric": "loss"}, r"metric .* \['accuracy'\], got 'loss'"),
         (History(), {"metric": "f1"}, "metric must be None for a History .* got 'f1'"),

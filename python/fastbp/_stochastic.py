@@ -21,7 +21,7 @@ from ._hidden_layers import fitted_normalization, uses_dropout, with_arrays
 from ._hooks import EstimatorHooks, wants_hooks
 from ._optimizer import OptimizerState, checksum, optimizer_of, solver_name
 from ._rates import ScheduledRates, schedule_of
-from ._training_loop import NON_FINITE, TrainingLoop
+from ._training_loop import NON_FINITE, TrainingLoop, first_order
 from ._validation import begin_history, measure, scorer_of, split
 from .optimizers import Optimizer
 
@@ -46,7 +46,7 @@ def fit_stochastic(
     Returns the KeyboardInterrupt that ended it after at least one epoch, if any.
     """
     optimizer = optimizer_of(est)
-    if optimizer.name != "sgd" and est.learning_rate != "constant":
+    if est.solver == "adam" and est.learning_rate != "constant":
         warnings.warn(
             f"learning_rate={est.learning_rate!r} has no effect with "
             f"solver={est.solver!r}",
@@ -169,19 +169,13 @@ class _Fit(TrainingLoop):
         return _Progress(self)
 
     def first_rows(self) -> NDArray[np.int64] | None:
-        """Return the rows in the order that the first epoch shuffles.
-
-        Successive calls of partial_fit on as many rows go on from that of the epoch
-        before, so that they equal the epochs of one fit.
-        """
+        """Return the rows in the order that the first epoch shuffles."""
         if not self.shuffles:
             return self.train_rows
         if self.train_rows is not None:
             return self.train_rows.copy()
-        former: NDArray[np.int64] | None = getattr(self.est, "_order", None)
-        if self.incremental and former is not None and len(former) == self.n_samples:
-            return former.copy()
-        return np.arange(self.n_samples)
+        former = getattr(self.est, "_order", None) if self.incremental else None
+        return first_order(former, self.n_samples)
 
     def rate_of(self, epoch: int) -> float | NDArray[np.float64]:
         if self.schedule is None:

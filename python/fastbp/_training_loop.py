@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ._descent import Descent
 
-__all__ = ["NON_FINITE", "TrainingLoop"]
+__all__ = ["NON_FINITE", "TrainingLoop", "first_order"]
 
 NON_FINITE = (
     "Solver produced non-finite parameter weights. The input data may"
@@ -88,3 +88,14 @@ class TrainingLoop(ABC):
     @abstractmethod
     def state(self) -> Any:
         """Return all that the next epoch will change."""
+
+
+def first_order(former: NDArray[np.int64] | None, n_samples: int) -> NDArray[np.int64]:
+    """Return the order that the first epoch shuffles, to be written into.
+
+    Calls on as many samples go on from the order of the ``former`` one, so that they
+    equal the epochs of one fit.
+    """
+    if former is None or len(former) != n_samples:
+        return np.arange(n_samples)
+    return former.copy()  # a loaded one may be read-only

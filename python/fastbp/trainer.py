@@ -18,7 +18,7 @@ from ._objects import check_bool, check_number, check_size
 from ._prediction import predict_rows
 from ._rates import is_only_warmup, plateau_of, rates_of_epoch
 from ._threads import effective_n_threads
-from ._training_loop import NON_FINITE, TrainingLoop
+from ._training_loop import NON_FINITE, TrainingLoop, first_order
 from .callbacks import EpochRecord, as_callback
 from .layers import BatchNorm, Dropout, check_trainable
 from .network import Network
@@ -435,15 +435,10 @@ class _Fit(TrainingLoop):
             )
         self.shuffles = owner.shuffle
         self.generator = owner._generator
-        self.rows = self.first_rows() if self.shuffles else None
+        self.rows = None
+        if self.shuffles:
+            self.rows = first_order(owner._order, self.n_rows)
         self.hooks = Hooks(owner, owner.callbacks)
-
-    def first_rows(self) -> NDArray[np.int64]:
-        """Return the rows in the order that the first epoch shuffles."""
-        former = self.owner._order
-        if former is None or len(former) != self.n_rows:
-            return np.arange(self.n_rows)
-        return former.copy()  # a loaded one may be read-only
 
     def train(self) -> None:
         before = self.complete = self.state()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._objects import check_bool
 from ..callbacks import History
 from ..trainer import RECORDED
 from ._axes import COLOURS, check_fitted, check_numbers, has_lone_points, panels, tidy
@@ -91,7 +92,7 @@ class LearningCurveDisplay:
         self.training_score = training_score
         self.learning_rate = learning_rate
         self.score_name = score_name
-        self.greater_is_better = greater_is_better
+        self.greater_is_better = check_bool(greater_is_better, "greater_is_better")
         self.name = name
 
     @classmethod
@@ -178,7 +179,8 @@ class LearningCurveDisplay:
         Raises
         ------
         ValueError
-            If it has no records, lacks the metric, or is something else.
+            If it has no records, lacks the metric, or is something else, or
+            ``greater_is_better`` is no bool.
         """
         if isinstance(history, History):
             if metric is not None:
