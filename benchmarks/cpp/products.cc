@@ -107,8 +107,8 @@ void for_tiles(const Layer& l, Matrix<T>& x, Matrix<T>& dz, const Use& use) {
   const Index height =
       round_up(ceil_div(l.n_in, ceil_div(l.n_in, kTileHeight)), kPanel<T>);
   const Index panel_size = l.n_in * kPanel<T>;
-  for (Index panel = 0; panel < n_panels<T>(l.n_out); panel += kMaxTilePanels) {
-    for (Index first = 0; first < l.n_in; first += height) {
+  for (Index first = 0; first < l.n_in; first += height) {
+    for (Index panel = 0; panel < n_panels<T>(l.n_out); panel += kMaxTilePanels) {
       const Index width = std::min(kMaxTilePanels, n_panels<T>(l.n_out) - panel);
       const bool is_last = panel + width == n_panels<T>(l.n_out);
       const GradientTile<T> tile{l.n_batch,

@@ -12,10 +12,6 @@ namespace {
 template <class T>
 constexpr int kTileSize = kTileRows* kTilePanels* static_cast<int>(kPanel<T>);
 
-// The summed rows of a weight gradient lie further apart than the processor's own
-// prefetching reaches: they are asked for this many rows ahead.
-constexpr Index kRowsAhead = 24;
-
 // tile (kRows, kCols vectors) = sum over i < k of A(:, i) B(i, :), where
 //   A(r, i) = a[r * a_stride + i], or a[i * a_stride + r] if kTransposed,
 //   B(i, :) = rows of panels: b + panel * b_panel + i * b_stride.
@@ -35,6 +31,7 @@ void product(Index k, const T* a, Index a_stride, const T* b, Index b_stride,
     }
     for (Index i = first; i < last; ++i) {
       if constexpr (kTransposed) {
+        // The rows lie further apart than the processor's own prefetching reaches.
         prefetch_element(a, (i + kRowsAhead) * a_stride);
         FASTBP_UNROLL
         for (int c = 0; c < kCols; c += kPanelVecs)

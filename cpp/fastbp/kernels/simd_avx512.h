@@ -12,6 +12,9 @@ namespace {
 constexpr bool kFmaRoundsOnce = true;
 constexpr int kTileRows = FASTBP_TILE_ROWS;
 constexpr int kTilePanels = 2;
+// A row of a tile takes long enough to hide misses of the translation buffer (see
+// simd_avx2.h), and what comes from the third-level cache is asked for in time.
+constexpr Index kRowsAhead = 24;
 
 template <class T>
 struct Vec;

@@ -1,6 +1,13 @@
-// Vectors of 16 bytes in plain C++, for any processor. The compiler turns the loops
-// into whatever the platform has. No fused multiply-add: fma() rounds twice.
+// Vectors of 16 bytes for any processor: those of GCC and Clang, which become whatever
+// the platform has, or arrays where a compiler knows no vectors. No fused multiply-add:
+// fma() rounds twice.
 #pragma once
+
+#if defined(__GNUC__) && !defined(FASTBP_ARRAYS)
+#define FASTBP_HAS_VECTORS 1
+#else
+#define FASTBP_HAS_VECTORS 0
+#endif
 
 #include <cmath>
 #include <cstdint>
@@ -12,8 +19,9 @@ namespace fastbp {
 namespace {
 
 constexpr bool kFmaRoundsOnce = false;
-constexpr int kTileRows = 2;  // 2 x 4 sums use 8 of 16 registers, a panel's row 4
+constexpr int kTileRows = 3;  // 3 x 4 sums use 12 of 16 registers
 constexpr int kTilePanels = 1;
+constexpr Index kRowsAhead = 6;  // as with AVX2
 
 template <class T>
 struct Bits;
@@ -29,49 +37,63 @@ struct Bits<double> {
 template <class T>
 struct Vec {
   static constexpr int kLanes = 16 / sizeof(T);
-  T v[kLanes];
+#if FASTBP_HAS_VECTORS
+  typedef T Lanes __attribute__((vector_size(16)));
+#else
+  typedef T Lanes[kLanes];
+#endif
+  Lanes v;
 
   Vec() = default;
   Vec(T x) {  // NOLINT: a number stands for a vector of it
-    for (T& lane : v) lane = x;
+    for (int i = 0; i < kLanes; ++i) v[i] = x;
   }
   static Vec load(const T* p) {
     Vec r;
-    std::memcpy(r.v, p, sizeof r.v);
+    std::memcpy(&r.v, p, sizeof r.v);
     return r;
   }
-  void store(T* p) const { std::memcpy(p, v, sizeof v); }
+  void store(T* p) const { std::memcpy(p, &v, sizeof v); }
 };
 
 template <class T>
 using HalfVec = Vec<T>;  // half a panel is a whole number of these
 
+// A mask is a vector of all-ones and all-zeros lanes.
 template <class T>
 struct Mask {
-  bool v[Vec<T>::kLanes];
+  Vec<T> v;
 };
 
-template <class T, class F>
-Vec<T> map(Vec<T> a, Vec<T> b, F f) {
-  Vec<T> r;
-  for (int i = 0; i < Vec<T>::kLanes; ++i) r.v[i] = f(a.v[i], b.v[i]);
+// Calls f with both vectors or, where there are none, with their lanes.
+template <class V, class F>
+V map(V a, V b, F f) {
+#if FASTBP_HAS_VECTORS
+  a.v = f(a.v, b.v);
+#else
+  for (int i = 0; i < V::kLanes; ++i) a.v[i] = f(a.v[i], b.v[i]);
+#endif
+  return a;
+}
+
+// Bits of one kind of number as those of another.
+template <class To, class From>
+To as_bits(From a) {
+  To r;
+  std::memcpy(&r.v, &a.v, sizeof r.v);
   return r;
 }
 
 template <class T, class F>
 Vec<T> map_bits(Vec<T> a, Vec<T> b, F f) {
-  typename Bits<T>::Type x[Vec<T>::kLanes], y[Vec<T>::kLanes];
-  std::memcpy(x, a.v, sizeof x);
-  std::memcpy(y, b.v, sizeof y);
-  for (int i = 0; i < Vec<T>::kLanes; ++i) x[i] = f(x[i], y[i]);
-  std::memcpy(a.v, x, sizeof x);
-  return a;
+  using Words = Vec<typename Bits<T>::Type>;
+  return as_bits<Vec<T>>(map(as_bits<Words>(a), as_bits<Words>(b), f));
 }
 
-#define FASTBP_BINARY(op)                              \
-  template <class T>                                   \
-  Vec<T> operator op(Vec<T> a, Vec<T> b) {             \
-    return map(a, b, [](T x, T y) { return x op y; }); \
+#define FASTBP_BINARY(op)                                    \
+  template <class T>                                         \
+  Vec<T> operator op(Vec<T> a, Vec<T> b) {                   \
+    return map(a, b, [](auto x, auto y) { return x op y; }); \
   }
 FASTBP_BINARY(+)
 FASTBP_BINARY(-)
@@ -85,7 +107,8 @@ Vec<T> fma(Vec<T> a, Vec<T> b, Vec<T> c) {
 }
 template <class T>
 Vec<T> sqrt(Vec<T> a) {
-  return map(a, a, [](T x, T) { return std::sqrt(x); });
+  for (int i = 0; i < Vec<T>::kLanes; ++i) a.v[i] = std::sqrt(a.v[i]);
+  return a;
 }
 template <class T>
 Vec<T> bit_and(Vec<T> a, Vec<T> b) {
@@ -105,15 +128,20 @@ Vec<T> shift_right(Vec<T> a) {
 }
 template <class T>
 Mask<T> less(Vec<T> a, Vec<T> b) {
-  Mask<T> r;
-  for (int i = 0; i < Vec<T>::kLanes; ++i) r.v[i] = a.v[i] < b.v[i];
-  return r;
+#if FASTBP_HAS_VECTORS
+  const auto mask = a.v < b.v;
+  std::memcpy(&a.v, &mask, sizeof mask);
+  return {a};
+#else
+  Vec<typename Bits<T>::Type> mask(0);
+  for (int i = 0; i < Vec<T>::kLanes; ++i) mask.v[i] -= a.v[i] < b.v[i];
+  return {as_bits<Vec<T>>(mask)};
+#endif
 }
 template <class T>
 Vec<T> select(Mask<T> m, Vec<T> yes, Vec<T> no) {
-  Vec<T> r;
-  for (int i = 0; i < Vec<T>::kLanes; ++i) r.v[i] = m.v[i] ? yes.v[i] : no.v[i];
-  return r;
+  const auto otherwise = map_bits(m.v, no, [](auto x, auto y) { return ~x & y; });
+  return bit_or(bit_and(m.v, yes), otherwise);
 }
 
 template <class T>
