@@ -2,8 +2,11 @@
 
 import gzip
 import os
+import runpy
 import subprocess
 import sys
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +48,16 @@ def run(directory: Path, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.fixture
+def closed_figures() -> Iterator[None]:
+    """Leave no figure open, and no setting changed, for the next example."""
+    import matplotlib.pyplot as plt
+
+    with plt.rc_context():
+        yield
+    plt.close("all")
+
+
 def check_figure(directory: Path, name: str) -> None:
     (figure,) = directory.glob("*.png")
     assert figure.name == name
@@ -57,8 +70,20 @@ def test_there_are_examples() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-def test_example_saves_its_figure(example: Path, tmp_path: Path) -> None:
-    assert run(tmp_path, str(example)) != ""
+@pytest.mark.usefixtures("closed_figures")
+def test_example_saves_its_figure(
+    example: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    # In this process: importing the libraries takes as long as most examples do.
+    monkeypatch.chdir(tmp_path)
+    with warnings.catch_warnings():
+        warnings.resetwarnings()
+        warnings.simplefilter("error", UserWarning)
+        runpy.run_path(str(example), run_name="__main__")
+    assert capsys.readouterr().out != ""
     check_figure(tmp_path, f"{example.stem}.png")
 
 

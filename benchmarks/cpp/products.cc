@@ -103,9 +103,8 @@ void backward(benchmark::State& state, const Kernels<T>& kernels, const Layer& l
 // cut as in nn/dense.cc.
 template <class T, class Use>
 void for_tiles(const Layer& l, Matrix<T>& x, Matrix<T>& dz, const Use& use) {
-  constexpr Index kTileHeight = 112;
   const Index height =
-      round_up(ceil_div(l.n_in, ceil_div(l.n_in, kTileHeight)), kPanel<T>);
+      round_up(ceil_div(l.n_in, ceil_div(l.n_in, kMaxTileHeight)), kPanel<T>);
   const Index panel_size = l.n_in * kPanel<T>;
   for (Index first = 0; first < l.n_in; first += height) {
     for (Index panel = 0; panel < n_panels<T>(l.n_out); panel += kMaxTilePanels) {

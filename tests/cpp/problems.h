@@ -223,13 +223,13 @@ void apply(const Kernels<T>& kernels, Activation activation, Index n, const T* x
 // --- Gradients and steps -----------------------------------------------------------
 
 // x^T dz for a tile (rows, cols) in the middle of a larger array of panels, summed over
-// `inner` rows of a batch. Tiles are at most kMaxTilePanels wide.
+// `inner` rows of a batch. Tiles are at most kMaxTileHeight x kMaxTilePanels.
 template <class T>
 class TileProblem {
  public:
   TileProblem(const Shape& s, bool is_sparse, Numbers& numbers)
       : n_batch_(s.inner),
-        n_in_(s.rows),
+        n_in_(std::min(s.rows, kMaxTileHeight)),
         n_out_(std::min(s.cols, kMaxTilePanels * kPanel<T>)),
         is_sparse_(is_sparse),
         x_(matrix<T>(n_batch_, n_in_, [&] { return numbers.next<T>(); })),

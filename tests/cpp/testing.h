@@ -50,7 +50,7 @@ inline std::vector<Shape> shapes() {
   constexpr std::size_t kStep = kThinning == 1 ? 1 : 7;
   for (std::size_t i = 0; i < all.size(); i += kStep) taken.push_back(all[i]);
   for (const Index around : {kSumChunk, 2 * kSumChunk}) {
-    for (const Index beside : {-1, 0, 1}) taken.push_back({5, around + beside, 17});
+    for (const Index beside : {-1, 0, 1}) taken.push_back({40, around + beside, 17});
   }
   return taken;
 }

@@ -238,21 +238,37 @@ void backward(const Backward<T>& b) {
 }
 
 // The tiles of a gradient, one after the other: soon(first row, n_rows, panel,
-// n_panels) before a tile is computed, then use(tile, first row, n_rows, panel,
-// n_panels).
+// n_panels) before the last sum of a tile is computed, then use(tile, first row,
+// n_rows, panel, n_panels). All tiles come to an end of a chunk of the batch before the
+// next begins: its part of x and dz stays in the cache.
 template <class T, class Soon, class Use>
 void for_gradient_tiles(const GradientTile<T>& g, Soon soon, Use use) {
   alignas(kCacheLine) T tile[kTileSize<T>];
-  for_panel_tiles<T, true>(g.n_panels, g.is_half_panel,
-                           [&](Index panel, int n_panels, const Product<T>* products) {
-                             for_row_tiles(g.n_in, [&](Index row, int n_rows) {
-                               soon(row, n_rows, panel, n_panels);
-                               products[n_rows - 1](g.n_batch, g.x + row, g.x_stride,
-                                                    g.dz + panel * kPanel<T>,
-                                                    g.dz_stride, kPanel<T>, tile);
-                               use(tile, row, n_rows, panel, n_panels);
-                             });
-                           });
+  alignas(kCacheLine) T sums[kMaxTileHeight * kMaxTilePanels * kPanel<T>];
+  const bool has_chunks = g.n_batch > kSumChunk;
+  for (Index first = 0; first < g.n_batch || first == 0; first += kSumChunk) {
+    const Index left = g.n_batch - first;
+    const bool is_last = left <= kSumChunk;
+    T* sum = sums;  // of the tile
+    for_panel_tiles<T, true>(
+        g.n_panels, g.is_half_panel,
+        [&](Index panel, int n_panels, const Product<T>* products) {
+          for_row_tiles(g.n_in, [&](Index row, int n_rows) {
+            if (is_last) soon(row, n_rows, panel, n_panels);
+            products[n_rows - 1](is_last ? left : kSumChunk,
+                                 g.x + first * g.x_stride + row, g.x_stride,
+                                 g.dz + first * g.dz_stride + panel * kPanel<T>,
+                                 g.dz_stride, kPanel<T>, tile);
+            const Index size = n_rows * n_panels * kPanel<T>;
+            for (Index i = 0; i < size && has_chunks; i += Vec<T>::kLanes) {
+              const auto of_chunk = Vec<T>::load(tile + i);
+              (first == 0 ? of_chunk : Vec<T>::load(sum + i) + of_chunk).store(sum + i);
+            }
+            if (is_last) use(has_chunks ? sum : tile, row, n_rows, panel, n_panels);
+            sum += size;
+          });
+        });
+  }
 }
 
 }  // namespace

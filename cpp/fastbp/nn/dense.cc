@@ -8,9 +8,8 @@ namespace fastbp {
 namespace {
 
 // Height of a parameter tile: a multiple of the panel width (blocks of the mirror are
-// whole). At most a multiple of the micro-kernels' heights (8 x 14 rows, 18 x 6 and a
-// bit); a small layer has lower tiles, so that two threads find about as much to do.
-constexpr Index kMaxTileHeight = 112, kMinTileHeight = 32, kTilesWanted = 8;
+// whole). A small layer has lower tiles, so that two threads find about as much to do.
+constexpr Index kMinTileHeight = 32, kTilesWanted = 8;
 
 Index tile_height_for(Index n_in, Index n_panels, Index panel_width) {
   const Index wanted = n_in * n_panels / (kMaxTilePanels * kTilesWanted);
