@@ -35,8 +35,8 @@ inline constexpr Index kSumChunk = 512;
 
 // A product's tile is at most this many panels wide, on any instruction set.
 inline constexpr Index kMaxTilePanels = 2;
-// Rows of a tile of a weight gradient, at most: a multiple of the micro-kernels' heights
-// (8 x 14 rows, 18 x 6 and a bit).
+// Rows of a tile of a weight gradient, at most: a multiple of the micro-kernels'
+// heights (8 x 14 rows, 18 x 6 and a bit).
 inline constexpr Index kMaxTileHeight = 112;
 
 enum class Activation {
@@ -167,7 +167,7 @@ template <class T>
 struct GradientTile {
   Index n_batch;
   Index n_in, n_panels;  // n_in <= kMaxTileHeight, n_panels <= kMaxTilePanels
-  const T* x;  // (n_batch, n_in), its first column the tile's first row
+  const T* x;            // (n_batch, n_in), its first column the tile's first row
   Index x_stride;
   const T* dz;  // (n_batch, n_panels * kPanel), its first column the tile's first
   Index dz_stride;
