@@ -1,6 +1,6 @@
 // Vectors of 16 bytes for any processor: those of GCC and Clang, which become whatever
-// the platform has, or arrays where a compiler knows no vectors. No fused multiply-add:
-// fma() rounds twice.
+// the platform has, or arrays where a compiler knows no vectors (to test these, define
+// FASTBP_ARRAYS). No fused multiply-add: fma() rounds twice.
 #pragma once
 
 #if defined(__GNUC__) && !defined(FASTBP_ARRAYS)
