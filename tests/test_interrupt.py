@@ -23,7 +23,7 @@ import numpy as np, scipy.sparse
 from fastbp import MLPClassifier, MLPRegressor
 
 warnings.simplefilter("ignore")
-settings, method, delays = json.loads(sys.argv[1])
+settings, method, n_epochs, delays = json.loads(sys.argv[1])
 rng = np.random.RandomState(0)
 
 
@@ -68,10 +68,14 @@ def train(model):
         model.fit(X, y)
 
 
+started = time.perf_counter()
+if n_epochs > 0:
+    train(MLPClassifier(**{**settings, "max_iter": n_epochs}))
+seconds = time.perf_counter() - started
 report = []
 for delay in delays:
     model = MLPClassifier(random_state=0, **settings)
-    facts = {"latency": latency(lambda: train(model), delay)}
+    facts = {"latency": latency(lambda: train(model), seconds + delay)}
     facts["fitted"] = hasattr(model, "coefs_")
     if facts["fitted"]:
         facts["epochs"] = model.n_iter_
@@ -112,10 +116,17 @@ print(json.dumps(report, default=bool))
 
 
 def run(
-    script: str, settings: dict[str, Any], delays: list[float], method: str = "fit"
+    script: str,
+    settings: dict[str, Any],
+    delays: list[float],
+    *,
+    method: str = "fit",
+    n_epochs: int = 0,
 ) -> list[dict[str, Any]]:
+    """Interrupt as many seconds after the time that some epochs take."""
+    arguments = json.dumps([settings, method, n_epochs, delays])
     process = subprocess.run(
-        [sys.executable, "-c", script, json.dumps([settings, method, delays])],
+        [sys.executable, "-c", script, arguments],
         capture_output=True,
         text=True,
         timeout=120,
@@ -153,7 +164,7 @@ def test_interrupted_fit_keeps_the_last_complete_epoch(
     settings: dict[str, Any],
 ) -> None:
     endless = {**ENDLESS, "n_iter_no_change": 10**9, **settings}
-    report = run(FIT, endless, [0.2 + 0.03 * i for i in range(TRIES)])
+    report = run(FIT, endless, [0.1 + 0.03 * i for i in range(TRIES)], n_epochs=3)
     check_latencies(report)
     for facts in report:
         assert facts["fitted"]
@@ -163,10 +174,10 @@ def test_interrupted_fit_keeps_the_last_complete_epoch(
 
 
 def test_interrupted_lbfgs_keeps_the_last_complete_iteration() -> None:
-    # An iteration of some milliseconds, and too many units to converge within seconds.
+    # Iterations of some milliseconds, and too many units to converge within seconds.
     settings = {"solver": "lbfgs", "max_iter": 10**6, "max_fun": 10**6, "tol": 0.0}
     settings |= {"hidden_layer_sizes": (200, 200), "n_rows": 3000, "alpha": 1.0}
-    report = run(FIT, settings, [0.5, 0.7])
+    report = run(FIT, settings, [0.2, 0.3], n_epochs=3)
     check_latencies(report)
     for facts in report:
         assert facts["fitted"]

@@ -201,9 +201,9 @@ class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimato
     def _output_score(self, outputs: NDArray[Any], validation: Samples) -> float:
         """Return the score that early stopping watches."""
 
-    @abstractmethod
     def _output_loss(self, outputs: NDArray[Any], samples: Samples) -> float:
         """Return the mean loss of the samples, which is NaN or infinite if one is."""
+        return self._objective(outputs.shape[1]).mean(samples, outputs)
 
     def _check_weights(self, sample_weight: Any, X: Any, y: Any) -> Any:
         """Return the weights of the samples, or of the entries of y, checked."""
@@ -281,8 +281,8 @@ class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimato
         self._is_resumable = bool(incremental or self.warm_start)
         self._keep_rows(X)
         samples = Samples(X, y, weights)
-        loss = self._core_loss(self.n_outputs_)
-        network = self._network(solver_dtype, loss, training=True)
+        objective = self._objective(self.n_outputs_)
+        network = self._network(solver_dtype, objective.in_core(), training=True)
         if self.solver != "lbfgs":
             return fit_stochastic(
                 self, network, samples, held_out, incremental=incremental

@@ -32,11 +32,9 @@ from ._data import (
 from ._refusals import refuse_weights_of_entries
 from .losses import (
     CLASSIFICATION_LOSSES,
-    CustomLoss,
     KLDivergence,
     LogLoss,
     Loss,
-    SquaredError,
     loss_of,
 )
 from .optimizers import Optimizer
@@ -677,35 +675,6 @@ default=None
         if weights is None or weights.ndim == 1:
             correct = correct.all(axis=1)
         return weighted_mean(correct, weights)
-
-    def _output_loss(self, outputs: NDArray[Any], samples: Samples) -> float:
-        loss = self._loss()
-        if isinstance(loss, LogLoss) and not self._smoothing():
-            return samples.mean(self._cross_entropies(outputs, samples.y))
-        y = self._smoothed(samples.y, outputs)
-        losses = loss.per_output(y, outputs)
-        is_of_outputs = isinstance(loss, SquaredError | CustomLoss)
-        if self._output_activation() == "logistic" and not is_of_outputs:
-            losses = losses + loss.per_output(1 - y, 1 - outputs)  # of both classes
-        return samples.mean(losses)
-
-    def _smoothed(self, y: NDArray[Any], outputs: NDArray[Any]) -> NDArray[Any]:
-        """Return the targets as numbers, in shape and type of the outputs."""
-        if y.ndim == 1:
-            y = np.eye(outputs.shape[1], dtype=outputs.dtype)[y]
-        n_classes = outputs.shape[1] if self._output_activation() == "softmax" else 2
-        smoothing = self._smoothing()
-        smoothed: NDArray[Any] = (1 - smoothing) * y + smoothing / n_classes
-        return smoothed.astype(outputs.dtype, copy=False)
-
-    def _cross_entropies(self, outputs: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
-        """Return cross-entropies; probabilities are cut off at the type's epsilon."""
-        if y.ndim == 1:
-            p = outputs[np.arange(len(y)), y]
-        else:
-            p = np.where(y > 0.5, outputs, 1 - outputs)
-        losses: NDArray[Any] = -np.log(np.maximum(p, np.finfo(p.dtype).eps))
-        return losses
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Predict class labels.

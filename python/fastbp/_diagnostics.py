@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._objective import Objective
+from ._objective import NetworkObjective
 
 if TYPE_CHECKING:
     from .network import Network
@@ -39,7 +39,7 @@ def diagnose(
     X: Any,
     y: NDArray[Any],
     weights: NDArray[np.float64] | None,
-    objective: Objective,
+    objective: NetworkObjective,
     *,
     bound: float,
     update: NDArray[Any] | None = None,

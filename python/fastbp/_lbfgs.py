@@ -78,7 +78,7 @@ def fit_lbfgs(
     n_rows = min(_CHUNK, samples.X.shape[0])
     n_threads = n_threads_for(network, samples.X, est.n_jobs, n_rows=n_rows)
     total_weight = samples.weight
-    outer_loss = est._outer_loss()
+    outer_loss = est._objective(est.n_outputs_).outer_loss
     dtype = est.coefs_[0].dtype
     done: list[tuple[Vector, float, int]] = []  # the last iteration: x, loss, number
     latest_loss = np.inf

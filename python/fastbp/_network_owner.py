@@ -17,9 +17,10 @@ from ._config import configured_blas
 from ._data import check_X, rows_of
 from ._hidden_layers import fitted_normalization, stack
 from ._lbfgs import Packing, pack
+from ._objective import Objective
 from ._prediction import predict_rows
 from ._threads import effective_n_threads
-from .losses import CustomLoss, Loss
+from .losses import Loss
 
 __all__ = ["NetworkOwner", "refuse_nan"]
 
@@ -62,16 +63,10 @@ class NetworkOwner(ABC):
         """Return the label smoothing."""
         return 0.0
 
-    def _core_loss(self, n_outputs: int) -> _core.Loss:
-        """Return the loss as the core takes it."""
+    def _objective(self, n_outputs: int) -> Objective:
+        """Return the loss behind the outputs."""
         output = self._output_activation()
-        loss: _core.Loss = self._loss()._in_core(output, n_outputs, self._smoothing())
-        return loss
-
-    def _outer_loss(self) -> CustomLoss | None:
-        """Return the loss that the core must ask for, if the user wrote it."""
-        loss = self._loss()
-        return loss if isinstance(loss, CustomLoss) else None
+        return Objective(self._loss(), output, n_outputs, self._smoothing())
 
     def _core_output(self) -> _core.Loss:
         """Return what the core needs to know of the loss for a prediction."""
@@ -194,10 +189,11 @@ class NetworkOwner(ABC):
         not needed.
         """
         n_units = [X.shape[1], *(len(b) for b in self.intercepts_)]
+        objective = self._objective(n_units[-1])
         network = _core.Network(
             n_units,
             self._hidden_activations(len(n_units) - 2),
-            self._core_loss(n_units[-1]),
+            objective.in_core(),
             "float64",
             blas=configured_blas(),
         )
@@ -213,7 +209,7 @@ class NetworkOwner(ABC):
                 y,
                 sample_weight,
                 alpha=self.alpha,
-                outer_loss=self._outer_loss(),
+                outer_loss=objective.outer_loss,
             )
         return value, pack(coef_grads + intercept_grads)
 

@@ -1,4 +1,4 @@
-"""The loss at the end of a network of layers: its output, its targets, its values."""
+"""The loss at the end of a network: its output activation, its targets, its values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
-from ._data import weighted_mean
+from ._data import Samples
 from .activations import ACTIVATIONS, Activation
 from .losses import (
     CustomLoss,
@@ -21,75 +21,120 @@ from .losses import (
     get_loss,
 )
 
-__all__ = ["Objective"]
+__all__ = ["NetworkObjective", "Objective"]
 
 _SUM_TOLERANCE = 1e-3  # of probabilities in a narrow type
 
 
 class Objective:
-    """A loss behind the last layer of a network.
+    """A loss behind an output activation, of estimators and of layers.
 
     Attributes
     ----------
     loss : Loss
     output : str
-        The output activation, by its name in the core, that the loss applies.
-    takes_activation : bool
-        Whether that is the activation of the last layer, which is then identity in the
-        core. If not, it is one that the loss has of its own, behind an identity.
+        The output activation that the loss applies, by its name in the core.
+    n_out : int
+        Number of outputs.
+    label_smoothing : float
     outer_loss : CustomLoss or None
         The loss, if it is the user's.
     """
 
-    def __init__(self, loss: Any, activation: Activation, n_out: int) -> None:
-        self.loss = _loss_of(loss)
+    def __init__(
+        self, loss: Loss, output: str, n_out: int, label_smoothing: float = 0.0
+    ) -> None:
+        self.loss = loss
+        self.output = output
         self.n_out = n_out
-        self.outer_loss = self.loss if isinstance(self.loss, CustomLoss) else None
-        name = activation.name
-        self.takes_activation = name in self.loss._outputs
-        if self.takes_activation:
-            self.output = name
-        elif name == "identity":
-            self.output = self._own_output()
-        elif "identity" in self.loss._outputs and activation.is_elementwise:
-            self.output = "identity"  # behind the layer's activation
-        elif "identity" in self.loss._outputs:
-            raise ValueError(
-                f"loss={loss!r} needs a last layer with the activation 'identity', or "
-                f"with another of each unit alone, got {name!r}"
-            )
-        else:
-            others = [n for n in self.loss._outputs if n in (*ACTIVATIONS, "softmax")]
-            raise ValueError(
-                f"loss={loss!r} needs a last layer with the activation 'identity', to "
-                f"which it applies {self._own_output()!r}, or one of "
-                f"{', '.join(map(repr, others))}, got {name!r}"
-            )
-        if isinstance(self.loss, Quantile):
-            self.loss._levels(n_out)  # refuses another number of outputs
-
-    def _own_output(self) -> str:
-        outputs = self.loss._outputs
-        if self.is_of_classes:
-            return "softmax" if self.n_out > 1 else "logistic"
-        return outputs[0]
+        self.label_smoothing = label_smoothing
+        self.outer_loss = loss if isinstance(loss, CustomLoss) else None
 
     @property
     def is_of_classes(self) -> bool:
         return isinstance(self.loss, _OfClasses)
 
-    @property
-    def _smoothing(self) -> float:
-        return float(getattr(self.loss, "label_smoothing", 0.0))
-
-    def in_core(self, y: NDArray[Any]) -> _core.Loss:
-        """Return the loss as the core takes it, for such targets."""
-        if isinstance(self.loss, LogLoss) and self.output == "softmax" and y.ndim == 2:
-            return _core.Loss(
-                "cross_entropy", "softmax", label_smoothing=self._smoothing
-            )
-        loss: _core.Loss = self.loss._in_core(self.output, self.n_out, self._smoothing)
+    def in_core(self, y: NDArray[Any] | None = None) -> _core.Loss:
+        """Return the loss as the core takes it, for labels or targets like y."""
+        smoothing = self.label_smoothing
+        takes_labels = isinstance(self.loss, LogLoss) and self.output == "softmax"
+        if takes_labels and y is not None and y.ndim == 2:  # probabilities
+            return _core.Loss("cross_entropy", "softmax", label_smoothing=smoothing)
+        loss: _core.Loss = self.loss._in_core(self.output, self.n_out, smoothing)
         return loss
+
+    def numbers(self, y: NDArray[Any], dtype: Any) -> NDArray[Any]:
+        """Return encoded targets with a column for each output, labels as ones."""
+        if y.ndim == 2:
+            return y
+        ones = np.zeros((len(y), self.n_out), dtype=dtype)
+        ones[np.arange(len(y)), y] = 1
+        return ones
+
+    def losses(self, y: NDArray[Any], p: NDArray[Any]) -> NDArray[Any]:
+        """Return the losses of outputs p with encoded targets y.
+
+        They are those of each output, (n_rows, n_out), or of the rows, (n_rows,).
+        """
+        if y.ndim == 1 and isinstance(self.loss, LogLoss) and not self.label_smoothing:
+            of_rows: NDArray[Any] = self.loss.per_output(1, p[np.arange(len(y)), y])
+            return of_rows  # all other classes add nothing
+        y = self.numbers(y, p.dtype)
+        if self.label_smoothing:
+            n_classes = self.n_out if self.output == "softmax" else 2
+            y = (1 - self.label_smoothing) * y + self.label_smoothing / n_classes
+        losses: NDArray[Any] = self.loss.per_output(y, p)
+        if self.is_of_classes and self.output == "logistic":
+            losses = losses + self.loss.per_output(1 - y, 1 - p)  # of both classes
+        return losses
+
+    def mean(self, samples: Samples, p: NDArray[Any]) -> float:
+        """Return the mean loss of samples with outputs p, infinite if one is."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return samples.mean(self.losses(samples.y, p))
+
+
+class NetworkObjective(Objective):
+    """A loss behind the last layer of a network.
+
+    Attributes
+    ----------
+    takes_activation : bool
+        Whether ``output`` is the activation of the last layer, which is then identity
+        in the core. If not, it is one that the loss has of its own, behind an identity.
+    """
+
+    def __init__(self, loss: Any, activation: Activation, n_out: int) -> None:
+        found = _loss_of(loss)
+        smoothing = float(getattr(found, "label_smoothing", 0.0))
+        super().__init__(found, "identity", n_out, smoothing)
+        name = activation.name
+        self.takes_activation = name in found._outputs
+        if self.takes_activation:
+            self.output = name
+        elif name == "identity":
+            self.output = self._own_output()
+        elif "identity" in found._outputs and activation.is_elementwise:
+            pass  # behind the layer's activation
+        elif "identity" in found._outputs:
+            raise ValueError(
+                f"loss={loss!r} needs a last layer with the activation 'identity', or "
+                f"with another of each unit alone, got {name!r}"
+            )
+        else:
+            others = [n for n in found._outputs if n in (*ACTIVATIONS, "softmax")]
+            raise ValueError(
+                f"loss={loss!r} needs a last layer with the activation 'identity', to "
+                f"which it applies {self._own_output()!r}, or one of "
+                f"{', '.join(map(repr, others))}, got {name!r}"
+            )
+        if isinstance(found, Quantile):
+            found._levels(n_out)  # refuses another number of outputs
+
+    def _own_output(self) -> str:
+        if self.is_of_classes:
+            return "softmax" if self.n_out > 1 else "logistic"
+        return self.loss._outputs[0]
 
     def encode(self, y: Any, n_rows: int, dtype: Any, name: str = "y") -> NDArray[Any]:
         """Return y as the core wants it; ValueError unless it fits the network."""
@@ -143,27 +188,6 @@ class Objective:
             raise ValueError(
                 f"{name} must be positive for {self.loss!r}, got {y.min()}"
             )
-
-    def numbers(self, y: NDArray[Any], dtype: Any) -> NDArray[Any]:
-        """Return encoded targets with a column for each output, labels as ones."""
-        if y.ndim == 2:
-            return y
-        ones = np.zeros((len(y), self.n_out), dtype=dtype)
-        ones[np.arange(len(y)), y] = 1
-        return ones
-
-    def mean(
-        self, y: NDArray[Any], p: NDArray[Any], weights: NDArray[np.float64] | None
-    ) -> float:
-        """Return the weighted mean of the losses of the rows with outputs p."""
-        y = self.numbers(y, p.dtype)
-        if self._smoothing:
-            n_classes = self.n_out if self.output == "softmax" else 2
-            y = (1 - self._smoothing) * y + self._smoothing / n_classes
-        losses = self.loss.per_output(y, p)
-        if self.is_of_classes and self.output == "logistic":
-            losses = losses + self.loss.per_output(1 - y, 1 - p)  # of both classes
-        return weighted_mean(losses.sum(axis=1), weights)
 
 
 def _loss_of(loss: Any) -> Loss:

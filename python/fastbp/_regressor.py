@@ -402,10 +402,6 @@ default=None
             return float(r2_score(y, outputs, sample_weight=weights))
         return _mean_r2(y, outputs, weights)
 
-    def _output_loss(self, outputs: NDArray[Any], samples: Samples) -> float:
-        with np.errstate(over="ignore", invalid="ignore"):  # an infinite or NaN loss
-            return samples.mean(self._loss().per_output(samples.y, outputs))
-
     def predict(self, X: Any, *, quantile: Any = None) -> NDArray[Any]:
         """Predict target values.
 

@@ -108,7 +108,7 @@ class _Fit(TrainingLoop):
             samples,
             batch_size=batch_size,
             n_samples=n_samples,
-            outer_loss=est._outer_loss(),
+            outer_loss=est._objective(est.n_outputs_).outer_loss,
             weight_decay=est.weight_decay or 0.0,
             ema=est.ema or 0.0,
             measures_norm=est.grad_tol is not None,

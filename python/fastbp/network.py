@@ -14,9 +14,9 @@ from sklearn.utils import check_random_state
 from . import _core
 from ._blas import one_blas_thread
 from ._config import configured_blas
-from ._data import check_inputs, check_weights, rows_of
+from ._data import Samples, check_inputs, check_weights, rows_of
 from ._gradient_check import worst_error
-from ._objective import Objective
+from ._objective import NetworkObjective
 from ._objects import check_bool, check_size
 from ._prediction import n_threads_for, predict_rows
 from ._threads import effective_n_threads
@@ -410,7 +410,7 @@ class Network:
         self,
         X: Any,
         y: NDArray[Any],
-        objective: Objective,
+        objective: NetworkObjective,
         weights: NDArray[np.float64] | None,
         step: _Step = _PREDICTION,
     ) -> float:
@@ -426,7 +426,7 @@ class Network:
         self,
         X: Any,
         y: NDArray[Any],
-        objective: Objective,
+        objective: NetworkObjective,
         weights: NDArray[np.float64],
         *,
         step: _Step = _PREDICTION,
@@ -625,6 +625,7 @@ class Network:
         X = check_inputs(X, self.n_in)
         y = objective.encode(y, X.shape[0], "float64")
         weights = check_weights(sample_weight, X)
+        samples = Samples(X, y, weights)
         twin = self._twin("float64")
         step = _Step(training, random_state)
         twin._loss_and_gradients(X, y, objective, weights, step)
@@ -636,8 +637,7 @@ class Network:
             if training:
                 return twin._loss_and_gradients(X, y, objective, weights, step)
             core.set_parameters(*twin._arrays())
-            outputs = predict_rows(core, X)
-            return objective.mean(y, outputs, weights)
+            return objective.mean(samples, predict_rows(core, X))
 
         return {
             name: worst_error(
@@ -681,8 +681,8 @@ class Network:
 
     # The core.
 
-    def _objective(self, loss: Any) -> Objective:
-        return Objective(loss, self.layers[-1].activation, self.n_out)
+    def _objective(self, loss: Any) -> NetworkObjective:
+        return NetworkObjective(loss, self.layers[-1].activation, self.n_out)
 
     def _outputs(self, tape: _core.Tape) -> NDArray[Any]:
         return self._finished(tape.output(self._n_in_core - 1))
@@ -706,7 +706,7 @@ class Network:
         return self._core
 
     def _core_network(
-        self, objective: Objective | None = None, y: Any = None
+        self, objective: NetworkObjective | None = None, y: Any = None
     ) -> _core.Network:
         """Return a new network of the core: the one place that knows how it is made.
 

@@ -300,7 +300,7 @@ class Trainer:
         objective, network = self._objective, self.network
         core = network._core_network(objective, samples.y)
         outputs = predict_rows(core, samples.X, self.n_jobs)
-        measured = {"loss": objective.mean(samples.y, outputs, samples.weights)}
+        measured = {"loss": objective.mean(samples, outputs)}
         for name, metric in self.metrics.items():
             measured[name] = _number_of(name, metric(samples.y, outputs))
         return measured
