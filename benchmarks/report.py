@@ -55,12 +55,16 @@ def machine() -> dict[str, Any]:
 
 
 def _cpu_name() -> str:
+    """Return the name, and the numbers that tell generations of the same name apart."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
-            names = [line for line in file if line.startswith("model name")]
-        return names[0].partition(":")[2].strip()
-    except (OSError, IndexError):
+            pairs = [line.partition(":") for line in file.read().splitlines()]
+        found = {name.strip(): value.strip() for name, _, value in pairs}
+        name = found["model name"]
+    except (OSError, KeyError):
         return platform.processor() or "unknown"
+    numbers = [f"{k} {found[k]}" for k in ("cpu family", "model") if k in found]
+    return f"{name} ({', '.join(numbers)})" if numbers else name
 
 
 def store(

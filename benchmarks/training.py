@@ -17,14 +17,13 @@ if TYPE_CHECKING:
 __all__ = ["TITLE", "figures", "job_document", "markdown", "run"]
 
 TITLE = "Training speed"
-DEFAULT_JOBS = ["digits", "default", "tabular", "wide"]
 DEFAULT_PEERS = ["fastbp", "fastbp-blas", "sklearn", "sklearn-1"]
 DEFAULT_PEERS += ["torch", "torch-compile", "jax"]
 
 
 def run(options: Options) -> dict[str, Any]:
     """Time the epochs of every job on every peer."""
-    jobs = options.jobs or (["digits"] if options.quick else DEFAULT_JOBS)
+    jobs = options.jobs or (["digits"] if options.quick else list(JOBS))
     results = [
         run_job(
             JOBS[name],

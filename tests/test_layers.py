@@ -12,7 +12,7 @@ from fastbp.optimizers import SGD, Adam, AdamW, get_optimizer
 from reference import ACTIVATIONS as REFERENCE
 
 FORWARD_ONLY = ("sign", "step")
-LAST_ONLY = ("softmax",)
+LAST_ONLY = ("softmax", "exp")
 
 
 @pytest.mark.parametrize("name", REFERENCE)
@@ -150,6 +150,15 @@ PYTORCH = {
         (0.0009097940586671, 0.0009089663334379),
         (0.9977103320755, 0.002284425345298),
     ],
+    "exp": [
+        (0.0003354626279025, 0.0003354626279025),
+        (0.3678794411714, 0.3678794411714),
+        (0.7408182206817, 0.7408182206817),
+        (1.0, 1.0),
+        (2.01375270747, 2.01375270747),
+        (2.718281828459, 2.718281828459),
+        (2980.957987042, 2980.957987042),
+    ],
 }
 
 
@@ -169,6 +178,14 @@ def test_there_is_an_object_for_each_activation():
     assert set(ACTIVATIONS) == {*REFERENCE, *FORWARD_ONLY, *LAST_ONLY}
     classes = {type(get_activation(name)).__name__ for name in ACTIVATIONS}
     assert classes <= set(activations.__all__)
+
+
+def test_activations_want_numbers_and_keep_float32():
+    for name in ACTIVATIONS:
+        with pytest.raises(ValueError, match="z must hold numbers"):
+            get_activation(name)(["a"])
+        assert get_activation(name)(np.zeros(3, np.float32)).dtype == np.float32
+        assert get_activation(name).derivative([1, 2]).dtype == np.float64
 
 
 def test_thresholds_have_two_values_and_no_slope():

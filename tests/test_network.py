@@ -205,6 +205,7 @@ LOSSES_AND_OUTPUTS = [
     ("softmax_cross_entropy", "log_loss", "softmax"),
     ("binary_cross_entropy", "log_loss", "logistic"),
     ("poisson", "poisson", "identity"),
+    ("poisson", "poisson", "exp"),
 ]
 
 
@@ -282,7 +283,10 @@ ALL_LOSSES = [
 ]
 
 
-@pytest.mark.parametrize("last", ["identity", "logistic", "softmax", "softplus", "elu"])
+LAST = ["identity", "logistic", "softmax", "softplus", "exp", "elu"]
+
+
+@pytest.mark.parametrize("last", LAST)
 @pytest.mark.parametrize("loss", ALL_LOSSES, ids=name_of)
 def test_gradients_of_all_losses_are_differences(loss, last):
     # And of those behind all kinds of outputs; pairs without a meaning are refused.
@@ -303,8 +307,8 @@ REFUSED = {
     *((loss, "softmax") for loss in REGRESSION_LOSSES if loss != "squared_error"),
     *((loss, "logistic") for loss in ("poisson", "gamma")),
     *((loss, "elu") for loss in ("poisson", "gamma")),
-    *((loss, last) for loss in ALL_LOSSES[7:13] for last in ("softplus", "elu")),
-} - {("squared_error", "softplus"), ("squared_error", "elu")}
+    *((loss, last) for loss in ALL_LOSSES[7:13] for last in ("softplus", "exp", "elu")),
+} - {("squared_error", last) for last in ("softplus", "exp", "elu")}
 
 
 def test_softmax_layer_has_the_jacobian_of_lecture_001():
@@ -630,9 +634,10 @@ def test_loss_of_probabilities_wants_probabilities():
         network.loss_and_gradients([[0, 0]], [1], "log_loss")
 
 
-def test_softmax_is_for_the_last_layer():
-    with pytest.raises(ValueError, match="layer 0 has activation='softmax'"):
-        Network([Dense(2, "softmax"), Dense(1)], n_in=2)
+@pytest.mark.parametrize("name", ["softmax", "exp"])
+def test_some_activations_are_for_the_last_layer(name):
+    with pytest.raises(ValueError, match=f"layer 0 has activation='{name}'"):
+        Network([Dense(2, name), Dense(1)], n_in=2)
 
 
 def test_gradient_check_says_when_there_is_nothing_to_compare():

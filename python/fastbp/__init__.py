@@ -15,6 +15,7 @@ from . import (
     layers,
     losses,
     optimizers,
+    plots,
     schedules,
 )
 from ._classifier import MLPClassifier
@@ -37,6 +38,7 @@ __all__ = [
     "layers",
     "losses",
     "optimizers",
+    "plots",
     "schedules",
     "set_config",
     "show_config",

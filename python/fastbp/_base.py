@@ -47,7 +47,7 @@ __all__ = ["BaseMLP"]
 ACTIVATIONS = {
     name: kind
     for name, kind in activations.ACTIVATIONS.items()
-    if kind.is_elementwise and kind.is_trainable
+    if kind.is_trainable and not kind.is_only_last
 }
 
 

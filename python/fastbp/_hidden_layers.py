@@ -1,7 +1,8 @@
-"""The hidden layers of an estimator for the core: products, norms and dropout."""
+"""The layers of an estimator: products, norms and dropout."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 
 from . import _core
 from ._objects import check_number
+from .activations import LeakyReLU
+from .layers import BatchNorm, Dense, Dropout, Layer, LayerNorm
 
 if TYPE_CHECKING:
     from ._base import BaseMLP
@@ -17,6 +20,7 @@ __all__ = [
     "dropout_rates",
     "fitted_normalization",
     "initial_norms",
+    "layers_of",
     "norm_arrays",
     "stack",
     "uses_dropout",
@@ -26,31 +30,58 @@ __all__ = [
 
 
 def stack(est: Any, n_units: list[int], training: bool) -> list[_core.Layer]:
-    """Return the layers: dense, norm with the activation, dropout, and so on.
+    """Return the layers for the core, which applies the last activation in the loss.
 
     Dropout only for training: predictions do not depend on its parameters.
-
-    The weighted inputs of a unit are normalised, not its output, as the authors of both
-    norms propose.
     """
     layer = _core.Layer
+    made: dict[str, Any] = {
+        "dense": lambda n, f: layer.dense(n, f[0], negative_slope=f[1]),
+        "layer": lambda n, f: layer.layer_norm(f[0], negative_slope=f[1]),
+        "batch": lambda n, f: layer.batch_norm(f[0], negative_slope=f[1]),
+        "dropout": layer.dropout,
+    }
+    hidden = [made[kind](*of) for kind, *of in _hidden(est, n_units, training)]
+    return [*hidden, layer.dense(n_units[-1])]
+
+
+def layers_of(est: Any, n_units: list[int]) -> list[Layer]:
+    """Return the layers of a fitted estimator for a network of `fastbp.layers`."""
+    made: dict[str, Any] = {
+        "dense": lambda n, f: Dense(n, _activation(*f)),
+        "layer": lambda n, f: LayerNorm(_activation(*f)),
+        "batch": lambda n, f: BatchNorm(_activation(*f)),
+        "dropout": Dropout,
+    }
+    hidden = [made[kind](*of) for kind, *of in _hidden(est, n_units, training=True)]
+    return [*hidden, Dense(n_units[-1], est.out_activation_)]
+
+
+def _activation(name: str, slope: float) -> Any:
+    return LeakyReLU(slope) if name == LeakyReLU.name else name
+
+
+def _hidden(est: Any, n_units: list[int], training: bool) -> Iterator[tuple[Any, ...]]:
+    """Go through all layers but the last: kind, number of units and activation.
+
+    They are dense, norm with the activation, dropout, and so on. The weighted inputs of
+    a unit are normalised, not its output, as the authors of both norms propose.
+    """
     n_hidden = len(n_units) - 2
     given: Any = est._hidden_activations(n_hidden)
     activations = given if isinstance(given, list) else [given] * n_hidden
     rates = dropout_rates(est, n_hidden) if training else [0.0] * n_hidden
-    input_rate = est.input_dropout if training else 0.0
-    norm = {"layer": layer.layer_norm, "batch": layer.batch_norm, None: None}[
-        fitted_normalization(est)
-    ]
-    layers = [layer.dropout(input_rate)] if input_rate > 0 else []
-    for n, (name, slope), rate in zip(n_units[1:-1], activations, rates, strict=True):
+    norm = fitted_normalization(est)
+    if training and est.input_dropout > 0:
+        yield "dropout", est.input_dropout
+    for n, activation, rate in zip(n_units[1:-1], activations, rates, strict=True):
         if norm is None:
-            layers.append(layer.dense(n, name, negative_slope=slope))
+            yield "dense", n, activation
         else:
-            layers += [layer.dense(n), norm(name, negative_slope=slope)]
+            yield "dense", n, ("identity", 0.0)
+            yield norm, n, activation
         if rate > 0:
-            layers.append(layer.dropout(rate))
-    return [*layers, layer.dense(n_units[-1])]
+            yield "dropout", rate
 
 
 def dropout_rates(est: Any, n_hidden: int) -> list[float]:

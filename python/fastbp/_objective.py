@@ -114,7 +114,7 @@ class NetworkObjective(Objective):
             self.output = name
         elif name == "identity":
             self.output = self._own_output()
-        elif "identity" in found._outputs and activation.is_elementwise:
+        elif "identity" in found._outputs and not activation.is_only_last:
             pass  # behind the layer's activation
         elif "identity" in found._outputs:
             raise ValueError(

@@ -24,6 +24,7 @@ __all__ = [
     "GELU",
     "SELU",
     "Activation",
+    "Exp",
     "HardTanh",
     "Identity",
     "LeakyReLU",
@@ -49,16 +50,15 @@ class Activation(ABC):
         What stands for the default object: 'relu', for instance.
     is_trainable : bool
         Whether gradients pass through it; not through a threshold.
-    is_elementwise : bool
-        Whether units do not depend on each other. Only the last layer may have one in
-        which they do: softmax.
+    is_only_last : bool
+        Whether the last layer alone may have it.
     negative_slope : float
         Slope of :class:`LeakyReLU`; of no meaning for the others.
     """
 
     name: ClassVar[Any]
     is_trainable: ClassVar[bool] = True
-    is_elementwise: ClassVar[bool] = True
+    is_only_last: ClassVar[bool] = False
     negative_slope: float = 0.01
 
     def __call__(self, z: ArrayLike) -> NDArray[Any]:
@@ -74,7 +74,7 @@ class Activation(ABC):
         a : ndarray
             Of the shape of z.
         """
-        value: NDArray[Any] = self._both(z)[0]
+        value: NDArray[Any] = self._both(_numbers(z))[0]
         return value
 
     def derivative(self, z: ArrayLike) -> NDArray[Any]:
@@ -93,7 +93,7 @@ class Activation(ABC):
         derivative : ndarray
             Of the shape of z.
         """
-        derivative: NDArray[Any] = self._both(z)[1]
+        derivative: NDArray[Any] = self._both(_numbers(z))[1]
         return derivative
 
     # What the core leaves to be done for an activation of the last layer.
@@ -111,13 +111,9 @@ class Activation(ABC):
         """Return the gradient that the core is to go on with; a is the core's."""
         return gradient
 
-    def _both(self, z: ArrayLike) -> tuple[Any, Any]:
-        z = np.asarray(z)
-        if z.dtype.kind not in "fiub":
-            raise ValueError(f"z must hold numbers, got dtype {z.dtype}")
-        dtype = np.float32 if z.dtype == np.float32 else np.float64
-        numbers: Any = np.ascontiguousarray(z, dtype=dtype).reshape(z.shape)
-        return _core.activate(self.name, numbers, negative_slope=self.negative_slope)
+    def _both(self, z: Any) -> tuple[Any, Any]:
+        """Return f(z) and f'(z)."""
+        return _core.activate(self.name, z, negative_slope=self.negative_slope)
 
 
 @dataclass(frozen=True)
@@ -270,7 +266,7 @@ class Softmax(Activation):
     """
 
     name = "softmax"
-    is_elementwise = False
+    is_only_last = True
 
     @property
     def _core_name(self) -> Any:
@@ -285,9 +281,44 @@ class Softmax(Activation):
         dz: NDArray[Any] = p * (gradient - (gradient * p).sum(axis=-1, keepdims=True))
         return dz
 
-    def _both(self, z: ArrayLike) -> tuple[Any, Any]:
-        p = self._finish(np.asarray(z))
+    def _both(self, z: Any) -> tuple[Any, Any]:
+        p = self._finish(z)
         return p, p * (1 - p)
+
+
+@dataclass(frozen=True)
+class Exp(Activation):
+    """f(z) = exp(z): positive outputs, whose logarithm is linear in the last layer.
+
+    For the last layer only, with the losses 'poisson' and 'gamma' above all (J. A.
+    Nelder and R. W. M. Wedderburn, "Generalized linear models", 1972).
+
+    Examples
+    --------
+    >>> from fastbp.activations import Exp
+    >>> Exp()([0.0, 1.0])
+    array([1.        , 2.71828183])
+    """
+
+    name = "exp"
+    is_only_last = True
+
+    @property
+    def _core_name(self) -> Any:
+        return "identity"
+
+    def _finish(self, a: NDArray[Any]) -> NDArray[Any]:
+        with np.errstate(over="ignore"):
+            f: NDArray[Any] = np.exp(a)
+        return f
+
+    def _start_backward(self, a: NDArray[Any], gradient: NDArray[Any]) -> NDArray[Any]:
+        dz: NDArray[Any] = gradient * self._finish(a)
+        return dz
+
+    def _both(self, z: Any) -> tuple[Any, Any]:
+        f = self._finish(z)
+        return f, f
 
 
 @dataclass(frozen=True)
@@ -333,10 +364,20 @@ _CLASSES: tuple[type[Activation], ...] = (
     Mish,
     Softplus,
     Softmax,
+    Exp,
     Sign,
     Step,
 )
 ACTIVATIONS: dict[str, type[Activation]] = {c.name: c for c in _CLASSES}
+
+
+def _numbers(z: ArrayLike) -> NDArray[Any]:
+    """Return z as an array of float32, if it is one, or of float64."""
+    z = np.asarray(z)
+    if z.dtype.kind not in "fiub":
+        raise ValueError(f"z must hold numbers, got dtype {z.dtype}")
+    dtype = np.float32 if z.dtype == np.float32 else np.float64
+    return np.ascontiguousarray(z, dtype=dtype).reshape(z.shape)
 
 
 def get_activation(activation: str | Activation) -> Activation:
@@ -346,8 +387,8 @@ def get_activation(activation: str | Activation) -> Activation:
     ----------
     activation : str or Activation
         'identity', 'logistic', 'tanh', 'relu', 'leaky_relu', 'elu', 'selu',
-        'hard_tanh', 'gelu', 'silu', 'mish', 'softplus', 'softmax', 'sign', 'step', or
-        an object.
+        'hard_tanh', 'gelu', 'silu', 'mish', 'softplus', 'softmax', 'exp', 'sign',
+        'step', or an object.
 
     Returns
     -------

@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
 from . import _core
 from ._blas import one_blas_thread
 from ._config import configured_blas
 from ._data import Samples, check_inputs, check_weights, rows_of
 from ._gradient_check import worst_error
+from ._hidden_layers import layers_of
+from ._network_owner import NetworkOwner
 from ._objective import NetworkObjective
 from ._objects import check_bool, check_size
 from ._prediction import n_threads_for, predict_rows
@@ -131,7 +134,7 @@ class Network:
                     f"layer {i} has activation='softmax' and a single unit, whose "
                     "output is always 1: use 'logistic'"
                 )
-            if not layer.activation.is_elementwise and i + 1 < len(self.layers):
+            if layer.activation.is_only_last and i + 1 < len(self.layers):
                 raise ValueError(
                     f"layer {i} has activation={layer.activation.name!r}, which only "
                     "the last layer may have"
@@ -232,6 +235,53 @@ class Network:
         """All gradients as one vector, likewise."""
         return self._flat_gradients
 
+    @classmethod
+    def from_estimator(cls, estimator: Any) -> Network:
+        """Return the network of a fitted estimator, to be taken apart.
+
+        Parameters
+        ----------
+        estimator : MLPClassifier or MLPRegressor
+            Fitted.
+
+        Returns
+        -------
+        network : Network
+            With copies of its weights, biases and norms, in their dtype. The last layer
+            has the output activation; there is a ``Dropout`` wherever the parameters of
+            the estimator ask for it, which a prediction passes by.
+
+        Raises
+        ------
+        ValueError
+            If it is something else, or its attributes do not fit each other.
+        sklearn.exceptions.NotFittedError
+            If it is not fitted.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from fastbp import MLPClassifier, Network
+        >>> X, y = load_iris(return_X_y=True)
+        >>> model = MLPClassifier((4,), solver="lbfgs", random_state=0).fit(X, y)
+        >>> Network.from_estimator(model)
+        Network([Dense(4, ReLU()), Dense(3, Softmax())], n_in=4, dtype='float64')
+        """
+        if not isinstance(estimator, NetworkOwner):
+            raise ValueError(
+                "estimator must be a fastbp.MLPClassifier or MLPRegressor, got "
+                f"{estimator!r}"
+            )
+        check_is_fitted(estimator)
+        dtype = estimator._parameter_dtype()
+        arrays = estimator._parameters(dtype)
+        estimator._network(dtype, estimator._core_output())  # refuses what cannot be
+        n_units = [len(arrays[0][0]), *map(len, arrays[1])]
+        layers = layers_of(estimator, n_units)
+        network = cls(layers, n_in=n_units[0], dtype=dtype.name, random_state=0)
+        network._store(arrays, network.parameters, network.statistics)
+        return network
+
     # Forward and backward.
 
     def forward(
@@ -331,10 +381,12 @@ class Network:
         Raises
         ------
         RuntimeError
-            If there is no forward pass, or other parameters have been used since.
+            If there is no forward pass with the parameters as they are now.
         ValueError
             If the shape is wrong, or a layer is a threshold.
         """
+        if self._copied is not None and not _same_bits(self._state, self._copied):
+            self._tape = None
         gradients, grad_input = self._backward(self._last_tape(), grad_output)
         self._store(gradients, self.gradients)
         return grad_input

@@ -1,6 +1,6 @@
 """Figures of training and of networks, in the form of scikit-learn's displays.
 
-They need matplotlib (``python3 -m pip install "fastbp[plot]"``), which is imported when
+They need matplotlib (``python3 -m pip install ".[plot]"``), which is imported when
 a figure is drawn. A display holds data; ``plot`` draws them and sets ``figure_`` and
 ``axes_``. Boundaries of classes are drawn by
 :class:`sklearn.inspection.DecisionBoundaryDisplay`.
