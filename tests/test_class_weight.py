@@ -122,6 +122,7 @@ def test_partial_fit_refuses_balanced() -> None:
         (LABELS, {0: 1}, "class_weight must be a list with a dict for each label"),
         (LABELS, [{1: 2.0}, {2: 1.0}], "a dict for each label, of weights for 0 and 1"),
         (LABELS, [{1: 2.0}, 1.0], "a dict for each label, of weights for 0 and 1"),
+        (LABELS, [{0: "x"}, {}], "class_weight must hold numbers: .*'x'"),
         (LABELS, [{0: 1, 1: 1}], "(?i)number of elements in class_weight"),
         (NUMBERS, "even", "class_weight.*'balanced'"),
         (NUMBERS, 2.0, "class_weight"),

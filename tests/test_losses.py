@@ -921,3 +921,24 @@ def test_output_activation_is_that_of_the_name(output: str) -> None:
     for rows in (slice(None), slice(3)):  # by a network, and as few rows
         expected = functions[output](z[rows]).ravel()
         np.testing.assert_allclose(model.predict(X[rows]), expected, rtol=1e-12)
+
+
+def test_function_gets_targets_of_its_own() -> None:
+    def greedy(y_true: Any, y_pred: Any) -> Any:
+        difference = y_pred - y_true
+        y_true.fill(0)
+        return (difference**2).sum(axis=1) / 2, difference
+
+    network = Network([Dense(2)], n_in=4, random_state=0)
+    y = rng.normal(size=(len(X), 2))
+    before = y.copy()
+    network.loss_and_gradients(X, y, greedy)
+    network.input_gradient(X, y=y, loss=greedy)
+    network.gradient_check(X, y, greedy, n_checked=2)
+    np.testing.assert_array_equal(y, before)
+
+
+@pytest.mark.parametrize("name", losses.REGRESSION_LOSSES)
+def test_values_keep_float32(name: str) -> None:
+    y, p = np.full((2, 3, 1), 0.5, dtype=np.float32)
+    assert losses.get_loss(name).per_output(y, p).dtype == np.float32

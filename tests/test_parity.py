@@ -17,6 +17,7 @@ import scipy.sparse
 import sklearn.neural_network
 from numpy.exceptions import ComplexWarning
 from sklearn.datasets import load_iris
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import InvalidParameterError
 
@@ -396,12 +397,72 @@ def test_partial_fits_in_chunks_agree_without_shuffling(
 @each_problem
 def test_partial_fits_consume_a_random_state_instance_alike(problem: Problem) -> None:
     states = np.random.RandomState(2), np.random.RandomState(2)
+    fitted: list[Any] = []
     for estimator, state in zip(estimators(problem), states, strict=True):
         estimator.set_params(random_state=state)
+        fitted.append(estimator)
         for _ in range(4):
             partial_fit(estimator, problem, slice(None))
+    assert_same_training(*fitted, problem)
     ours, theirs = (state.get_state(legacy=False) for state in states)
     np.testing.assert_equal(ours, theirs)
+
+
+@each_optimizer
+def test_partial_fit_keeps_the_settings_of_its_optimizer(
+    optimizer: dict[str, Any],
+) -> None:
+    fitted = []
+    problem = PROBLEMS["multiclass"]
+    others = {"momentum": 0.1, "beta_1": 0.5, "beta_2": 0.5, "learning_rate_init": 0.5}
+    for estimator in estimators(problem, shuffle=False, **optimizer):
+        partial_fit(estimator, problem, slice(None))
+        estimator.set_params(**others)
+        fitted.append(estimator.partial_fit(X, problem.y))
+    assert_same_training(*fitted, problem)
+
+
+def test_warm_start_with_early_stopping_agrees() -> None:
+    # Also when a fit does not find a better score: then the last weights count.
+    problem = PROBLEMS["multiclass"]
+    settings = {"warm_start": True, "early_stopping": True, "max_iter": 1}
+    ours, theirs = estimators(problem, **settings, learning_rate_init=0.05)
+    n_best = set()
+    for _ in range(12):
+        for estimator in (ours, theirs):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                estimator.fit(X, problem.y)
+        assert ours.validation_scores_ == theirs.validation_scores_
+        np.testing.assert_allclose(ours.coefs_[0], theirs.coefs_[0], rtol=1e-6)
+        n_best.add(ours.best_validation_score_)
+    assert len(n_best) < 12
+
+
+@pytest.mark.parametrize("labels", [(1, 2), (0, 2), (-1, 1)])
+def test_labels_other_than_0_and_1_agree(labels: tuple[int, int]) -> None:
+    problem = PROBLEMS["multilabel"]
+    y = np.where(problem.y > 0, labels[1], labels[0])
+    ours, theirs = estimators(problem)
+    for estimator in (ours, theirs):
+        estimator.set_params(max_iter=5).fit(X, y)
+    np.testing.assert_allclose(ours.loss_curve_, theirs.loss_curve_, rtol=1e-6)
+    np.testing.assert_allclose(ours.coefs_[0], theirs.coefs_[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"momentum": np.float64(0.9)},
+        {"momentum": np.float32(0.0)},
+        {"nesterovs_momentum": np.False_},
+    ],
+    ids=str,
+)
+def test_settings_may_be_numbers_of_numpy(settings: dict[str, Any]) -> None:
+    problem = PROBLEMS["multiclass"]
+    ours, theirs = fit_both(problem, solver="sgd", max_iter=3, **settings)
+    assert_same_training(ours, theirs, problem)
 
 
 @each_optimizer

@@ -7,6 +7,8 @@ import pytest
 import scipy.sparse
 
 from fastbp import MLPClassifier, MLPRegressor
+from fastbp.callbacks import CSVLogger
+from fastbp.optimizers import SGD, AdamW
 
 rng = np.random.RandomState(1)
 X = rng.standard_normal((200, 6))
@@ -69,11 +71,9 @@ def test_calls_continue_as_epochs_of_a_fit_do(solver: str) -> None:
     assert parts.best_loss_ == whole.best_loss_
 
 
-@pytest.mark.parametrize("seed", [0, np.random.RandomState], ids=["int", "instance"])
-def test_regressor_calls_continue_as_epochs_of_a_fit_do(seed: Any) -> None:
-    seeds = (0, 0) if seed == 0 else (seed(0), seed(0))
-    whole = regressor(max_iter=4, random_state=seeds[0]).fit(X, SCORES)
-    parts = regressor(random_state=seeds[1])
+def test_regressor_calls_continue_as_epochs_of_a_fit_do() -> None:
+    whole = regressor(max_iter=4).fit(X, SCORES)
+    parts = regressor()
     for _ in range(4):
         parts.partial_fit(X, SCORES)
     assert_same_weights(whole, parts)
@@ -218,3 +218,45 @@ def test_weights_set_from_outside_are_used() -> None:
     np.testing.assert_allclose(model.coefs_[0], 1.0)
     expected = np.maximum(X.sum(axis=1), 0) * 10
     np.testing.assert_allclose(model.predict(X)[:, 0], expected, atol=1e-12)
+
+
+def test_object_set_between_calls_brings_its_rate() -> None:
+    model = regressor(
+        learning_rate_init=0.001, solver=SGD(0.1, momentum=0.5)
+    ).partial_fit(X, SCORES)
+    before = [W.copy() for W in model.coefs_]
+    model.set_params(solver=SGD(1e-300, momentum=0.0)).partial_fit(X, SCORES)
+    for ours, former in zip(model.coefs_, before, strict=True):
+        np.testing.assert_array_equal(ours, former)
+
+
+def test_equal_object_goes_on() -> None:
+    whole = regressor(
+        learning_rate_init=0.001, solver=SGD(0.1, momentum=0.5), max_iter=2
+    ).fit(X, SCORES)
+    parts = regressor(
+        learning_rate_init=0.001, solver=SGD(0.1, momentum=0.5)
+    ).partial_fit(X, SCORES)
+    parts.set_params(solver=SGD(0.1, momentum=0.5)).partial_fit(X, SCORES)
+    assert_same_weights(whole, parts)
+
+
+def test_weight_decay_may_be_changed_between_calls() -> None:
+    model = regressor(solver="adamw").partial_fit(X, SCORES)
+    model.set_params(weight_decay=0.5, beta_1=0.1).partial_fit(X, SCORES)
+    other = regressor(learning_rate_init=0.001, solver=AdamW(0.01)).partial_fit(
+        X, SCORES
+    )
+    other.set_params(solver=AdamW(0.01, weight_decay=0.5)).partial_fit(X, SCORES)
+    assert_same_weights(model, other)
+
+
+def test_log_that_would_begin_anew_is_refused(tmp_path: Any) -> None:
+    path = tmp_path / "log.csv"
+    model = regressor(callbacks=[CSVLogger(path)])
+    with pytest.raises(ValueError, match="append must be True"):
+        model.partial_fit(X, SCORES)
+    model.set_params(callbacks=[CSVLogger(path, append=True)])
+    for _ in range(3):
+        model.partial_fit(X, SCORES)
+    assert len(path.read_text().splitlines()) == 4

@@ -280,3 +280,26 @@ def test_unpickling_takes_weights_of_the_other_byte_order() -> None:
     swapped = MLPClassifier()
     swapped.__setstate__(state)
     np.testing.assert_array_equal(outputs(swapped), outputs(model))
+
+
+# ------------------------------------------------- parameters that do not fit any more
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"hidden_layer_sizes": (8,) * 5, "activation": ["relu", "tanh"] * 2 + ["elu"]},
+        {"n_jobs": 0},
+        {"activation": "nope"},
+    ],
+    ids=str,
+)
+def test_model_with_other_parameters_is_copied(parameters: dict[str, Any]) -> None:
+    model = fitted(MLPClassifier)
+    expected = outputs(model)
+    model.set_params(**parameters)
+    for other in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+        with pytest.raises(AttributeError, match="did not fit its weights"):
+            _ = other.feature_importances_
+        other.set_params(**fitted(MLPClassifier).get_params())
+        np.testing.assert_array_equal(outputs(other), expected)

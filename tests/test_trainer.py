@@ -8,9 +8,10 @@ import pytest
 from scipy import sparse
 
 from fastbp import MLPClassifier, MLPRegressor, Network, Trainer
+from fastbp.activations import Activation
 from fastbp.callbacks import EarlyStopping, History
 from fastbp.layers import Dense
-from fastbp.losses import Quantile
+from fastbp.losses import Quantile, SquaredError
 from fastbp.optimizers import SGD, Adagrad, Adam, AdamW, Lion, NAdam, RMSprop
 from fastbp.schedules import Exponential, Plateau, Warmup
 from reference.compare import bits
@@ -439,7 +440,7 @@ def test_ctrl_c_keeps_the_last_complete_epoch(where):
         calls.append(1)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return 0.0
+        return False
 
     # A metric is measured before the epoch is complete, a callback runs after it.
     hooks = {"callbacks": [press]} if where == "callback" else {"metrics": {"m": press}}
@@ -651,3 +652,92 @@ def test_what_a_callback_writes_before_the_first_epoch_is_trained_on():
     net = network("identity")
     Trainer(net, "squared_error", SGD(1e-300), callbacks=[Zeros()]).fit(X, Y, 1)
     assert np.abs(net.flat_parameters).max() < 1e-200
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("network", 3, "network must be a fastbp.Network, got 3"),
+        ("network", Network([Dense(1, "step")], n_in=4), "layer 0 has activation"),
+        ("loss", "hinge", "got 'hinge'"),
+        ("optimizer", "newton", "an optimizer must be one of .* got 'newton'"),
+        ("schedule", "never", "a schedule must be one of .* got 'never'"),
+        ("batch_size", 0, "batch_size must be an integer of at least 1, got 0"),
+        ("shuffle", 1, "shuffle must be a bool, got 1"),
+        ("callbacks", [3], r"callbacks\[0\]"),
+        ("n_jobs", 0, "n_jobs"),
+        ("alpha", -1, "alpha must be a finite number"),
+        ("l1", None, "l1 must be a finite number"),
+        ("max_norm", 0.0, "max_norm must be a finite number"),
+        ("clip_norm", "a", "clip_norm must be a finite number"),
+        ("grad_tol", -1, "grad_tol must be a finite number"),
+        ("metrics", [len], "metrics must map names to functions"),
+        ("diagnostics", None, "diagnostics must be a bool"),
+        ("saturation_bound", 0, "saturation_bound must be a finite number"),
+    ],
+)
+def test_parameters_are_checked_when_they_are_set(name, value, message):
+    trainer = Trainer(network("identity"), "squared_error")
+    before = getattr(trainer, name)
+    with pytest.raises(ValueError, match=message):
+        setattr(trainer, name, value)
+    assert getattr(trainer, name) is before
+
+
+def test_parameters_may_be_names_when_they_are_set():
+    first = Trainer(network("identity"), "squared_error", "adam", "cosine")
+    second = Trainer(network("identity"), "huber")
+    second.loss, second.optimizer = "squared_error", "adam"
+    second.schedule = "cosine"
+    seen = []
+    second.callbacks = [lambda trainer, record: seen.append(record.epoch)]
+    for trainer in (first, second):
+        trainer._generator = np.random.RandomState(0)
+        trainer.fit(X, Y, 3)
+    assert bits(first.network.flat_parameters) == bits(second.network.flat_parameters)
+    assert seen == [1, 2, 3]
+
+
+def test_another_network_is_trained_with_its_own_outputs_and_no_moments():
+    y = np.arange(len(X)) % 3
+    trainer = Trainer(network("softmax", n_out=3), "log_loss", "adam", random_state=0)
+    trainer.fit(X, y, 2)
+    trainer.network = network("tanh", "identity", n_out=3)
+    fresh = Trainer(network("tanh", "identity", n_out=3), "log_loss", "adam")
+    fresh._generator = trainer._generator
+    fresh._order = trainer._order.copy()
+    stream = trainer._generator.get_state()
+    trainer.fit(X, y, 2)
+    trainer._generator.set_state(stream)
+    fresh.fit(X, y, 2)
+    assert bits(trainer.network.flat_parameters) == bits(fresh.network.flat_parameters)
+    with pytest.raises(ValueError, match="log_loss"):
+        trainer.network = network("tanh", n_out=3)
+
+
+def test_losses_and_activations_of_ones_own_are_functions_and_not_subclasses():
+    class Absolute(SquaredError):
+        def per_output(self, y_true, y_pred):
+            return np.abs(y_true - y_pred)
+
+    class Cubic(Activation):
+        name = "relu"
+
+    with pytest.raises(ValueError, match="a loss must be one of"):
+        Trainer(network("identity"), Absolute())
+    with pytest.raises(ValueError, match="an activation must be one of"):
+        Dense(2, Cubic())
+    with pytest.raises(ValueError, match="activation must be one of"):
+        MLPRegressor(activation=Cubic()).fit(X, Y[:, 0])
+
+
+@pytest.mark.parametrize("answer", [1, "stop", np.ones(2)], ids=str)
+def test_callbacks_answer_with_a_bool_or_nothing(answer):
+    trainer = Trainer(
+        network("identity"), "squared_error", callbacks=[lambda trainer, record: answer]
+    )
+    with pytest.raises(ValueError, match="in callbacks must return True"):
+        trainer.fit(X, Y, 1)
+    model = MLPRegressor(callbacks=[lambda estimator, record: answer])
+    with pytest.raises(ValueError, match="in callbacks must return True"):
+        model.fit(X, Y[:, 0])

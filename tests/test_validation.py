@@ -523,3 +523,49 @@ def test_training_stops_after_the_epoch_in_which_the_time_is_over(
 def test_time_that_is_not_over_changes_nothing() -> None:
     limited = classifier(max_time=1e9).fit(X, MULTICLASS)
     assert_same_weights(limited, classifier().fit(X, MULTICLASS))
+
+
+@pytest.mark.parametrize("settings", [{"early_stopping": True}, {"restore_best": True}])
+def test_score_that_is_not_defined_is_refused(settings: dict[str, Any]) -> None:
+    model = MLPRegressor(max_iter=3, random_state=0, **settings)
+    message = "score of the validation set, of 1 samples, is not defined"
+    with pytest.warns(match="R.2 score is not well-defined"):
+        with pytest.raises(ValueError, match=message):
+            model.fit(X, SCORES[:, 0], X_val=X[:1], y_val=SCORES[:1, 0])
+    assert not hasattr(model, "coefs_")
+
+
+def test_labels_of_the_validation_set_must_be_those_of_the_model() -> None:
+    labels = (SCORES > 0).astype(int)
+    model = classifier(early_stopping=True, max_iter=2)
+    with pytest.raises(ValueError, match=r"X_val.* y must have a column for each"):
+        model.fit(X, labels, X_val=X, y_val=labels[:, 0])
+
+
+def test_scorers_cannot_disturb_the_training() -> None:
+    def harmful(estimator: Any, X: Any, y: Any) -> float:
+        if hasattr(estimator.random_state, "rand"):
+            estimator.random_state.rand()
+        estimator.classes_[:] = 7
+        estimator._kept_rows[:] = 0
+        estimator.coefs_[0][:] = 0
+        return 0.5
+
+    def harmless(estimator: Any, X: Any, y: Any) -> float:
+        return 0.5
+
+    y = SCORES.argmax(axis=1)
+    first, second = (
+        classifier(
+            early_stopping=True,
+            max_iter=4,
+            scoring=scoring,
+            random_state=np.random.RandomState(0),
+        ).fit(X, y)
+        for scoring in (harmful, harmless)
+    )
+    np.testing.assert_array_equal(first.coefs_[0], second.coefs_[0])
+    np.testing.assert_array_equal(first.classes_, [0, 1, 2])
+    np.testing.assert_array_equal(
+        first.feature_importances_, second.feature_importances_
+    )

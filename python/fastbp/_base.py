@@ -444,7 +444,7 @@ class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimato
 def _core_activation(activation: Any, name: str) -> tuple[str, float]:
     """Return an activation as the core takes it: its name and its slope."""
     found: Any = ACTIVATIONS.get(activation) if isinstance(activation, str) else None
-    if isinstance(activation, Activation) and activation.name in ACTIVATIONS:
+    if type(activation) in ACTIVATIONS.values():
         found = activation
     if found is None:
         raise ValueError(

@@ -82,6 +82,8 @@ def _of_indicators(y: NDArray[Any], class_weight: Any) -> NDArray[np.float64]:
             f"{y.shape[1]}, got {class_weight!r}"
         )
     # Unlike compute_sample_weight, this takes a chunk that lacks a class.
+    with conversion_of("class_weight"):
+        np.array([w for of in class_weight for w in of.values()], dtype=np.float64)
     columns = zip(y.T, class_weight, strict=True)
     factors = [np.where(column, of.get(1, 1), of.get(0, 1)) for column, of in columns]
     product: NDArray[np.float64] = np.prod(factors, axis=0, dtype=np.float64)

@@ -503,6 +503,8 @@ default=None
 
         Raises
         ------
+        AttributeError
+            If ``solver`` is 'lbfgs'.
         ValueError
             As for ``fit``.
         """
@@ -570,6 +572,11 @@ default=None
             y = _check_probabilities(y)
             self._check_columns(y)
             return X, y
+        if self._is_multilabel() and np.ndim(y) == 1:
+            raise ValueError(
+                f"y must have a column for each of the {len(self.classes_)} labels, "
+                f"got shape {np.shape(y)}"
+            )
         unknown = np.setdiff1d(unique_labels(y), self.classes_)
         if len(unknown):
             raise ValueError(
@@ -606,7 +613,7 @@ default=None
             y = self._label_binarizer.transform(y)
             y = y.toarray() if sparse.issparse(y) else y
             self.n_outputs_ = y.shape[1]
-            return np.require(y, dtype, ["C", "A"])
+            return np.require(y.astype(np.bool_), dtype, ["C", "A"])
         if np.ndim(y) == 2:
             raise ValueError(
                 f"y has {y.shape[1]} columns, but the classes {self.classes_} are "
@@ -686,8 +693,17 @@ default=None
 
         Returns
         -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            Labels, or an indicator matrix.
+        y : ndarray or CSR matrix of shape (n_samples,) or (n_samples, n_classes)
+            Labels, of the dtype of ``classes_``; of several labels an indicator matrix
+            of integers, sparse if that of ``fit`` was.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If X does not have the features that ``fit`` was given, holds NaN or
+            infinity, or is so large that a prediction is NaN.
         """
         outputs = self._outputs(X)
         y: NDArray[Any]
@@ -712,6 +728,16 @@ default=None
         -------
         p : ndarray of shape (n_samples, n_classes)
             Probabilities, in the order of ``classes_``; of each of several labels.
+            float32 if the weights are float32 and, with ``dtype='auto'``, X is; else
+            float64.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If X does not have the features that ``fit`` was given, holds NaN or
+            infinity, or is so large that a prediction is NaN.
         """
         p = self._outputs(X)
         if self._is_one_of_several():
@@ -739,6 +765,16 @@ default=None
         -------
         z : ndarray of shape (n_samples,) or (n_samples, n_classes)
             For two classes the logit of ``classes_[1]``, else of each class or label.
+            float32 if the weights are float32 and, with ``dtype='auto'``, X is; else
+            float64.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If X does not have the features that ``fit`` was given, holds NaN or
+            infinity, or is so large that a prediction is NaN.
         """
         z = self._outputs(X, raw=True)
         return z if self.n_outputs_ > 1 or self._is_multilabel() else z.ravel()
@@ -759,6 +795,16 @@ default=None
         -------
         log_p : ndarray of shape (n_samples, n_classes)
             Logarithms of the probabilities, in the order of ``classes_``.
+            float32 if the weights are float32 and, with ``dtype='auto'``, X is; else
+            float64.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If X does not have the features that ``fit`` was given, holds NaN or
+            infinity, or is so large that a prediction is NaN.
         """
         z = self._outputs(X, raw=True)
         log_p: NDArray[Any]
@@ -794,9 +840,12 @@ default=None
         Returns
         -------
         score : float
+            In [0, 1].
 
         Raises
         ------
+        NotFittedError
+            If the estimator is not fitted.
         ValueError
             If an argument is invalid.
         """

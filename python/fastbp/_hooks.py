@@ -78,10 +78,15 @@ class Hooks:
         """
         model = self.owner if model is None else model
         stops = [
-            callback.on_epoch_end(model if callback.reads_model else self.owner, record)
+            _answer(
+                callback,
+                callback.on_epoch_end(
+                    model if callback.reads_model else self.owner, record
+                ),
+            )
             for callback in self.callbacks
         ]
-        return any(map(bool, stops))
+        return any(stops)
 
 
 class EstimatorHooks(Hooks):
@@ -130,3 +135,15 @@ class EstimatorHooks(Hooks):
         if self.fit.prints:
             print(f"max_time={limit:g} seconds are over. Stopping.")
         return True
+
+
+def _answer(callback: Callback, answer: Any) -> bool:
+    """Return whether a callback ends the training."""
+    if answer is None:
+        return False
+    if not isinstance(answer, bool | np.bool_):
+        raise ValueError(
+            f"{callback!r} in callbacks must return True to end the training, False "
+            f"or None, got {answer!r:.60}"
+        )
+    return bool(answer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -97,6 +98,11 @@ n_features)
         """
         check_is_fitted(self)
         if not hasattr(self, "_kept_rows"):
+            if not hasattr(self, "_kept_importances"):
+                raise AttributeError(
+                    "feature_importances_ could not be computed when the model was "
+                    "copied or pickled: its parameters did not fit its weights then"
+                )
             return self._kept_importances
         X = self._kept_rows
         total = np.zeros(X.shape[1])
@@ -118,7 +124,8 @@ n_features)
     def _without_rows(self, state: dict[str, Any]) -> dict[str, Any]:
         """Return a state to be pickled, with the importances in place of the rows."""
         if "_kept_rows" in state:
-            importances = self.feature_importances_
             state = {k: v for k, v in state.items() if k != "_kept_rows"}
-            state["_kept_importances"] = importances
+            # Parameters that have been changed since need not fit the weights.
+            with suppress(ValueError):
+                state["_kept_importances"] = self.feature_importances_
         return state

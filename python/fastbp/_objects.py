@@ -69,10 +69,19 @@ def check_size(value: Any, what: str, least: int = 1) -> int:
 
 
 def object_of(
-    kind: type[Any], value: Any, known: Mapping[str, type[Kind]], module: str
+    kind: type[Any],
+    value: Any,
+    known: Mapping[str, type[Kind]],
+    module: str,
+    *,
+    is_open: bool = False,
 ) -> Kind:
-    """Return an object of a kind, or the default one of a known name."""
-    if isinstance(value, kind):
+    """Return an object of a kind, or the default one of a known name.
+
+    The kind has the known classes only, whose formulas the core has too, unless it is
+    open to subclasses.
+    """
+    if isinstance(value, kind) and (is_open or type(value) in known.values()):
         found: Kind = value
         return found
     if isinstance(value, str) and value in known:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from math import sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import _core
-from .optimizers import OPTIMIZERS, SGD, Adam, Optimizer
+from .optimizers import OPTIMIZERS, SGD, Adam, Optimizer, get_optimizer
 
 if TYPE_CHECKING:
     from ._base import BaseMLP
@@ -44,10 +44,11 @@ def parameters_of(solver: str) -> set[str]:
 def optimizer_of(est: BaseMLP) -> Optimizer:
     """Return the optimizer that the parameters of a stochastic solver ask for."""
     if isinstance(est.solver, Optimizer):
-        return est.solver
+        return get_optimizer(est.solver)
     rate = est.learning_rate_init
     if est.solver == "sgd":
-        return SGD(rate, est.momentum, est.nesterovs_momentum and est.momentum > 0)
+        nesterov = bool(est.nesterovs_momentum and est.momentum > 0)
+        return SGD(rate, est.momentum, nesterov)
     kind = OPTIMIZERS[est.solver]
     settings = {name: getattr(est, name) for name in parameters_of(est.solver)}
     if hasattr(kind, "weight_decay") and est.weight_decay is not None:
@@ -61,10 +62,8 @@ class OptimizerState:
 
     Attributes
     ----------
-    solver : str
-        Name of a stochastic solver.
-    learning_rate_init : float
-        The rate that it started with.
+    optimizer : Optimizer
+        What it started with, or the object that has been set since.
     schedule : {'constant', 'invscaling', 'adaptive'}
         What becomes of the rate of 'sgd' at the end of an epoch; others ignore it.
     power_t : float
@@ -96,8 +95,7 @@ class OptimizerState:
         Of the random numbers of dropout, once they are needed.
     """
 
-    solver: str
-    learning_rate_init: float
+    optimizer: Optimizer
     schedule: str
     power_t: float
     learning_rate: float = field(init=False)
@@ -113,14 +111,33 @@ class OptimizerState:
     dropout_seed: int | None = None
 
     def __post_init__(self) -> None:
-        self.learning_rate = float(self.learning_rate_init)
+        self.learning_rate = self.learning_rate_init
+
+    @property
+    def learning_rate_init(self) -> float:
+        """The rate that it started with."""
+        return float(self.optimizer.learning_rate)
 
     @property
     def rate(self) -> float:
         """Rate for the core, which makes bias corrections itself."""
-        if self.solver == "adam":
-            return float(self.learning_rate_init)
+        if self.optimizer.name == "adam":
+            return self.learning_rate_init
         return self.learning_rate
+
+    def go_on(self, est: BaseMLP) -> None:
+        """Go on in a call of partial_fit: scikit-learn's parameters are those of then.
+
+        But an object says all of it, and weight_decay is as other penalties.
+        """
+        optimizer = optimizer_of(est)
+        if isinstance(est.solver, Optimizer):
+            if optimizer != self.optimizer:
+                self.learning_rate = float(optimizer.learning_rate)
+            self.optimizer = optimizer
+        elif hasattr(optimizer, "weight_decay"):
+            decay: Any = {"weight_decay": optimizer.weight_decay}
+            self.optimizer = replace(self.optimizer, **decay)
 
     def load_into(
         self, trainer: _core.Trainer, network: _core.Network, n_threads: int
@@ -147,23 +164,23 @@ class OptimizerState:
         """Have training go on from the estimator's weights."""
         self.raw = self.average = None
 
-    def store(self, t: int, moments: list[list[Any]], optimizer: Optimizer) -> None:
+    def store(self, t: int, moments: list[list[Any]]) -> None:
         """Keep steps and moments when training ends."""
         self.t, self.moments = t, moments
+        optimizer = self.optimizer
         if type(optimizer) is Adam and t > 0:
             correction = sqrt(1 - optimizer.beta_2**t) / (1 - optimizer.beta_1**t)
             self.learning_rate = self.learning_rate_init * correction
 
     def epoch_ends(self, n_samples_seen: int) -> None:
         """Apply the 'invscaling' schedule."""
-        if self.solver == "sgd" and self.schedule == "invscaling":
-            self.learning_rate = (
-                float(self.learning_rate_init) / (n_samples_seen + 1) ** self.power_t
-            )
+        if self.optimizer.name == "sgd" and self.schedule == "invscaling":
+            fall = (n_samples_seen + 1) ** self.power_t
+            self.learning_rate = self.learning_rate_init / fall
 
     def stops_after(self, message: str, verbose: bool) -> bool:
         """Answer whether to stop for lack of progress; 'adaptive' lowers the rate."""
-        adaptive = self.solver == "sgd" and self.schedule == "adaptive"
+        adaptive = self.optimizer.name == "sgd" and self.schedule == "adaptive"
         if adaptive and self.learning_rate > 1e-6:
             self.learning_rate /= 5.0
             message += f" Setting learning rate to {self.learning_rate:f}"

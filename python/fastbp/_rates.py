@@ -87,7 +87,7 @@ class ScheduledRates:
         epoch = len(self.est.loss_curve_) - optimizer.first_epoch
         rates = rates_of_epoch(
             self.schedule,
-            float(optimizer.learning_rate_init) * optimizer.plateau_factor,
+            optimizer.learning_rate_init * optimizer.plateau_factor,
             epoch,
             self.fractions,
             self.n_epochs(epoch),

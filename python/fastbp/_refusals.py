@@ -12,7 +12,7 @@ from ._hidden_layers import uses_dropout
 from ._hooks import callbacks_of
 from ._optimizer import parameters_of
 from ._rates import is_only_warmup, plateau_of, schedule_of
-from .callbacks import Checkpoint, EarlyStopping
+from .callbacks import Checkpoint, CSVLogger, EarlyStopping
 from .losses import CustomLoss, LogLoss, Quantile
 from .optimizers import OPTIMIZERS, Optimizer
 from .schedules import Warmup
@@ -265,6 +265,11 @@ def _of_partial_fit(est: BaseMLP, is_validated: bool) -> Iterator[str]:
             yield (
                 f"partial_fit does not support {callback!r} in callbacks: each call is "
                 "a fit of one epoch, and it compares or counts those of one fit"
+            )
+        if isinstance(callback, CSVLogger) and not callback.append:
+            yield (
+                f"partial_fit does not support {callback!r} in callbacks: each call is "
+                "a fit, with a file of its own; append must be True"
             )
 
 

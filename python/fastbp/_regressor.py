@@ -312,6 +312,8 @@ default=None
 
         Raises
         ------
+        AttributeError
+            If ``solver`` is 'lbfgs'.
         ValueError
             As for ``fit``.
         """
@@ -418,13 +420,17 @@ default=None
             Predicted values. Several quantiles are a last axis more. Those of a sample
             never cross: they are sorted (V. Chernozhukov, I. Fernandez-Val and A.
             Galichon, "Quantile and probability curves without crossing", 2010), which
-            brings none further from the truth on the whole.
+            brings none further from the truth on the whole. float32 if the weights
+            are float32 and, with ``dtype='auto'``, X is; else float64.
 
         Raises
         ------
+        NotFittedError
+            If the estimator is not fitted.
         ValueError
-            If X is not what ``fit`` was given, or ``quantile`` not among
-            ``quantiles_``.
+            If X does not have the features that ``fit`` was given, holds NaN or
+            infinity, or is so large that a prediction is NaN; or if ``quantile`` is not
+            among ``quantiles_``.
         """
         y = self._outputs(X)
         quantiles = getattr(self, "quantiles_", ())
@@ -454,6 +460,8 @@ default=None
 
         Raises
         ------
+        NotFittedError
+            If the estimator is not fitted.
         ValueError
             If the model predicts several quantiles, or an argument is invalid.
         """

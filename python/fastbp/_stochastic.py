@@ -8,6 +8,7 @@ same model.
 from __future__ import annotations
 
 import warnings
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +24,6 @@ from ._optimizer import OptimizerState, checksum, optimizer_of, solver_name
 from ._rates import ScheduledRates, schedule_of
 from ._training_loop import NON_FINITE, TrainingLoop, first_order
 from ._validation import begin_history, measure, scorer_of, split
-from .optimizers import Optimizer
 
 if TYPE_CHECKING:
     from ._base import BaseMLP
@@ -45,7 +45,6 @@ def fit_stochastic(
 
     Returns the KeyboardInterrupt that ended it after at least one epoch, if any.
     """
-    optimizer = optimizer_of(est)
     if est.solver == "adam" and est.learning_rate != "constant":
         warnings.warn(
             f"learning_rate={est.learning_rate!r} has no effect with "
@@ -53,14 +52,16 @@ def fit_stochastic(
             UserWarning,
             stacklevel=2,
         )
-    if not incremental or not _goes_on(est):
+    if incremental and _goes_on(est):
+        est._optimizer.go_on(est)
+    else:
         former = getattr(est, "_optimizer", None)
         est._optimizer = OptimizerState(
-            optimizer.name, optimizer.learning_rate, est.learning_rate, est.power_t
+            optimizer_of(est), est.learning_rate, est.power_t
         )
         est._optimizer.first_epoch = len(est.loss_curve_)
         est._optimizer.raw = former.raw if former is not None else None
-    fit = _Fit(est, network, optimizer, samples, validation, incremental)
+    fit = _Fit(est, network, samples, validation, incremental)
     if not wants_hooks(est):
         return fit.train()
     with EstimatorHooks(fit) as fit.hooks:
@@ -76,13 +77,11 @@ class _Fit(TrainingLoop):
         self,
         est: BaseMLP,
         network: _core.Network,
-        optimizer: Optimizer,
         samples: Samples,
         validation: Samples | None,
         incremental: bool,
     ) -> None:
         self.est = est
-        self.optimizer = optimizer
         self.network = network
         self.samples = samples
         self.incremental = incremental
@@ -104,7 +103,7 @@ class _Fit(TrainingLoop):
         self.descent = Descent(
             est,
             network,
-            optimizer,
+            est._optimizer.optimizer,
             samples,
             batch_size=batch_size,
             n_samples=n_samples,
@@ -125,19 +124,11 @@ class _Fit(TrainingLoop):
         if self.validation is not None:
             begin_history(est, is_given=validation is not None, goes_on=incremental)
             self.scorer = scorer_of(est)
-            if self.restores_best():
-                self.best_parameters = self.parameters()
 
     def restores_best(self) -> bool:
         est = self.est
         wanted = est.early_stopping if est.restore_best is None else est.restore_best
         return bool(wanted) and not self.incremental
-
-    def has_best(self) -> bool:
-        """Tell whether weights are kept that are worth going back to."""
-        if self.best_parameters is None:
-            return False
-        return bool(self.est.best_validation_score_ > -np.inf)
 
     def training_samples(self) -> Samples:
         """Return the samples without those that are set aside."""
@@ -174,7 +165,9 @@ class _Fit(TrainingLoop):
             return self.train_rows
         if self.train_rows is not None:
             return self.train_rows.copy()
-        former = getattr(self.est, "_order", None) if self.incremental else None
+        # With an integer the calls are the epochs of one fit.
+        goes_on = self.incremental and isinstance(self.est.random_state, Integral)
+        former = getattr(self.est, "_order", None) if goes_on else None
         return first_order(former, self.n_samples)
 
     def rate_of(self, epoch: int) -> float | NDArray[np.float64]:
@@ -193,7 +186,7 @@ class _Fit(TrainingLoop):
     def end_epoch(self, loss: float) -> bool:
         est = self.est
         is_finite = self.network.is_finite()
-        if not is_finite and not self.has_best():
+        if not is_finite and self.best_parameters is None:
             raise ValueError(NON_FINITE)
         est.n_iter_ += 1
         est.loss_ = loss
@@ -253,7 +246,7 @@ class _Fit(TrainingLoop):
         bad = score < est.best_validation_score_ + est.tol
         if score > est.best_validation_score_:
             est.best_validation_score_ = score
-            if self.best_parameters is not None:
+            if self.restores_best():
                 self.best_parameters = self.parameters()
         return bool(bad)
 
@@ -281,7 +274,7 @@ class _Fit(TrainingLoop):
         est._set_parameters(self.best_parameters or parameters)
         if self.best_parameters is not None and not self.network.is_finite():
             t, moments = 0, []  # they diverged with the weights
-        est._optimizer.store(t, moments, self.optimizer)
+        est._optimizer.store(t, moments)
 
     def fitted(self) -> _core.Network:
         """Return the network that counts: that of the average, if there is one."""
@@ -336,7 +329,8 @@ class _Progress:
 
 def _goes_on(est: BaseMLP) -> bool:
     """Tell whether there are moments of former calls, and of the same solver."""
-    return hasattr(est, "_optimizer") and est._optimizer.solver == solver_name(est)
+    state = getattr(est, "_optimizer", None)
+    return state is not None and state.optimizer.name == solver_name(est)
 
 
 def _dropout_seed(est: BaseMLP) -> int:

@@ -141,6 +141,12 @@ def measure(
     if scorer is not None:
         return _score(est, network, validation, scorer), loss
     score = -loss if est.scoring == "loss" else est._output_score(outputs, validation)
+    if np.isnan(score):
+        raise ValueError(
+            f"the score of the validation set, of {len(validation.y)} samples, is not "
+            "defined, though all predictions are finite: R2 needs at least two samples "
+            "of a target that have weight"
+        )
     return score, loss
 
 
@@ -174,11 +180,15 @@ def _takes_weights(scorer: Scorer) -> bool:
 def snapshot(est: BaseMLP, network: _core.Network) -> BaseMLP:
     """Return a copy of the estimator with the network's weights, for prediction.
 
+    Nothing that is done to it has an effect on the estimator.
     It has no callbacks: they belong to the fit, and pickle may not know them. Nor has
     it what training on needs: that is of another epoch than the weights.
     """
     model = copy.copy(est)
     model.callbacks = None
+    for name in ("random_state", "classes_", "_kept_rows"):
+        if hasattr(model, name):
+            setattr(model, name, copy.deepcopy(getattr(model, name)))
     of_callbacks = ("_skl_callbacks", "_callback_fit_ctx", "_skl_callbacks_to_teardown")
     for name in (*of_callbacks, "_order", "_optimizer", "_random_state"):
         model.__dict__.pop(name, None)

@@ -54,6 +54,12 @@ class Activation(ABC):
         Whether the last layer alone may have it.
     negative_slope : float
         Slope of :class:`LeakyReLU`; of no meaning for the others.
+
+    Examples
+    --------
+    >>> from fastbp.activations import Activation, get_activation
+    >>> isinstance(get_activation("tanh"), Activation)
+    True
     """
 
     name: ClassVar[Any]
@@ -72,7 +78,12 @@ class Activation(ABC):
         Returns
         -------
         a : ndarray
-            Of the shape of z.
+            Of the shape of z; float32 if z is, else float64.
+
+        Raises
+        ------
+        ValueError
+            If z does not hold numbers.
         """
         value: NDArray[Any] = self._both(_numbers(z))[0]
         return value
@@ -91,7 +102,12 @@ class Activation(ABC):
         Returns
         -------
         derivative : ndarray
-            Of the shape of z.
+            Of the shape of z; float32 if z is, else float64.
+
+        Raises
+        ------
+        ValueError
+            If z does not hold numbers.
         """
         derivative: NDArray[Any] = self._both(_numbers(z))[1]
         return derivative
@@ -118,7 +134,14 @@ class Activation(ABC):
 
 @dataclass(frozen=True)
 class Identity(Activation):
-    """f(z) = z; f'(z) = 1."""
+    """f(z) = z; f'(z) = 1.
+
+    Examples
+    --------
+    >>> from fastbp.activations import Identity
+    >>> Identity()([-2.0, 2.0])
+    array([-2.,  2.])
+    """
 
     name = "identity"
 
@@ -139,14 +162,28 @@ class Logistic(Activation):
 
 @dataclass(frozen=True)
 class Tanh(Activation):
-    """f(z) = tanh(z); f'(z) = 1 - f(z)^2 (lectures 000 and 003)."""
+    """f(z) = tanh(z); f'(z) = 1 - f(z)^2 (lectures 000 and 003).
+
+    Examples
+    --------
+    >>> from fastbp.activations import Tanh
+    >>> Tanh()([0.0, 50.0])
+    array([0., 1.])
+    """
 
     name = "tanh"
 
 
 @dataclass(frozen=True)
 class ReLU(Activation):
-    """f(z) = max(z, 0); f'(z) = 1 for z > 0, else 0 (lectures 000 and 002)."""
+    """f(z) = max(z, 0); f'(z) = 1 for z > 0, else 0 (lectures 000 and 002).
+
+    Examples
+    --------
+    >>> from fastbp.activations import ReLU
+    >>> ReLU()([-2.0, 2.0])
+    array([0., 2.])
+    """
 
     name = "relu"
 
@@ -186,6 +223,12 @@ class ELU(Activation):
     """f(z) = z for z > 0, else exp(z) - 1; f'(z) = 1 for z > 0, else exp(z).
 
     Clevert, Unterthiner and Hochreiter, 2015, arXiv:1511.07289, with alpha = 1.
+
+    Examples
+    --------
+    >>> from fastbp.activations import ELU
+    >>> ELU()([-1.0, 2.0]).round(3)
+    array([-0.632,  2.   ])
     """
 
     name = "elu"
@@ -197,6 +240,12 @@ class SELU(Activation):
 
     f'(z) = lambda for z > 0, else lambda alpha exp(z); lambda = 1.0507..., alpha =
     1.6733... Klambauer, Unterthiner, Mayr and Hochreiter, 2017, arXiv:1706.02515.
+
+    Examples
+    --------
+    >>> from fastbp.activations import SELU
+    >>> SELU()([-1.0, 1.0]).round(3)
+    array([-1.111,  1.051])
     """
 
     name = "selu"
@@ -204,7 +253,14 @@ class SELU(Activation):
 
 @dataclass(frozen=True)
 class HardTanh(Activation):
-    """f(z) = z, held to [-1, 1]; f'(z) = 1 for -1 < z < 1, else 0."""
+    """f(z) = z, held to [-1, 1]; f'(z) = 1 for -1 < z < 1, else 0.
+
+    Examples
+    --------
+    >>> from fastbp.activations import HardTanh
+    >>> HardTanh()([-2.0, 0.5, 2.0])
+    array([-1. ,  0.5,  1. ])
+    """
 
     name = "hard_tanh"
 
@@ -214,6 +270,12 @@ class GELU(Activation):
     """f(z) = z Phi(z); f'(z) = Phi(z) + z phi(z), Phi and phi of the normal law.
 
     Hendrycks and Gimpel, 2016, arXiv:1606.08415.
+
+    Examples
+    --------
+    >>> from fastbp.activations import GELU
+    >>> GELU()([-1.0, 1.0]).round(3)
+    array([-0.159,  0.841])
     """
 
     name = "gelu"
@@ -224,6 +286,12 @@ class SiLU(Activation):
     """f(z) = z s(z); f'(z) = s(z) + z s(z) s(-z), s the logistic function.
 
     Hendrycks and Gimpel, 2016, arXiv:1606.08415.
+
+    Examples
+    --------
+    >>> from fastbp.activations import SiLU
+    >>> SiLU()([-1.0, 1.0]).round(3)
+    array([-0.269,  0.731])
     """
 
     name = "silu"
@@ -234,6 +302,12 @@ class Mish(Activation):
     """f(z) = z tanh(p), p = log(1 + exp(z)); f'(z) = tanh(p) + z s(z) / cosh(p)^2.
 
     s is the logistic function. Misra, 2019, arXiv:1908.08681.
+
+    Examples
+    --------
+    >>> from fastbp.activations import Mish
+    >>> Mish()([-1.0, 1.0]).round(3)
+    array([-0.303,  0.865])
     """
 
     name = "mish"
@@ -245,6 +319,12 @@ class Softplus(Activation):
 
     Dugas et al., "Incorporating second-order functional knowledge for better option
     pricing", 2000.
+
+    Examples
+    --------
+    >>> from fastbp.activations import Softplus
+    >>> Softplus()([0.0, 50.0]).round(3)
+    array([ 0.693, 50.   ])
     """
 
     name = "softplus"
@@ -344,6 +424,12 @@ class Step(Activation):
     """f(z) = 1 for z >= 0, else 0: a threshold unit with the values 0 and 1.
 
     Forward only, like :class:`Sign`.
+
+    Examples
+    --------
+    >>> from fastbp.activations import Step
+    >>> Step()([-0.5, 0.0, 0.5])
+    array([0., 1., 1.])
     """
 
     name = "step"

@@ -34,16 +34,42 @@ __all__ = [
 
 
 class EpochRecord(NamedTuple):
-    """What is known after an epoch."""
+    """What is known after an epoch, as callbacks get it.
+
+    Parameters
+    ----------
+    epoch : int
+        Its number, from 1.
+    loss : float
+        Of training.
+    validation_loss, validation_score : float or None
+        Of the validation set; None if nothing was measured.
+    learning_rate : float
+        Of the last step.
+    seconds : float
+        Since the fit began.
+
+    Examples
+    --------
+    >>> from fastbp import MLPRegressor
+    >>> rates = []
+    >>> def keep_rate(estimator, record):
+    ...     rates.append(record.learning_rate)
+    >>> model = MLPRegressor(max_iter=3, callbacks=[keep_rate])
+    >>> model.fit([[0.0], [1.0]], [0.0, 1.0]).n_iter_
+    3
+    >>> rates
+    [0.001, 0.001, 0.001]
+    """
 
     epoch: int
-    """Its number in this fit, from 1."""
+    """Its number in this fit, from 1; of a Trainer, in all its fits."""
     loss: float
     """Mean loss during the epoch, penalty included, as in ``loss_curve_``."""
     validation_loss: float | None
     """Mean loss on the validation set, without penalty; None if there is no set."""
     validation_score: float | None
-    """Score on the validation set."""
+    """Score on the validation set, likewise; of a Trainer, its first metric."""
     learning_rate: float
     """Rate of the last step, before Adam's bias corrections."""
     seconds: float
@@ -51,7 +77,19 @@ class EpochRecord(NamedTuple):
 
 
 class Callback:
-    """Base of the callbacks: it does nothing."""
+    """Base of the callbacks: it does nothing.
+
+    Examples
+    --------
+    >>> from fastbp import MLPRegressor
+    >>> from fastbp.callbacks import Callback
+    >>> class StopAtTwo(Callback):
+    ...     def on_epoch_end(self, estimator, record):
+    ...         return record.epoch == 2
+    >>> model = MLPRegressor(callbacks=[StopAtTwo()])
+    >>> model.fit([[0.0], [1.0]], [0.0, 1.0]).n_iter_
+    2
+    """
 
     reads_model: ClassVar[bool] = True
     """Whether ``on_epoch_end`` needs an estimator that can predict: a copy with the
@@ -160,6 +198,23 @@ class EarlyStopping(Callback):
         Epochs in a row without an improvement after which training ends, at least 1.
     min_delta : float, default=0
         An improvement is more than this, at least 0.
+
+    Raises
+    ------
+    ValueError
+        If ``monitor`` is none of these, ``patience`` is no integer of at least 1, or
+        ``min_delta`` is no finite number of at least 0.
+
+    Examples
+    --------
+    Nothing can be learned here, so that only the first epoch is an improvement:
+
+    >>> from fastbp import MLPRegressor
+    >>> from fastbp.callbacks import EarlyStopping
+    >>> stop = EarlyStopping("loss", patience=3)
+    >>> model = MLPRegressor(weight_init="zeros", callbacks=[stop])
+    >>> model.fit([[0.0], [1.0]], [0.0, 0.0]).n_iter_
+    4
     """
 
     reads_model: ClassVar[bool] = False
@@ -173,12 +228,36 @@ class EarlyStopping(Callback):
         check_field(self, "min_delta", 0)
 
     def on_fit_begin(self, estimator: Any) -> None:
-        """Forget the best number so far, and the epochs since."""
+        """Forget the best number so far, and the epochs since.
+
+        Parameters
+        ----------
+        estimator : estimator or Trainer
+            What is trained; it is not looked at.
+        """
         self._best: float | None = None
         self._n_bad = 0
 
     def on_epoch_end(self, estimator: Any, record: EpochRecord) -> bool | None:
-        """Count the epochs without an improvement; True after ``patience`` of them."""
+        """Count the epochs without an improvement; True after ``patience`` of them.
+
+        Parameters
+        ----------
+        estimator : estimator or Trainer
+            What is trained; it is not looked at.
+        record : EpochRecord
+            What is known of the epoch.
+
+        Returns
+        -------
+        stop : bool
+            Whether training is to end.
+
+        Raises
+        ------
+        ValueError
+            If ``monitor`` needs a validation set, or a score, and there is none.
+        """
         value = _monitored(self, record)
         delta = (
             self.min_delta if self.monitor == "validation_score" else -self.min_delta
@@ -205,6 +284,27 @@ class Checkpoint(Callback):
         Write only if this number is the best so far in this fit; None: always.
     every : int, default=1
         Consider only every so many epochs, at least 1.
+
+    Raises
+    ------
+    ValueError
+        If ``path`` is no path, ``monitor`` is none of these, or ``every`` is no integer
+        of at least 1.
+
+    Examples
+    --------
+    >>> import pickle
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from fastbp import MLPRegressor
+    >>> from fastbp.callbacks import Checkpoint
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "model.pkl")
+    ...     model = MLPRegressor(max_iter=5, callbacks=[Checkpoint(path, every=2)])
+    ...     model = model.fit([[0.0], [1.0]], [0.0, 1.0])
+    ...     kept = pickle.loads(path.read_bytes())
+    >>> kept.n_iter_
+    4
     """
 
     path: str | os.PathLike[str]
@@ -218,7 +318,18 @@ class Checkpoint(Callback):
         check_size(self.every, "every of Checkpoint")
 
     def on_fit_begin(self, estimator: Any) -> None:
-        """Forget the best number so far; FileNotFoundError without a directory."""
+        """Forget the best number so far, and look for the directory.
+
+        Parameters
+        ----------
+        estimator : estimator or Trainer
+            What is trained; it is not looked at.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such directory.
+        """
         self._best: float | None = None
         if not Path(self.path).parent.is_dir():
             raise FileNotFoundError(
@@ -227,7 +338,28 @@ class Checkpoint(Callback):
             )
 
     def on_epoch_end(self, estimator: Any, record: EpochRecord) -> bool | None:
-        """Write the file, if it is the turn of this epoch."""
+        """Write the file, if it is the turn of this epoch.
+
+        Parameters
+        ----------
+        estimator : estimator or Trainer
+            What is trained, with the weights of this epoch. What ``pickle`` raises, if
+            a part of it cannot be pickled, is not caught.
+        record : EpochRecord
+            What is known of the epoch.
+
+        Returns
+        -------
+        stop : None
+            Training goes on.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        ValueError
+            If ``monitor`` needs a validation set, or a score, and there is none.
+        """
         if record.epoch % self.every == 0 and self._is_wanted(record):
             self._replace(pickle.dumps(estimator, protocol=5))
         return None
@@ -266,6 +398,27 @@ class CSVLogger(Callback):
         The file.
     append : bool, default=False
         Whether to add to a file that is there, without a second heading.
+
+    Raises
+    ------
+    ValueError
+        If ``path`` is no path, or ``append`` is no bool.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from fastbp import MLPRegressor
+    >>> from fastbp.callbacks import CSVLogger
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "log.csv")
+    ...     model = MLPRegressor(max_iter=2, callbacks=[CSVLogger(path)])
+    ...     model = model.fit([[0.0], [1.0]], [0.0, 1.0])
+    ...     lines = path.read_text().splitlines()
+    >>> lines[0]
+    'epoch,loss,validation_loss,validation_score,learning_rate,seconds'
+    >>> len(lines)
+    3
     """
 
     reads_model: ClassVar[bool] = False
@@ -277,13 +430,42 @@ class CSVLogger(Callback):
         check_bool(self.append, "append of CSVLogger")
 
     def on_fit_begin(self, estimator: Any) -> None:
-        """Write the heading, if the file needs one."""
+        """Write the heading, if the file needs one.
+
+        Parameters
+        ----------
+        estimator : estimator or Trainer
+            What is trained; it is not looked at.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        """
         path = Path(self.path)
         if not (self.append and path.exists() and path.stat().st_size > 0):
             self._write("w", EpochRecord._fields)
 
     def on_epoch_end(self, estimator: Any, record: EpochRecord) -> bool | None:
-        """Write the line of this epoch."""
+        """Write the line of this epoch.
+
+        Parameters
+        ----------
+        estimator : estimator or Trainer
+            What is trained; it is not looked at.
+        record : EpochRecord
+            What is known of the epoch.
+
+        Returns
+        -------
+        stop : None
+            Training goes on.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        """
         self._write("a", record)
         return None
 
@@ -299,17 +481,49 @@ class History(Callback):
     Attributes
     ----------
     records : list of EpochRecord
+        One for each epoch.
+
+    Examples
+    --------
+    >>> from fastbp import MLPRegressor
+    >>> from fastbp.callbacks import History
+    >>> history = History()
+    >>> model = MLPRegressor(max_iter=3, callbacks=[history])
+    >>> model = model.fit([[0.0], [1.0]], [0.0, 1.0])
+    >>> history.column("epoch")
+    [1, 2, 3]
+    >>> history.column("loss") == model.loss_curve_
+    True
     """
 
     reads_model: ClassVar[bool] = False
     records: list[EpochRecord] = field(default_factory=list, init=False, repr=False)
 
     def on_fit_begin(self, estimator: Any) -> None:
-        """Forget the records of the fit before."""
+        """Forget the records of the fit before.
+
+        Parameters
+        ----------
+        estimator : estimator or Trainer
+            What is trained; it is not looked at.
+        """
         self.records = []
 
     def on_epoch_end(self, estimator: Any, record: EpochRecord) -> bool | None:
-        """Keep the record."""
+        """Keep the record.
+
+        Parameters
+        ----------
+        estimator : estimator or Trainer
+            What is trained; it is not looked at.
+        record : EpochRecord
+            What is known of the epoch.
+
+        Returns
+        -------
+        stop : None
+            Training goes on.
+        """
         self.records.append(record)
         return None
 
@@ -346,25 +560,55 @@ class Timer(Callback):
     Attributes
     ----------
     seconds : list of float
-        Duration of each epoch, with its validation and its callbacks before this one.
+        Duration of each epoch in seconds, with its validation and its callbacks before
+        this one.
+
+    Examples
+    --------
+    >>> from fastbp import MLPRegressor
+    >>> from fastbp.callbacks import Timer
+    >>> timer = Timer()
+    >>> model = MLPRegressor(max_iter=3, callbacks=[timer])
+    >>> model = model.fit([[0.0], [1.0]], [0.0, 1.0])
+    >>> len(timer.seconds), timer.mean > 0
+    (3, True)
     """
 
     reads_model: ClassVar[bool] = False
     seconds: list[float] = field(default_factory=list, init=False, repr=False)
 
     def on_fit_begin(self, estimator: Any) -> None:
-        """Forget the durations of the fit before."""
+        """Forget the durations of the fit before.
+
+        Parameters
+        ----------
+        estimator : estimator or Trainer
+            What is trained; it is not looked at.
+        """
         self.seconds, self._last = [], 0.0
 
     def on_epoch_end(self, estimator: Any, record: EpochRecord) -> bool | None:
-        """Keep the duration of this epoch."""
+        """Keep the duration of this epoch.
+
+        Parameters
+        ----------
+        estimator : estimator or Trainer
+            What is trained; it is not looked at.
+        record : EpochRecord
+            What is known of the epoch.
+
+        Returns
+        -------
+        stop : None
+            Training goes on.
+        """
         self.seconds.append(record.seconds - self._last)
         self._last = record.seconds
         return None
 
     @property
     def mean(self) -> float:
-        """Mean duration of an epoch; NaN before the first."""
+        """Mean duration of an epoch, in seconds; NaN before the first."""
         return float(np.mean(self.seconds)) if self.seconds else float("nan")
 
 

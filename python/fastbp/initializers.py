@@ -43,7 +43,20 @@ _DRAWN_AT_ONCE = 2**20  # random numbers, a few milliseconds
 
 
 class Initializer(ABC):
-    """Base of the initializers; a subclass of one's own defines ``__call__``."""
+    """Base of the initializers; a subclass of one's own defines ``__call__``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp import Network
+    >>> from fastbp.initializers import Initializer
+    >>> from fastbp.layers import Dense
+    >>> class Eye(Initializer):
+    ...     def __call__(self, fan_in, fan_out, rng):
+    ...         return np.eye(fan_in, fan_out)
+    >>> Network([Dense(2, initializer=Eye())], n_in=2).forward([[3.0, 4.0]])
+    array([[3., 4.]])
+    """
 
     @abstractmethod
     def __call__(self, fan_in: int, fan_out: int, rng: Rng) -> Any:
@@ -59,11 +72,13 @@ class Initializer(ABC):
         Returns
         -------
         weights : ndarray of shape (fan_in, fan_out)
+            float64, from every initializer of this module.
 
         Raises
         ------
         ValueError
-            If there are no such weights.
+            If a size is no integer of at least 1; from :class:`Given` also if its array
+            has another shape.
         """
 
 
@@ -115,6 +130,14 @@ class GlorotUniform(_Uniform):
     The variance 2 / (fan_in + fan_out) keeps both signals and gradients at about the
     same size in all layers. X. Glorot and Y. Bengio, "Understanding the difficulty of
     training deep feedforward neural networks", AISTATS 2010, equation 16.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp.initializers import GlorotUniform
+    >>> weights = GlorotUniform()(200, 50, np.random.RandomState(0))
+    >>> print(f"{abs(weights).max():.2f}")
+    0.15
     """
 
     def _bound(self, fan_in: int, fan_out: int) -> float:
@@ -125,7 +148,16 @@ class GlorotUniform(_Uniform):
 class GlorotNormal(_Normal):
     """Normal with deviation sqrt(2 / (fan_in + fan_out)): see GlorotUniform.
 
-    X. Glorot and Y. Bengio, 2010, equation 12, met on average over both directions.
+    X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward
+    neural networks", AISTATS 2010, equation 12, met on average over both directions.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp.initializers import GlorotNormal
+    >>> weights = GlorotNormal()(200, 50, np.random.RandomState(0))
+    >>> print(f"{weights.std():.2f}")
+    0.09
     """
 
     def _deviation(self, fan_in: int, fan_out: int) -> float:
@@ -134,7 +166,19 @@ class GlorotNormal(_Normal):
 
 @dataclass(frozen=True)
 class HeUniform(_Uniform):
-    """Uniform in ±sqrt(6 / fan_in), for ReLU and its kin: see HeNormal."""
+    """Uniform in ±sqrt(6 / fan_in), for ReLU and its kin: see HeNormal.
+
+    It has the same variance, 2 / fan_in: K. He et al., "Delving deep into rectifiers",
+    2015, arXiv:1502.01852, equation 10.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp.initializers import HeUniform
+    >>> weights = HeUniform()(200, 50, np.random.RandomState(0))
+    >>> print(f"{abs(weights).max():.2f}")
+    0.17
+    """
 
     def _bound(self, fan_in: int, fan_out: int) -> float:
         return sqrt(6 / fan_in)
@@ -146,6 +190,14 @@ class HeNormal(_Normal):
 
     It makes up for the half of the signal that a ReLU sets to zero. K. He et al.,
     "Delving deep into rectifiers", 2015, arXiv:1502.01852, equation 10.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp.initializers import HeNormal
+    >>> weights = HeNormal()(200, 50, np.random.RandomState(0))
+    >>> print(f"{weights.std():.2f}")
+    0.10
     """
 
     def _deviation(self, fan_in: int, fan_out: int) -> float:
@@ -154,7 +206,19 @@ class HeNormal(_Normal):
 
 @dataclass(frozen=True)
 class LeCunUniform(_Uniform):
-    """Uniform in ±sqrt(3 / fan_in): see LeCunNormal."""
+    """Uniform in ±sqrt(3 / fan_in): see LeCunNormal.
+
+    It has the same variance, 1 / fan_in: Y. LeCun et al., "Efficient BackProp", 1998,
+    equation 16.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp.initializers import LeCunUniform
+    >>> weights = LeCunUniform()(200, 50, np.random.RandomState(0))
+    >>> print(f"{abs(weights).max():.2f}")
+    0.12
+    """
 
     def _bound(self, fan_in: int, fan_out: int) -> float:
         return sqrt(3 / fan_in)
@@ -166,6 +230,14 @@ class LeCunNormal(_Normal):
 
     Y. LeCun et al., "Efficient BackProp", 1998, equation 16; for SELU: G. Klambauer et
     al., "Self-normalizing neural networks", 2017, arXiv:1706.02515.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp.initializers import LeCunNormal
+    >>> weights = LeCunNormal()(200, 50, np.random.RandomState(0))
+    >>> print(f"{weights.std():.2f}")
+    0.07
     """
 
     def _deviation(self, fan_in: int, fan_out: int) -> float:
@@ -187,6 +259,19 @@ class Orthogonal(Initializer):
     ----------
     gain : float, default=1
         Above 0; sqrt(2) is usual for ReLU.
+
+    Raises
+    ------
+    ValueError
+        If gain is not a finite number above 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp.initializers import Orthogonal
+    >>> weights = Orthogonal(gain=2.0)(5, 3, np.random.RandomState(0))
+    >>> np.allclose(weights.T @ weights, 4 * np.eye(3))
+    True
     """
 
     gain: float = 1.0
@@ -208,7 +293,15 @@ class Zeros(Initializer):
     """All weights 0.
 
     Right for a network without hidden layers; in any other all units of a layer stay
-    alike, since they all get the same gradient.
+    alike, since they all get the same gradient (I. Goodfellow, Y. Bengio and A.
+    Courville, "Deep learning", 2016, section 8.4).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp.initializers import Zeros
+    >>> Zeros()(1, 3, np.random.RandomState(0))
+    array([[0., 0., 0.]])
     """
 
     def __call__(self, fan_in: int, fan_out: int, rng: Rng) -> Weights:
@@ -225,6 +318,18 @@ class Constant(Initializer):
     ----------
     value : float
         Finite.
+
+    Raises
+    ------
+    ValueError
+        If value is not a finite number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp.initializers import Constant
+    >>> Constant(0.5)(1, 3, np.random.RandomState(0))
+    array([[0.5, 0.5, 0.5]])
     """
 
     value: float
@@ -245,7 +350,22 @@ class Given(Initializer):
     Parameters
     ----------
     array : array-like of shape (fan_in, fan_out)
-        Finite numbers. A copy is kept.
+        Finite numbers. A copy is kept, in float64.
+
+    Raises
+    ------
+    ValueError
+        If it is no matrix of finite numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp.initializers import Given
+    >>> given = Given([[1, 2, 3]])
+    >>> given
+    Given(array of shape (1, 3))
+    >>> given(1, 3, np.random.RandomState(0))
+    array([[1., 2., 3.]])
     """
 
     array: ArrayLike
@@ -313,4 +433,6 @@ def get_initializer(initializer: str | Initializer) -> Initializer:
     >>> get_initializer("orthogonal")
     Orthogonal(gain=1.0)
     """
-    return object_of(Initializer, initializer, INITIALIZERS, "initializers")
+    return object_of(
+        Initializer, initializer, INITIALIZERS, "initializers", is_open=True
+    )

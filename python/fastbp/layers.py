@@ -35,6 +35,12 @@ class Layer(ABC):
         What is applied last.
     trainable : bool
         Whether training changes its parameters.
+
+    Examples
+    --------
+    >>> from fastbp.layers import Dense, Layer
+    >>> isinstance(Dense(3), Layer)
+    True
     """
 
     name: ClassVar[str]
@@ -272,6 +278,11 @@ class LayerNorm(_Norm):
         f, applied last. A norm is usually put between a :class:`Dense` without
         activation and the activation.
 
+    Raises
+    ------
+    ValueError
+        If there is no such activation.
+
     Examples
     --------
     >>> from fastbp import Network
@@ -299,6 +310,11 @@ class BatchNorm(_Norm):
     activation : str or Activation, default='identity'
         f, applied last. A norm is usually put between a :class:`Dense` without
         activation and the activation.
+
+    Raises
+    ------
+    ValueError
+        If there is no such activation.
 
     Notes
     -----

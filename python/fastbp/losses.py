@@ -8,6 +8,7 @@ losses in the documentation has a table of both, with sources.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -42,7 +43,16 @@ _PROBABILITIES = ("softmax", "logistic")
 
 
 class Loss(ABC):
-    """Base of the losses."""
+    """Base of the losses, which are those of this module only.
+
+    A loss of one's own is a function: see :class:`fastbp.MLPRegressor`.
+
+    Examples
+    --------
+    >>> from fastbp.losses import Huber, Loss
+    >>> isinstance(Huber(), Loss)
+    True
+    """
 
     _core_name: ClassVar[str]
     # Output activations that it goes with; the first is the natural one.
@@ -50,7 +60,7 @@ class Loss(ABC):
 
     @abstractmethod
     def per_output(self, y_true: Any, y_pred: Any) -> Any:
-        """Return the loss of each output.
+        """Return the loss of each output, of a loss of classes the part of each class.
 
         Parameters
         ----------
@@ -58,11 +68,19 @@ class Loss(ABC):
             Targets; for a loss of classes their probabilities, zeros and a one for a
             known class.
         y_pred : ndarray of shape (n_samples, n_outputs)
-            Outputs of the network.
+            Outputs of the network, float32 or float64.
 
         Returns
         -------
         losses : ndarray of shape (n_samples, n_outputs)
+            float32 if both arrays are float32, float64 if one of them is float64. But
+            those of :class:`SymmetricCrossEntropy` always of the type of ``y_pred``.
+
+        Raises
+        ------
+        ValueError
+            If the shapes do not go together; of :class:`Quantile` also if ``n_outputs``
+            is no multiple of the number of quantiles.
         """
 
     def _in_core(self, output: str, n_outputs: int, label_smoothing: float) -> Any:
@@ -95,37 +113,67 @@ def _held_positive(p: Any) -> Any:
 
 @dataclass(frozen=True)
 class SquaredError(Loss):
-    """Half the squared error, ``(y - p)**2 / 2`` (lectures 000, 002 and 004)."""
+    """Half the squared error, ``(y - p)**2 / 2`` (lectures 000, 002 and 004).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp.losses import SquaredError
+    >>> SquaredError().per_output(np.array([[1.0, 2.0]]), np.array([[4.0, 2.0]]))
+    array([[4.5, 0. ]])
+    """
 
     _core_name = "squared_error"
     _outputs = (*_ANY, "softmax")
 
     def per_output(self, y_true: Any, y_pred: Any) -> Any:
-        """Return half the squared error of each output."""
         return 0.5 * (y_true - y_pred) ** 2
 
 
 @dataclass(frozen=True)
 class AbsoluteError(Loss):
-    """The absolute error, ``|y - p|``, least at the median."""
+    """The absolute error, ``|y - p|``, least at the median.
+
+    T. Hastie, R. Tibshirani and J. Friedman, "The elements of statistical learning",
+    2nd edition, 2009, section 10.6.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp.losses import AbsoluteError
+    >>> AbsoluteError().per_output(np.array([[1.0, 2.0]]), np.array([[4.0, 2.0]]))
+    array([[3., 0.]])
+    """
 
     _core_name = "absolute_error"
 
     def per_output(self, y_true: Any, y_pred: Any) -> Any:
-        """Return the absolute error of each output."""
         return np.abs(y_true - y_pred)
 
 
 @dataclass(frozen=True)
 class Huber(Loss):
-    """Squared error of small errors, absolute error of large ones (P. J. Huber, 1964).
+    """Squared error of small errors, absolute error of large ones.
 
-    ``(y - p)**2 / 2`` where ``|y - p| <= delta``, else ``delta * (|y - p| - delta/2)``.
+    ``(y - p)**2 / 2`` where ``|y - p| <= delta``, else ``delta * (|y - p| - delta/2)``:
+    P. J. Huber, "Robust estimation of a location parameter", 1964.
 
     Parameters
     ----------
     delta : float, default=1.0
-        Error at which the parabola becomes a line, > 0.
+        Error at which the parabola becomes a line, > 0; in the unit of y.
+
+    Raises
+    ------
+    ValueError
+        If delta is not a finite number above 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp.losses import Huber
+    >>> Huber(delta=1.0).per_output(np.array([[1.0, 2.0]]), np.array([[4.0, 2.5]]))
+    array([[2.5  , 0.125]])
     """
 
     delta: float = 1.0
@@ -135,7 +183,6 @@ class Huber(Loss):
         check_field(self, "delta", 0, closed="neither")
 
     def per_output(self, y_true: Any, y_pred: Any) -> Any:
-        """Return Huber's loss of each output."""
         size = np.abs(y_true - y_pred)
         small = np.minimum(size, self.delta)
         return small * (size - 0.5 * small)
@@ -146,27 +193,57 @@ class Huber(Loss):
 
 @dataclass(frozen=True)
 class LogCosh(Loss):
-    """``log(cosh(y - p))``, a smooth relative of Huber's loss."""
+    """``log(cosh(y - p))``, a smooth relative of Huber's loss.
+
+    R. A. Saleh and A. K. Md. E. Saleh, "Statistical properties of the log-cosh loss
+    function used in machine learning", 2022, arXiv:2208.04564.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp import MLPRegressor
+    >>> from fastbp.losses import LogCosh
+    >>> LogCosh().per_output(np.array([[1.0, 2.0]]), np.array([[4.0, 2.0]])).round(2)
+    array([[2.31, 0.  ]])
+    >>> X, y = [[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0]
+    >>> model = MLPRegressor("log_cosh", (), solver="lbfgs", alpha=0).fit(X, y)
+    >>> model.predict([[3.0]]).round(2)
+    array([7.])
+    """
 
     _core_name = "log_cosh"
 
     def per_output(self, y_true: Any, y_pred: Any) -> Any:
-        """Return ``log(cosh(y - p))`` of each output."""
         size = np.abs(y_true - y_pred)
-        return size + np.log1p(np.exp(-2 * size)) - np.log(2)
+        return size + np.log1p(np.exp(-2 * size)) - math.log(2)
 
 
 @dataclass(frozen=True)
 class Quantile(Loss):
-    """The pinball loss, least at a quantile (R. Koenker and G. Bassett, 1978).
+    """The pinball loss, least at a quantile.
 
-    ``q * (y - p)`` where y is larger, ``(1 - q) * (p - y)`` where p is.
+    ``q * (y - p)`` where y is larger, ``(1 - q) * (p - y)`` where p is: R. Koenker and
+    G. Bassett, "Regression quantiles", 1978. Of several quantiles the outputs of a
+    target are neighbours.
 
     Parameters
     ----------
     quantiles : float or sequence of float, default=0.5
         One or several numbers in (0, 1), increasing. A network with several has so many
-        outputs for each target.
+        outputs for each target. They are kept as a tuple.
+
+    Raises
+    ------
+    ValueError
+        If they are not one or several increasing numbers in (0, 1).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp.losses import Quantile
+    >>> two = Quantile([0.25, 0.75])
+    >>> two.per_output(np.array([[4.0, 4.0]]), np.array([[0.0, 8.0]]))
+    array([[1., 1.]])
     """
 
     quantiles: Any = 0.5
@@ -189,7 +266,6 @@ class Quantile(Loss):
         object.__setattr__(self, "quantiles", levels)
 
     def per_output(self, y_true: Any, y_pred: Any) -> Any:
-        """Return the loss of each output; the quantiles of a target are neighbours."""
         error = y_true - y_pred
         levels = self._levels(error.shape[1]).astype(error.dtype)
         return np.maximum(levels * error, (levels - 1) * error)
@@ -209,26 +285,56 @@ class Quantile(Loss):
 
 @dataclass(frozen=True)
 class Poisson(Loss):
-    """Half the Poisson deviance, ``y * log(y / p) - y + p``, for y >= 0."""
+    """Half the Poisson deviance, ``y * log(y / p) - y + p``, for y >= 0.
+
+    P. McCullagh and J. A. Nelder, "Generalized linear models", 2nd edition, 1989,
+    section 2.3. For counts, and rates of them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp import MLPRegressor
+    >>> from fastbp.losses import Poisson
+    >>> Poisson().per_output(np.array([[0.0, 2.0]]), np.array([[1.5, 2.0]]))
+    array([[1.5, 0. ]])
+    >>> X, y = [[0.0], [1.0], [2.0]], [1, 2, 4]
+    >>> model = MLPRegressor("poisson", (), solver="lbfgs", alpha=0).fit(X, y)
+    >>> model.predict([[3.0]]).round(2)
+    array([8.])
+    """
 
     _core_name = "poisson"
     _outputs = _POSITIVE
 
     def per_output(self, y_true: Any, y_pred: Any) -> Any:
-        """Return half the Poisson deviance of each output."""
         p = _held_positive(y_pred)
         return xlogy(y_true, y_true / p) - y_true + p
 
 
 @dataclass(frozen=True)
 class Gamma(Loss):
-    """Half the gamma deviance, ``y / p - 1 - log(y / p)``, for y > 0."""
+    """Half the gamma deviance, ``y / p - 1 - log(y / p)``, for y > 0.
+
+    P. McCullagh and J. A. Nelder, "Generalized linear models", 2nd edition, 1989,
+    section 2.3. The ratio of y and p counts, and not the unit of y.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp import MLPRegressor
+    >>> from fastbp.losses import Gamma
+    >>> Gamma().per_output(np.array([[2.0, 20.0]]), np.array([[4.0, 40.0]])).round(3)
+    array([[0.193, 0.193]])
+    >>> X, y = [[0.0], [1.0], [2.0]], [0.1, 0.2, 0.4]
+    >>> model = MLPRegressor("gamma", (), solver="lbfgs", alpha=0).fit(X, y)
+    >>> model.predict([[3.0]]).round(2)
+    array([0.8])
+    """
 
     _core_name = "gamma"
     _outputs = _POSITIVE
 
     def per_output(self, y_true: Any, y_pred: Any) -> Any:
-        """Return half the gamma deviance of each output."""
         p = _held_positive(y_pred)
         return y_true / p - 1 - (np.log(y_true) - np.log(p))
 
@@ -241,7 +347,20 @@ class LogLoss(_OfClasses):
     ----------
     label_smoothing : float, default=0.0
         In [0, 1): targets are mixed with so much of the uniform distribution over the
-        classes (C. Szegedy et al., 2015, arXiv:1512.00567, section 7).
+        classes (C. Szegedy et al., "Rethinking the inception architecture for computer
+        vision", 2015, arXiv:1512.00567, section 7).
+
+    Raises
+    ------
+    ValueError
+        If label_smoothing is not in [0, 1).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp.losses import LogLoss
+    >>> LogLoss().per_output(np.array([[0.0, 1.0]]), np.array([[0.5, 0.5]])).round(3)
+    array([[0.   , 0.693]])
     """
 
     label_smoothing: float = 0.0
@@ -250,7 +369,6 @@ class LogLoss(_OfClasses):
         check_field(self, "label_smoothing", 0, 1, closed="left")
 
     def per_output(self, y_true: Any, y_pred: Any) -> Any:
-        """Return the part of each class in the cross-entropy."""
         return -(y_true * np.log(_clipped(y_pred)))
 
     def _in_core(self, output: str, n_outputs: int, label_smoothing: float) -> Any:
@@ -265,13 +383,26 @@ class KLDivergence(_OfClasses):
     """The Kullback-Leibler divergence, ``y * log(y / p)`` (lecture 000, entropy).
 
     It is the cross-entropy less the entropy of the targets, which no weight changes;
-    the classifier takes probabilities of the classes as y with it.
+    the classifier takes probabilities of the classes as y with it. S. Kullback and R.
+    A. Leibler, "On information and sufficiency", 1951.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp import MLPClassifier
+    >>> from fastbp.losses import KLDivergence
+    >>> p = np.array([[0.75, 0.25], [0.5, 0.5], [0.25, 0.75]])
+    >>> KLDivergence().per_output(p, p).sum()
+    np.float64(0.0)
+    >>> X = [[-1.0], [0.0], [1.0]]
+    >>> model = MLPClassifier((), loss="kl_divergence", solver="lbfgs", alpha=0)
+    >>> model.fit(X, p).predict_proba([[1.0]]).round(2)
+    array([[0.25, 0.75]])
     """
 
     _core_name = "kl_divergence"
 
     def per_output(self, y_true: Any, y_pred: Any) -> Any:
-        """Return the part of each class in the divergence."""
         return xlogy(y_true, y_true) - y_true * np.log(_clipped(y_pred))
 
 
@@ -286,6 +417,23 @@ class Focal(_OfClasses):
     ----------
     gamma : float, default=2.0
         How little easy examples count, >= 0; 0 is the cross-entropy.
+
+    Raises
+    ------
+    ValueError
+        If gamma is not a finite number of at least 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp import MLPClassifier
+    >>> from fastbp.losses import Focal
+    >>> Focal().per_output(np.array([[0.0, 1.0]]), np.array([[0.5, 0.5]])).round(3)
+    array([[0.   , 0.173]])
+    >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["low", "low", "high", "high"]
+    >>> model = MLPClassifier((), loss="focal", solver="lbfgs").fit(X, y)
+    >>> model.predict([[0.5], [2.5]]).tolist()
+    ['low', 'high']
     """
 
     gamma: float = 2.0
@@ -295,7 +443,6 @@ class Focal(_OfClasses):
         check_field(self, "gamma", 0)
 
     def per_output(self, y_true: Any, y_pred: Any) -> Any:
-        """Return the part of each class in the focal loss."""
         log_p = np.log(_clipped(y_pred))
         return -(y_true * (1 - y_pred) ** self.gamma * log_p)
 
@@ -317,6 +464,24 @@ class SymmetricCrossEntropy(_OfClasses):
         Weights of both parts, >= 0.
     log_zero : float, default=-4.0
         Least logarithm of a target, < 0.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not a finite number of its range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp import MLPClassifier
+    >>> from fastbp.losses import SymmetricCrossEntropy
+    >>> loss = SymmetricCrossEntropy(alpha=0.5)
+    >>> loss.per_output(np.array([[0.0, 1.0]]), np.array([[0.5, 0.5]])).round(3)
+    array([[2.   , 0.347]])
+    >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["low", "low", "high", "high"]
+    >>> model = MLPClassifier((), loss=loss, solver="lbfgs").fit(X, y)
+    >>> model.predict([[0.5], [2.5]]).tolist()
+    ['low', 'high']
     """
 
     alpha: float = 1.0
@@ -335,7 +500,6 @@ class SymmetricCrossEntropy(_OfClasses):
             )
 
     def per_output(self, y_true: Any, y_pred: Any) -> Any:
-        """Return the part of each class in both cross-entropies."""
         log_y = np.log(np.maximum(y_true, np.exp(self.log_zero)))
         losses: NDArray[Any] = -(
             self.alpha * y_true * np.log(_clipped(y_pred)) + self.beta * y_pred * log_y

@@ -491,8 +491,8 @@ class Network:
         check_trainable(self.layers)
         if objective.outer_loss is not None:
             tape = self._taped(X, step, weights)
-            y = objective.numbers(y, self.dtype)
-            losses, gradient = objective.outer_loss(y, self._outputs(tape))
+            own = objective.numbers(y, self.dtype).copy()
+            losses, gradient = objective.outer_loss(own, self._outputs(tape))
             scale = weights.astype(self.dtype)
             gradients = self._backward(
                 tape, gradient * scale[:, np.newaxis], parameters=parameters
@@ -715,7 +715,7 @@ class Network:
         return self._twin(self.dtype)
 
     def _twin(self, dtype: str) -> Network:
-        twin = Network.__new__(Network)
+        twin = type(self).__new__(type(self))
         twin.__setstate__({**self.__getstate__(), "dtype": dtype})
         return twin
 

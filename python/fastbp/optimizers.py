@@ -12,7 +12,7 @@ from abc import ABC
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ._objects import check_field, object_of
+from ._objects import check_bool, check_field, object_of
 
 __all__ = [
     "Adagrad",
@@ -47,6 +47,12 @@ class Optimizer(ABC):
         If the core does not know the rule.
     ValueError
         If a number is out of its range.
+
+    Examples
+    --------
+    >>> from fastbp.optimizers import Optimizer, get_optimizer
+    >>> isinstance(get_optimizer("adam"), Optimizer)
+    True
     """
 
     name: ClassVar[str]
@@ -78,8 +84,9 @@ class SGD(Optimizer):
     """Gradient descent: ``w -= eta * g`` (lectures 000, 002 and 004).
 
     With momentum ``v = momentum * v - eta * g``; then ``w += v``, or with Nesterov's
-    ``w += momentum * v - eta * g`` (lecture 002, momentum, gamma there; Sutskever,
-    Martens, Dahl and Hinton, 2013, for Nesterov's).
+    ``w += momentum * v - eta * g`` (lecture 002, momentum, gamma there; for Nesterov's
+    I. Sutskever, J. Martens, G. Dahl and G. Hinton, "On the importance of
+    initialization and momentum in deep learning", ICML 2013).
 
     Parameters
     ----------
@@ -93,7 +100,8 @@ class SGD(Optimizer):
     Raises
     ------
     ValueError
-        If a parameter is out of its range.
+        If a parameter is out of its range, or ``nesterov`` is no bool or without
+        momentum.
 
     Examples
     --------
@@ -110,8 +118,7 @@ class SGD(Optimizer):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_field(self, "momentum", 0, 1)
-        if not isinstance(self.nesterov, bool):
-            raise ValueError(f"nesterov of SGD must be a bool, got {self.nesterov!r}")
+        check_bool(self.nesterov, "nesterov of SGD")
         if self.nesterov and self.momentum == 0:
             raise ValueError("nesterov=True of SGD needs momentum > 0, got 0")
 
@@ -126,7 +133,8 @@ class SGD(Optimizer):
 class RMSprop(Optimizer):
     """``v = beta_2 * v + (1 - beta_2) * g**2; w -= eta * g / (sqrt(v) + epsilon)``.
 
-    Tieleman and Hinton, 2012, lecture 6.5.
+    T. Tieleman and G. Hinton, "Lecture 6.5 - RMSProp", COURSERA: Neural Networks for
+    Machine Learning, 2012.
 
     Parameters
     ----------
@@ -136,6 +144,17 @@ class RMSprop(Optimizer):
         In [0, 1).
     epsilon : float, default=1e-8
         > 0.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range.
+
+    Examples
+    --------
+    >>> from fastbp.optimizers import RMSprop
+    >>> RMSprop(0.01, beta_2=0.99)
+    RMSprop(learning_rate=0.01, beta_2=0.99, epsilon=1e-08)
     """
 
     name = "rmsprop"
@@ -148,7 +167,8 @@ class RMSprop(Optimizer):
 class Adagrad(Optimizer):
     """``v += g**2; w -= eta * g / (sqrt(v) + epsilon)``.
 
-    Duchi, Hazan and Singer, 2011.
+    J. Duchi, E. Hazan and Y. Singer, "Adaptive subgradient methods for online learning
+    and stochastic optimization", JMLR 12, 2011.
 
     Parameters
     ----------
@@ -156,6 +176,17 @@ class Adagrad(Optimizer):
         eta, > 0.
     epsilon : float, default=1e-8
         > 0.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range.
+
+    Examples
+    --------
+    >>> from fastbp.optimizers import Adagrad
+    >>> Adagrad(0.1)
+    Adagrad(learning_rate=0.1, epsilon=1e-08)
     """
 
     name = "adagrad"
@@ -169,7 +200,8 @@ class Adam(Optimizer):
 
     ``m = beta_1 * m + (1 - beta_1) * g``, ``v = beta_2 * v + (1 - beta_2) * g**2``,
     ``w -= eta * c * m / (sqrt(v) + epsilon)`` with ``c = sqrt(1 - beta_2**t) / (1 -
-    beta_1**t)``: Kingma and Ba, 2014, arXiv:1412.6980, end of section 2.
+    beta_1**t)``: D. P. Kingma and J. Ba, "Adam: A method for stochastic optimization",
+    2014, arXiv:1412.6980, end of section 2.
 
     Parameters
     ----------
@@ -179,6 +211,23 @@ class Adam(Optimizer):
         In [0, 1).
     epsilon : float, default=1e-8
         > 0.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range.
+
+    Examples
+    --------
+    The first step has about the size eta, whatever that of the gradient:
+
+    >>> from fastbp import Network, Trainer
+    >>> from fastbp.layers import Dense
+    >>> from fastbp.optimizers import Adam
+    >>> network = Network([Dense(1, initializer="zeros")], n_in=1)
+    >>> trainer = Trainer(network, "squared_error", Adam(0.25))
+    >>> trainer.fit([[2.0]], [3.0], n_epochs=1).network.flat_parameters.round(3)
+    array([0.25, 0.25])
     """
 
     name = "adam"
@@ -192,7 +241,8 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """:class:`Adam` with decoupled weight decay: first ``w *= 1 - eta * weight_decay``.
 
-    Of the weights, not of the biases. Loshchilov and Hutter, 2017, arXiv:1711.05101.
+    Of the weights, not of the biases. I. Loshchilov and F. Hutter, "Decoupled weight
+    decay regularization", 2017, arXiv:1711.05101.
 
     Parameters
     ----------
@@ -200,6 +250,17 @@ class AdamW(Adam):
         As of :class:`Adam`.
     weight_decay : float, default=0.01
         At least 0.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range.
+
+    Examples
+    --------
+    >>> from fastbp.optimizers import AdamW
+    >>> AdamW(weight_decay=0.1).weight_decay
+    0.1
     """
 
     name = "adamw"
@@ -213,12 +274,24 @@ class AdamW(Adam):
 class NAdam(Adam):
     """:class:`Adam` with Nesterov's momentum; the formula is in docs/optimizers.md.
 
-    Dozat, 2016, with PyTorch's ``momentum_decay`` of 0.004.
+    T. Dozat, "Incorporating Nesterov momentum into Adam", ICLR workshop, 2016, with
+    PyTorch's ``momentum_decay`` of 0.004.
 
     Parameters
     ----------
     learning_rate, beta_1, beta_2, epsilon : float
         As of :class:`Adam`.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range.
+
+    Examples
+    --------
+    >>> from fastbp.optimizers import NAdam
+    >>> NAdam(0.002)
+    NAdam(learning_rate=0.002, beta_1=0.9, beta_2=0.999, epsilon=1e-08)
     """
 
     name = "nadam"
@@ -228,7 +301,8 @@ class NAdam(Adam):
 class Lion(Optimizer):
     """``w -= eta * sign(beta_1 * m + (1 - beta_1) * g)``, then ``m`` is updated.
 
-    ``m = beta_2 * m + (1 - beta_2) * g``. Chen et al., 2023, arXiv:2302.06675.
+    ``m = beta_2 * m + (1 - beta_2) * g``. X. Chen et al., "Symbolic discovery of
+    optimization algorithms", 2023, arXiv:2302.06675.
 
     Parameters
     ----------
@@ -238,6 +312,23 @@ class Lion(Optimizer):
         In [0, 1).
     weight_decay : float, default=0
         Decoupled, as of :class:`AdamW`; at least 0.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range.
+
+    Examples
+    --------
+    Each step has the size eta:
+
+    >>> from fastbp import Network, Trainer
+    >>> from fastbp.layers import Dense
+    >>> from fastbp.optimizers import Lion
+    >>> network = Network([Dense(1, initializer="zeros")], n_in=1)
+    >>> trainer = Trainer(network, "squared_error", Lion(0.25))
+    >>> trainer.fit([[2.0]], [3.0], n_epochs=2).network.flat_parameters
+    array([0.5, 0.5])
     """
 
     name = "lion"

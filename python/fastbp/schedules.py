@@ -36,7 +36,18 @@ Numbers: TypeAlias = float | NDArray[np.float64]
 
 
 class Schedule(ABC):
-    """Base of the schedules; a subclass of one's own defines ``__call__``."""
+    """Base of the schedules; a subclass of one's own defines ``__call__``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp.schedules import Schedule
+    >>> class Halves(Schedule):
+    ...     def __call__(self, epoch, n_epochs):
+    ...         return np.where(epoch < n_epochs / 2, 1.0, 0.5)
+    >>> Halves()(np.array([0.0, 4.5, 5.0]), 10)
+    array([1. , 1. , 0.5])
+    """
 
     @abstractmethod
     def __call__(self, epoch: Numbers, n_epochs: float) -> Any:
@@ -44,15 +55,16 @@ class Schedule(ABC):
 
         Parameters
         ----------
-        epoch : float or ndarray
+        epoch : float or ndarray of float64
             Time since training began, in epochs, from 0.
         n_epochs : float
             Epochs that training is to last.
 
         Returns
         -------
-        factor : float or ndarray
-            Not negative; of the shape of ``epoch``.
+        factor : float or ndarray of float64
+            Not negative; of the shape of ``epoch``. The factor of a single time may be
+            an array without axes.
         """
 
 
@@ -68,7 +80,15 @@ def _cosine(start: float, end: float, done: Any) -> Any:
 
 @dataclass(frozen=True)
 class Constant(Schedule):
-    """The same rate all the time."""
+    """The same rate all the time (lecture 002, a fixed learning rate).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp.schedules import Constant
+    >>> Constant()(np.array([0.0, 9.5]), 10)
+    array([1., 1.])
+    """
 
     def __call__(self, epoch: Numbers, n_epochs: float) -> Any:
         return np.ones_like(epoch, dtype=np.float64)
@@ -85,6 +105,18 @@ class Step(Schedule):
     gamma : float, default=0.1
         In [0, 1]. The defaults are those of K. He et al., "Deep residual learning for
         image recognition", 2015, arXiv:1512.03385, for ImageNet.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not a finite number of its range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp.schedules import Step
+    >>> Step(every=2, gamma=0.5)(np.array([0.0, 1.5, 2.0, 4.0]), 5)
+    array([1.  , 1.  , 0.5 , 0.25])
     """
 
     every: float = 30
@@ -102,10 +134,26 @@ class Step(Schedule):
 class Exponential(Schedule):
     """Decay smoothly by ``gamma`` an epoch: ``gamma ** epoch``.
 
+    A. Senior, G. Heigold, M. Ranzato and K. Yang, "An empirical study of learning rates
+    in deep neural networks for speech recognition", ICASSP 2013, compare it with
+    others.
+
     Parameters
     ----------
     gamma : float, default=0.95
         In [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If gamma is not in [0, 1].
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp.schedules import Exponential
+    >>> Exponential(gamma=0.25)(np.array([0.0, 0.5, 1.0]), 10)
+    array([1.  , 0.5 , 0.25])
     """
 
     gamma: float = 0.95
@@ -129,6 +177,18 @@ class InverseScaling(Schedule):
     ----------
     power : float, default=0.5
         At least 0.
+
+    Raises
+    ------
+    ValueError
+        If power is not a finite number of at least 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp.schedules import InverseScaling
+    >>> InverseScaling(power=1)(np.array([0.0, 1.0, 3.0]), 10)
+    array([1.  , 0.5 , 0.25])
     """
 
     power: float = 0.5
@@ -151,6 +211,18 @@ class Cosine(Schedule):
     ----------
     end : float, default=0
         Factor at the end, in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If end is not in [0, 1].
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp.schedules import Cosine
+    >>> Cosine(end=0.2)(np.array([0.0, 5.0, 10.0]), 10).round(3)
+    array([1. , 0.6, 0.2])
     """
 
     end: float = 0.0
@@ -166,10 +238,24 @@ class Cosine(Schedule):
 class Linear(Schedule):
     """Go down to ``end`` along a straight line.
 
+    I. Goodfellow, Y. Bengio and A. Courville, "Deep learning", 2016, section 8.3.1.
+
     Parameters
     ----------
     end : float, default=0
         Factor at the end, in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If end is not in [0, 1].
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp.schedules import Linear
+    >>> Linear(end=0.5)(np.array([0.0, 5.0, 10.0]), 10)
+    array([1.  , 0.75, 0.5 ])
     """
 
     end: float = 0.0
@@ -196,6 +282,18 @@ class OneCycle(Schedule):
         Factor at the beginning, in [0, 1].
     end : float, default=4e-6
         Factor at the end, in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not in [0, 1].
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp.schedules import OneCycle
+    >>> OneCycle(rise=0.5)(np.array([0.0, 2.5, 5.0, 10.0]), 10).round(3)
+    array([0.04, 0.52, 1.  , 0.  ])
     """
 
     rise: float = 0.3
@@ -218,9 +316,10 @@ class Plateau(Schedule):
     """Multiply the rate by ``factor`` whenever training stalls.
 
     What scikit-learn's ``learning_rate='adaptive'`` does for 'sgd', for every
-    stochastic solver. An epoch is bad as ``tol`` defines it; the count of bad epochs
-    starts again at each change, so that training does not stop for lack of progress
-    before the rate has come down to ``end``.
+    stochastic solver (lecture 002, an adapted learning rate). An epoch is bad as
+    ``tol`` defines it; the count of bad epochs starts again at each change, so that
+    training does not stop for lack of progress before the rate has come down to
+    ``end``. As a function it is 1 at any time.
 
     Parameters
     ----------
@@ -231,6 +330,21 @@ class Plateau(Schedule):
         at most ``n_iter_no_change`` of the estimator; None is ``n_iter_no_change``.
     end : float, default=1e-3
         The factor never falls under this, in (0, 1].
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not in its range, or ``patience`` is no integer.
+
+    Examples
+    --------
+    >>> from fastbp import Network, Trainer
+    >>> from fastbp.layers import Dense
+    >>> from fastbp.schedules import Plateau
+    >>> stuck = Network([Dense(1, initializer="zeros")], n_in=1)
+    >>> trainer = Trainer(stuck, "squared_error", schedule=Plateau(0.5, patience=1))
+    >>> trainer.fit([[1.0]], [0.0], n_epochs=4).history["learning_rate"]
+    [0.01, 0.01, 0.01, 0.005]
     """
 
     factor: float = 0.2
@@ -262,6 +376,18 @@ class Warmup(Schedule):
         What follows.
     start : float, default=0.01
         Part of that at the first step, in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If a number is not in its range, or ``then`` is no schedule, or a Warmup.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp.schedules import Warmup
+    >>> Warmup(2, then="linear", start=0)(np.array([0.0, 1.0, 2.0, 6.0, 10.0]), 10)
+    array([0. , 0.5, 1. , 0.5, 0. ])
     """
 
     epochs: float = 5
@@ -320,4 +446,4 @@ def get_schedule(schedule: str | Schedule) -> Schedule:
     >>> get_schedule("one_cycle")
     OneCycle(rise=0.3, start=0.04, end=4e-06)
     """
-    return object_of(Schedule, schedule, SCHEDULES, "schedules")
+    return object_of(Schedule, schedule, SCHEDULES, "schedules", is_open=True)

@@ -14,12 +14,13 @@ from ._data import Samples, check_inputs, check_weights, rows_of
 from ._descent import Descent
 from ._diagnostics import diagnose, sampled_rows
 from ._hooks import Hooks
+from ._objective import NetworkObjective
 from ._objects import check_bool, check_number, check_size
 from ._prediction import predict_rows
 from ._rates import is_only_warmup, plateau_of, rates_of_epoch
 from ._threads import effective_n_threads
 from ._training_loop import NON_FINITE, TrainingLoop, first_order
-from .callbacks import EpochRecord, as_callback
+from .callbacks import Callback, EpochRecord, as_callback
 from .layers import BatchNorm, Dropout, check_trainable
 from .network import Network
 from .optimizers import Optimizer, get_optimizer
@@ -104,7 +105,8 @@ class Trainer:
 
     Attributes
     ----------
-    network : Network
+    network, loss, optimizer, ...
+        The parameters, which may be set to other values, between calls of ``fit``.
     history : dict of str to list
         A number for each epoch of all calls of ``fit``: 'epoch' (from 1), 'loss' (mean
         over the epoch's steps, penalties included), 'learning_rate' (of the last step),
@@ -137,6 +139,12 @@ class Trainer:
     array([2., 1.])
     """
 
+    # What checks make of names and the like, when these are set.
+    optimizer: Any
+    schedule: Any
+    callbacks: Any
+    metrics: Any
+
     def __init__(
         self,
         network: Network,
@@ -158,36 +166,22 @@ class Trainer:
         diagnostics: bool = False,
         saturation_bound: float = 0.01,
     ) -> None:
-        if not isinstance(network, Network):
-            raise ValueError(f"network must be a fastbp.Network, got {network!r}")
-        check_trainable(network.layers)
         self.network = network
         self.loss = loss
-        self.optimizer = get_optimizer(optimizer)
-        self.schedule = None if schedule is None else get_schedule(schedule)
-        self.batch_size = (
-            None if batch_size is None else check_size(batch_size, "batch_size")
-        )
-        self.shuffle = check_bool(shuffle, "shuffle")
-        if not isinstance(callbacks, Iterable):
-            raise ValueError(f"callbacks must be a list, got {callbacks!r}")
-        self.callbacks = [
-            as_callback(c, f"callbacks[{i}]") for i, c in enumerate(callbacks)
-        ]
-        effective_n_threads(n_jobs)
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.callbacks = callbacks
         self.n_jobs = n_jobs
-        self.alpha = check_number(alpha, "alpha", 0)
-        self.l1 = check_number(l1, "l1", 0)
-        self.max_norm = _limit(max_norm, "max_norm")
-        self.clip_norm = _limit(clip_norm, "clip_norm")
-        self.grad_tol = _limit(grad_tol, "grad_tol")
-        if self.grad_tol is not None:
-            self._check_grad_tol()
-        self.metrics = _checked_metrics(metrics)
-        self.diagnostics = check_bool(diagnostics, "diagnostics")
-        self.saturation_bound = check_number(
-            saturation_bound, "saturation_bound", 0, closed="neither"
-        )
+        self.alpha = alpha
+        self.l1 = l1
+        self.max_norm = max_norm
+        self.clip_norm = clip_norm
+        self.grad_tol = grad_tol
+        self.metrics = metrics
+        self.diagnostics = diagnostics
+        self.saturation_bound = saturation_bound
         self._generator = check_random_state(random_state)
         self._dropout_seed = self._drawn_seed()
         self._records: list[dict[str, Any]] = []
@@ -196,29 +190,20 @@ class Trainer:
         self._moments: list[list[Any]] = []
         self._rule = ""  # that they are of
 
-    @property
-    def loss(self) -> Any:
-        """The loss, as it was given."""
-        return self._loss
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; the parameters are checked, whenever they are set."""
+        check = _CHECKS.get(name)
+        super().__setattr__(name, value if check is None else check(self, value))
 
-    @loss.setter
-    def loss(self, loss: Any) -> None:
-        self._objective = self.network._objective(loss)
-        self._loss = loss
+    @property
+    def _objective(self) -> NetworkObjective:
+        return self.network._objective(self.loss)
 
     def _drawn_seed(self) -> int:
         """Return the seed of dropout; without it the random stream is as ever."""
         if not any(isinstance(layer, Dropout) for layer in self.network.layers):
             return 0
         return int(self._generator.randint(2**31))
-
-    def _check_grad_tol(self) -> None:
-        for layer in self.network.layers:
-            if isinstance(layer, BatchNorm | Dropout):
-                raise ValueError(
-                    "grad_tol needs a gradient that depends on the parameters only: it "
-                    f"must be None for a network with {layer!r}, got {self.grad_tol!r}"
-                )
 
     @property
     def history(self) -> dict[str, list[Any]]:
@@ -259,7 +244,8 @@ class Trainer:
         Raises
         ------
         ValueError
-            If something has the wrong shape or values, or training diverges.
+            If something has the wrong shape or values, a metric returns no number, or
+            training diverges.
         """
         n_epochs = check_size(n_epochs, "n_epochs")
         samples = self._samples(X, y, sample_weight)
@@ -292,7 +278,7 @@ class Trainer:
         Raises
         ------
         ValueError
-            If something has the wrong shape or values.
+            If something has the wrong shape or values, or a metric returns no number.
         """
         return self._measure(self._samples(X, y, sample_weight))
 
@@ -316,6 +302,7 @@ class Trainer:
         Returns
         -------
         outputs : ndarray of shape (n_rows, n_out)
+            Of the dtype of the network, whatever that of X.
 
         Raises
         ------
@@ -345,8 +332,14 @@ class Trainer:
             change in an epoch; NaN outside of ``fit``); 'dead', the share of units
             whose activation has the derivative 0 in every row, as of a dead ReLU;
             'saturated', the share of units and rows in which the absolute derivative
-            is less than ``saturation_bound``. The pass is that of a prediction:
-            nothing is dropped, and batches are normalised by running averages.
+            is less than ``saturation_bound``. All numbers are float64. The pass is that
+            of a prediction: nothing is dropped, and batches are normalised by running
+            averages.
+
+        Raises
+        ------
+        ValueError
+            If something has the wrong shape or values.
         """
         return self._diagnose(self._samples(X, y, sample_weight))
 
@@ -416,6 +409,8 @@ class _Fit(TrainingLoop):
                 f"{owner.schedule!r} must end before n_epochs={n_epochs} of this fit: "
                 "the schedule's time begins anew with each call"
             )
+        if owner.grad_tol is not None:
+            _check_grad_tol(owner, owner.grad_tol)
         self.falls = _Falls(owner.schedule)
         self.core = owner.network._core_network(owner._objective, samples.y)
         self.descent = Descent(
@@ -599,6 +594,44 @@ class _Falls:
             self.n_bad = 0
 
 
+def _checked_network(trainer: Trainer, network: Any) -> Network:
+    """Refuse what cannot be trained; another network starts without moments."""
+    if not isinstance(network, Network):
+        raise ValueError(f"network must be a fastbp.Network, got {network!r}")
+    check_trainable(network.layers)
+    if network is not getattr(trainer, "network", network):
+        network._objective(trainer.loss)
+        trainer._t, trainer._moments = 0, []
+    return network
+
+
+def _checked_loss(trainer: Trainer, loss: Any) -> Any:
+    trainer.network._objective(loss)
+    return loss
+
+
+def _checked_callbacks(trainer: Trainer, callbacks: Any) -> list[Callback]:
+    if not isinstance(callbacks, Iterable):
+        raise ValueError(f"callbacks must be a list, got {callbacks!r}")
+    return [as_callback(c, f"callbacks[{i}]") for i, c in enumerate(callbacks)]
+
+
+def _checked_n_jobs(trainer: Trainer, n_jobs: int | None) -> int | None:
+    effective_n_threads(n_jobs)
+    return n_jobs
+
+
+def _check_grad_tol(trainer: Trainer, grad_tol: Any) -> float | None:
+    limit = _limit(grad_tol, "grad_tol")
+    for layer in trainer.network.layers if limit is not None else ():
+        if isinstance(layer, BatchNorm | Dropout):
+            raise ValueError(
+                "grad_tol needs a gradient that depends on the parameters only: it "
+                f"must be None for a network with {layer!r}, got {grad_tol!r}"
+            )
+    return limit
+
+
 def _checked_metrics(metrics: Any) -> dict[str, Callable[[Any, Any], float]]:
     """Refuse what is no mapping of names, that are free, to functions."""
     if metrics is None:
@@ -628,3 +661,25 @@ def _number_of(name: str, value: Any) -> float:
 
 def _limit(value: Any, name: str) -> float | None:
     return None if value is None else check_number(value, name, 0, closed="neither")
+
+
+_CHECKS: dict[str, Callable[[Trainer, Any], Any]] = {
+    "network": _checked_network,
+    "loss": _checked_loss,
+    "optimizer": lambda _, given: get_optimizer(given),
+    "schedule": lambda _, given: None if given is None else get_schedule(given),
+    "batch_size": lambda _, n: None if n is None else check_size(n, "batch_size"),
+    "shuffle": lambda _, given: check_bool(given, "shuffle"),
+    "callbacks": _checked_callbacks,
+    "n_jobs": _checked_n_jobs,
+    "alpha": lambda _, given: check_number(given, "alpha", 0),
+    "l1": lambda _, given: check_number(given, "l1", 0),
+    "max_norm": lambda _, given: _limit(given, "max_norm"),
+    "clip_norm": lambda _, given: _limit(given, "clip_norm"),
+    "grad_tol": _check_grad_tol,
+    "metrics": lambda _, given: _checked_metrics(given),
+    "diagnostics": lambda _, given: check_bool(given, "diagnostics"),
+    "saturation_bound": lambda _, given: check_number(
+        given, "saturation_bound", 0, closed="neither"
+    ),
+}

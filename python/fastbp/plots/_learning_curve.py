@@ -60,6 +60,11 @@ class LearningCurveDisplay:
         The curves: 'loss', 'validation_loss', 'training_score', 'validation_score',
         'learning_rate'.
 
+    Raises
+    ------
+    ValueError
+        If ``greater_is_better`` is no bool.
+
     Examples
     --------
     >>> from fastbp import MLPClassifier
