@@ -1,10 +1,11 @@
 """
-Cross-entropy: large logits, weighted classes
-=============================================
+Cross-entropy: its relatives, large logits, weighted classes
+============================================================
 
 The loss of a classifier is the mean of ``-log p[true class]``. Computed as written it
 breaks down when an output is large; computed as a log-softmax it does not. And it can
-give some classes more weight than others, which is what rare ones need.
+give some classes more weight than others, which is what rare ones need. But first, what
+it has to do with entropy, divergence and the squared error.
 """
 
 import numpy as np
@@ -13,6 +14,33 @@ from sklearn.datasets import make_blobs
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
 from fastbp import MLPClassifier
+from fastbp.losses import KLDivergence, LogLoss, SquaredError, SymmetricCrossEntropy
+
+# %%
+# Three classes have the probabilities ``t``, and a network says ``p``. ``per_output`` is
+# the part of each class in a loss. The cross-entropy is least where ``p = t``, and is
+# then the entropy of ``t``, which no network can change; the rest is the divergence.
+t = np.array([[0.7, 0.2, 0.1]])
+p = np.array([[0.5, 0.3, 0.2]])
+
+
+def total(loss, targets, outputs):
+    return loss.per_output(targets, outputs).sum()
+
+
+cross_entropy, entropy = total(LogLoss(), t, p), total(LogLoss(), t, t)
+print(f"cross-entropy              {cross_entropy:.4f}")
+print(f"entropy + divergence       {entropy + total(KLDivergence(), t, p):.4f}")
+print(f"symmetric cross-entropy    {total(SymmetricCrossEntropy(), t, p):.4f}")
+print(f"cross-entropies both ways  {cross_entropy + total(LogLoss(), p, t):.4f}")
+print(f"squared error, with 1/2    {total(SquaredError(), t, p):.4f}")
+print(f"without                    {((t - p) ** 2).sum():.4f}")
+
+# %%
+# The binary cross-entropy is that of two classes, with the probabilities p and 1 - p.
+binary = -(0.7 * np.log(0.5) + 0.3 * np.log(1 - 0.5))
+both = total(LogLoss(), np.array([[0.7, 0.3]]), np.array([[0.5, 0.5]]))
+print(f"binary cross-entropy       {both:.4f}, by hand {binary:.4f}")
 
 # %%
 # A network without hidden layer, whose weights are the identity: its inputs are its
