@@ -17,9 +17,9 @@ from fastbp import MLPClassifier
 from fastbp.losses import KLDivergence, LogLoss, SquaredError, SymmetricCrossEntropy
 
 # %%
-# Three classes have the probabilities ``t``, and a network says ``p``; ``per_output`` is
-# the part of each class in a loss. The cross-entropy is least where ``p = t``, and is
-# then the entropy of ``t``, which no network can change. The rest is the divergence.
+# Three classes have the probabilities ``t``, and a network says ``p``. The part of each
+# class in a loss is its ``per_output``. The cross-entropy is least where ``p = t``, and
+# is then the entropy of ``t``, which no network can change. The rest is the divergence.
 t = np.array([[0.7, 0.2, 0.1]])
 p = np.array([[0.5, 0.3, 0.2]])
 
