@@ -135,6 +135,55 @@ def test_other_python_threads_run_during_a_fit() -> None:
     assert during > 20
 
 
+# ----------------------------------------------------------- the interpreter's end
+
+DAEMON = """
+import sys, threading, time, warnings
+import numpy as np
+from fastbp import MLPRegressor
+
+warnings.simplefilter("ignore")
+way = sys.argv[1]
+# Predictions of some milliseconds, epochs of some tenths of a second.
+n_rows = 2_000 if way == "predict" else 20_000
+X = np.random.RandomState(0).standard_normal((n_rows, 100)).astype(np.float32)
+y = X[:, 0]
+
+
+def loss(y_true, y_pred):
+    return ((y_pred - y_true) ** 2).sum(axis=1), 2 * (y_pred - y_true)
+
+
+settings = dict(hidden_layer_sizes=(200, 200), n_jobs=2)
+if way == "loss":
+    settings["loss"] = loss
+model = MLPRegressor(**settings, max_iter=1).fit(X[:100], y[:100])
+model.set_params(max_iter=10**6, tol=0.0, n_iter_no_change=10**6)
+
+
+def work():
+    while True:
+        model.predict(X) if way == "predict" else model.fit(X, y)
+
+
+threading.Thread(target=work, daemon=True).start()
+time.sleep(0.5)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["fit", "predict", "loss"])
+def test_daemon_thread_at_work_does_not_disturb_the_end(way: str) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", DAEMON, way],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stderr == ""
+
+
 # ------------------------------------------------------------------ how many threads
 
 
@@ -272,3 +321,31 @@ def test_threads_that_cannot_be_made_are_done_without(megabytes: int) -> None:
     assert set(endings) <= {"fitted", "MemoryError"}
     if megabytes >= 250:
         assert endings[0] == "fitted"
+
+
+SHRUNK = """
+import resource, warnings
+import numpy as np
+from fastbp import MLPRegressor
+
+warnings.simplefilter("ignore")
+X = np.random.RandomState(0).standard_normal((20_000, 100)).astype(np.float32)
+model = MLPRegressor(max_iter=1, n_jobs=32, random_state=0).fit(X[:200], X[:200, 0])
+expected = model.predict(X)
+model.set_params(n_jobs=2).predict(X)  # OpenMP may end the threads of the others
+with open("/proc/self/statm") as file:
+    used = int(file.read().split()[0]) * resource.getpagesize()
+limit = used + 48 * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+try:
+    assert (model.set_params(n_jobs=32).predict(X) == expected).all()
+except MemoryError:
+    pass
+print("alive")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.no_sanitizer
+def test_threads_that_were_made_once_may_be_missing_later() -> None:
+    assert in_new_process(SHRUNK) == "alive"

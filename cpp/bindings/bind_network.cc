@@ -1,4 +1,5 @@
 // Network: parameters in and out, prediction, loss and gradients.
+#include "bindings/parameter_arrays.h"
 #include "bindings/samples.h"
 #include "fastbp/kernels/dispatch.h"
 #include "fastbp/train/full_batch.h"

@@ -1,5 +1,5 @@
 // Rows: NumPy arrays and the three arrays of a CSR matrix as samples.
-#include "bindings/bindings.h"
+#include "bindings/unlocked.h"
 
 namespace fastbp::bindings {
 namespace {
@@ -44,7 +44,7 @@ void check_structure(const py::handle& indptr_object, const py::handle& indices_
   const py::array indices = expect_vector(indices_object, "indices");
   const Element indptr_element = expect_indices(indptr, "indptr");
   const Element index_element = expect_indices(indices, "indices");
-  const py::gil_scoped_release unlocked;
+  const Unlocked unlocked;
   check_compressed(bytes(indptr), indptr_element, indptr.size(), bytes(indices),
                    index_element, indices.size(), n_data, n_major, n_minor);
 }

@@ -1,4 +1,5 @@
 // Tape: a forward pass that is kept, and backward passes from any gradient.
+#include "bindings/parameter_arrays.h"
 #include "bindings/samples.h"
 #include "fastbp/train/tape.h"
 

@@ -1,4 +1,5 @@
 // Trainer: epochs of mini-batch gradient descent, and the optimizer's state in and out.
+#include "bindings/parameter_arrays.h"
 #include "bindings/samples.h"
 #include "fastbp/train/trainer.h"
 
@@ -70,18 +71,15 @@ struct TrainerHandle {
 };
 
 Rule rule_of(const std::string& name) {
-  if (name == "sgd") return Rule::kSgd;
-  if (name == "momentum") return Rule::kMomentum;
-  if (name == "nesterov") return Rule::kNesterov;
-  if (name == "rmsprop") return Rule::kRmsprop;
-  if (name == "adagrad") return Rule::kAdagrad;
-  if (name == "lion") return Rule::kLion;
-  if (name == "adam") return Rule::kAdam;
-  if (name == "nadam") return Rule::kNadam;
-  throw py::value_error(
-      "rule must be one of sgd, momentum, nesterov, rmsprop, adagrad, lion, adam, "
-      "nadam, got '" +
-      name + "'");
+  return choose<Rule>(name, "rule",
+                      {{"sgd", Rule::kSgd},
+                       {"momentum", Rule::kMomentum},
+                       {"nesterov", Rule::kNesterov},
+                       {"rmsprop", Rule::kRmsprop},
+                       {"adagrad", Rule::kAdagrad},
+                       {"lion", Rule::kLion},
+                       {"adam", Rule::kAdam},
+                       {"nadam", Rule::kNadam}});
 }
 
 void check_number(bool is_allowed, const char* name, double value,

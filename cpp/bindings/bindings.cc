@@ -1,5 +1,7 @@
-// Checked views of NumPy arrays.
+// Checked views of NumPy arrays, and Ctrl-C.
 #include "bindings/bindings.h"
+
+#include <pybind11/gil_safe_call_once.h>
 
 namespace fastbp::bindings {
 
@@ -84,18 +86,17 @@ Element element_of(const py::array& array, const std::string& name) {
 }
 
 Poll keyboard_poll() {
-  enum class Thread { kUnknown, kMain, kOther };
-  return [thread = Thread::kUnknown]() mutable {
-    if (thread == Thread::kOther)
-      return false;  // Python handles signals in the main thread
+  static py::gil_safe_call_once_and_store<py::object> stored;
+  const py::object& main_thread =
+      stored
+          .call_once_and_store_result(
+              [] { return py::module_::import("threading").attr("main_thread"); })
+          .get_stored();
+  const auto main = main_thread().attr("ident").cast<unsigned long>();
+  // Python handles signals in the main thread: no other asks for them, nor for the GIL.
+  if (main != PyThread_get_thread_ident()) return {};
+  return [] {
     const py::gil_scoped_acquire gil;
-    if (thread == Thread::kUnknown) {
-      const auto main =
-          py::module_::import("threading").attr("main_thread")().attr("ident");
-      thread = main.cast<unsigned long>() == PyThread_get_thread_ident()
-                   ? Thread::kMain
-                   : Thread::kOther;
-    }
     return PyErr_CheckSignals() != 0;
   };
 }

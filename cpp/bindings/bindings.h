@@ -59,8 +59,8 @@ py::array_t<T> expect_array(const py::handle& object, const std::string& name,
 // Number type of a dtype; TypeError for anything but native-endian numbers and bool.
 Element element_of(const py::array& array, const std::string& name);
 
-// True once a signal handler has raised, that is, after Ctrl-C. To be asked without the
-// GIL.
+// True once a signal handler has raised, that is, after Ctrl-C. To be made by the
+// thread that asks, with the GIL, and to be asked without.
 Poll keyboard_poll();
 
 void check_positive(Index value, const char* name);

@@ -1,5 +1,5 @@
-// The extension module fastbp._core. It has no mutable global state, so the GIL is not
-// needed.
+// The extension module fastbp._core. It has no mutable global state, and a network has
+// a lock for what it makes late, so the GIL is not needed.
 #include "bindings/bindings.h"
 
 PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {

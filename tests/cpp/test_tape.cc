@@ -1,5 +1,9 @@
 // The tape: its gradients are those of training, it gives the same bits on any number
 // of threads, and it refuses what does not fit.
+#include <atomic>
+#include <stdexcept>
+#include <thread>
+
 #include "fastbp/train/full_batch.h"
 #include "fastbp/train/predict.h"
 #include "fastbp/train/tape.h"
@@ -135,6 +139,44 @@ TEST_CASE_TEMPLATE("a tape gives the same bits on any number of threads", T, flo
     for (int n_threads = 2; n_threads <= 4; ++n_threads) {
       CHECK(Passed<T>(task, n_threads, true) == expected);
     }
+  }
+}
+
+// The first of them makes what the first layer keeps for the gradient at the inputs.
+TEST_CASE_TEMPLATE("several threads may have the first gradients at once", T, float,
+                   double) {
+  LearningTask<T> alone{Recipe{}};
+  const Passed<T> expected(alone, 1);
+  constexpr int kCallers = 4;
+  for (int round = 0; round < 5; ++round) {
+    LearningTask<T> task{Recipe{}};
+    std::atomic<int> n_ready{0}, n_right{0};
+    std::vector<std::thread> callers;
+    for (int i = 0; i < kCallers; ++i) {
+      callers.emplace_back([&] {
+        ++n_ready;
+        while (n_ready < kCallers) std::this_thread::yield();
+        if (Passed<T>(task, 1) == expected) ++n_right;
+      });
+    }
+    for (auto& caller : callers) caller.join();
+    CHECK(n_right == kCallers);
+  }
+}
+
+TEST_CASE("a tape refuses labels that are not there") {
+  LearningTask<double> task{Recipe{}};
+  const Rows& x = task.dense_rows();
+  Tape<double> tape(task.network(), x);
+  REQUIRE(tape.forward(x, nullptr, 1, kNever));
+  std::vector<double> losses(static_cast<std::size_t>(x.n_rows()));
+  for (const Index label : {-1, 5}) {
+    task.labels().back() = label;
+    const std::string message =
+        "y[99] = " + std::to_string(label) + " is not a class index in [0, 5)";
+    CHECK_THROWS_WITH_AS(tape.loss_backward(task.samples().targets, losses.data(),
+                                            nullptr, nullptr, 1, kNever),
+                         message.c_str(), std::invalid_argument);
   }
 }
 

@@ -2,6 +2,8 @@
 #include "fastbp/base/team.h"
 
 #include <chrono>
+#include <cstdlib>
+#include <new>
 #include <stdexcept>
 #include <thread>
 
@@ -13,6 +15,23 @@
 #endif
 
 using namespace fastbp;
+
+namespace {
+
+// What the calling thread may still allocate before it finds no memory, if not
+// negative.
+thread_local int n_allocations_left = -1;
+
+}  // namespace
+
+void* operator new(std::size_t n) {
+  if (n_allocations_left == 0) throw std::bad_alloc();
+  if (n_allocations_left > 0) --n_allocations_left;
+  if (void* memory = std::malloc(n)) return memory;
+  throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace {
 
@@ -251,6 +270,36 @@ TEST_CASE("of many exceptions one arrives and the rest of the tasks is dropped")
   }
 }
 
+namespace {
+
+// Whether regions with memory for 0, 1, 2 ... allocations do all that they were asked
+// for.
+bool works_with_little_memory() {
+  for (int n = 0; n < 16; ++n) {
+    std::atomic<int> done{0};
+    const std::function<void(Member&)> body = [&](Member& member) {
+      member.for_each(8, [&](Index) { ++done; });
+    };
+    bool finished = false;
+    n_allocations_left = n;
+    try {
+      finished = run_team(4, kNoPoll, body);
+    } catch (const std::bad_alloc&) {
+    }
+    n_allocations_left = -1;
+    if (!finished || done != 8) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+TEST_CASE("threads for which there is no memory are done without") {
+  bool works = false;
+  std::thread([&] { works = works_with_little_memory(); }).join();
+  CHECK(works);
+}
+
 // --- Stopping ----------------------------------------------------------------------
 
 TEST_CASE("a poll that returns true stops the region soon") {
@@ -291,6 +340,24 @@ TEST_CASE("the poll is asked by the calling thread and no oftener than promised"
     CHECK(by_others == 0);
     CHECK(asked >= 1);
     CHECK(asked <= 1 + seconds_since(start) / kPollSeconds);
+  }
+}
+
+TEST_CASE("a task may ask between its parts whether to proceed") {
+  for (const int n_threads : {1, 4}) {
+    CAPTURE(n_threads);
+    const auto start = std::chrono::steady_clock::now();
+    const bool finished = run_team(
+        n_threads, [] { return true; },
+        [](Member& member) {
+          member.for_each(member.size(), [&](Index) {
+            for (int i = 0; i < 60'000 && member.proceed(); ++i) {
+              sleep_for_milliseconds(1);
+            }
+          });
+        });
+    CHECK_FALSE(finished);
+    CHECK(seconds_since(start) < 5);
   }
 }
 
@@ -367,6 +434,7 @@ int status_of_forked_child() {
     for (const int n_threads : {4, 1, 2, 8, 4}) {
       right = right && sum_in_region(n_threads, 100) == 4950;
     }
+    right = right && works_with_little_memory();
     const bool stopped = !run_team(
         2, [] { return true; },
         [](Member& member) {

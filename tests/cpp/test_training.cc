@@ -1,11 +1,14 @@
 // Training as a whole: it learns, it gives the same bits on any number of threads and
 // on any processor, and what is interrupted leaves no trace.
+#include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <limits>
 #include <numeric>
 #include <stdexcept>
 #include <thread>
 
+#include "fastbp/train/predict.h"
 #include "learning_task.h"
 
 using namespace fastbp;
@@ -374,6 +377,44 @@ TEST_CASE_TEMPLATE("an epoch ends early when poll says so, or throws", T, float,
 }
 
 // --- Weights of rows ---------------------------------------------------------------
+
+namespace {
+
+std::atomic<int> n_slow_products{0};
+
+// In place of a product of large matrices.
+void slow_gemm(char*, char*, std::int32_t*, std::int32_t*, std::int32_t*, float*,
+               float*, std::int32_t*, float*, std::int32_t*, float*, float*,
+               std::int32_t*) {
+  ++n_slow_products;
+  std::this_thread::sleep_for(std::chrono::milliseconds(10));
+}
+
+}  // namespace
+
+TEST_CASE("poll is asked between the layers that a block of rows goes through") {
+  constexpr int kLayers = 40, kSoon = 20;  // half of them take 0.2 s
+  Recipe recipe;
+  recipe.activations.assign(kLayers - 1, Activation::kTanh);
+  LearningTask<float> task(recipe, kernel_table(), Blas<float>(&slow_gemm));
+  const Rows& x = task.dense_rows();
+  std::vector<float> out(static_cast<std::size_t>(x.n_rows() * task.kOutputs));
+  CHECK_FALSE(
+      predict(task.network(), x, Predicted::kRaw, out.data(), 1, [] { return true; }));
+  CHECK(n_slow_products < kSoon);
+
+  Trainer<float> trainer(task.network(), {});
+  for (const int way : {1, 2}) {  // forward, and back
+    CAPTURE(way);
+    n_slow_products = 0;
+    bool finished = true;
+    trainer.run_epoch(
+        task.samples(), task.kRows, 0.1, 0, 1,
+        [&] { return way == 1 || n_slow_products > kLayers; }, &finished);
+    CHECK_FALSE(finished);
+    CHECK(n_slow_products < (way - 1) * kLayers + kSoon);
+  }
+}
 
 TEST_CASE_TEMPLATE("a batch whose weights are all zero is skipped", T, float, double) {
   for (const Rule rule : kRules) {

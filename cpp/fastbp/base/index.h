@@ -1,6 +1,6 @@
-// The index type, and nothing else: this header is also read by the files that are
-// compiled with instruction-set flags, which must not see the standard library (see
-// kernels/isa.cc).
+// The index type and the size of a cache line, and nothing else: this header is also
+// read by the files that are compiled with instruction-set flags, which must not see
+// the standard library (see kernels/isa.cc).
 #pragma once
 
 #include <cstdint>

@@ -4,7 +4,6 @@
 #include <condition_variable>
 #include <cstdlib>
 #include <mutex>
-#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -129,11 +128,11 @@ using Body = std::function<void(Member&)>;
 template <class Work>
 std::vector<std::thread> start_threads(int n, const Work& work) {
   std::vector<std::thread> threads;
-  threads.reserve(static_cast<std::size_t>(n));
   try {
+    threads.reserve(static_cast<std::size_t>(n));
     for (int i = 0; i < n; ++i) threads.emplace_back(work, i);
-  } catch (const std::system_error&) {
-    // Fewer threads than asked for: the team works with those it has.
+  } catch (...) {
+    // No more threads, or no memory for them: the team works with those it has.
   }
   return threads;
 }
@@ -142,26 +141,32 @@ void join_all(std::vector<std::thread>& threads) {
   for (auto& thread : threads) thread.join();
 }
 
+void run_alone(Team& team, const Body& body) {
+  Member member(team, 0, 1, true);
+  body(member);
+}
+
 #if FASTBP_OPENMP
 
-// libgomp ends the process when it cannot make a thread. So the first time that a
-// thread wants a larger team, the same number of std::threads is made and ended, whose
-// failure can be caught.
-int affordable_threads(int n_threads) {
-  thread_local int proven = 1;
-  if (n_threads <= proven) return n_threads;
+// libgomp ends the process when it cannot make a thread. So when a thread wants a
+// larger team than its last one, as many std::threads as are new are made and ended,
+// whose failure can be caught.
+int affordable_threads(int n_threads, int n_last) {
+  if (n_threads <= n_last) return n_threads;
   std::atomic<bool> go{false};
-  auto threads = start_threads(n_threads - 1, [&go](int) { go.wait(false); });
+  auto threads = start_threads(n_threads - n_last, [&go](int) { go.wait(false); });
   go.store(true);
   go.notify_all();
-  const int n = 1 + static_cast<int>(threads.size());
+  const int n = n_last + static_cast<int>(threads.size());
   join_all(threads);
-  proven = std::max(proven, n);
   return n;
 }
 
 void run_region(int n_threads, Team& team, const Body& body, bool caller_polls) {
-  n_threads = affordable_threads(n_threads);
+  // Of this thread's last region. Not of its largest: after a smaller one, libgomp ends
+  // the threads that were too many.
+  thread_local int n_last = 1;
+  n_threads = n_last = affordable_threads(n_threads, n_last);
 #pragma omp parallel num_threads(n_threads)
   {
     const int rank = omp_get_thread_num();
@@ -206,12 +211,18 @@ void run_region_from_new_thread(int n_threads, Team& team, const Body& body) {
   std::mutex mutex;
   std::condition_variable finished;
   bool done = false;
-  std::thread thread([&] {
-    run_region(n_threads, team, body, false);
+  const auto region = [&] {
+    try {
+      run_region(n_threads, team, body, false);
+    } catch (...) {
+      team.stop(std::current_exception());
+    }
     const std::lock_guard lock(mutex);
     done = true;
     finished.notify_one();
-  });
+  };
+  auto threads = start_threads(1, [&](int) { region(); });
+  if (threads.empty()) return run_alone(team, body);
   std::unique_lock lock(mutex);
   while (!finished.wait_for(lock, std::chrono::duration<double>(kPollSeconds),
                             [&] { return done; })) {
@@ -220,7 +231,7 @@ void run_region_from_new_thread(int n_threads, Team& team, const Body& body) {
     lock.lock();
   }
   lock.unlock();
-  thread.join();
+  join_all(threads);
 }
 
 }  // namespace
@@ -232,8 +243,7 @@ bool run_team(int n_threads, const Poll& poll, const Body& body, Caution* cautio
   if (is_cautious) team.stay_alone(caution->until());
   if (caution != nullptr) team.start_with(caution->balance);
   if (n_threads <= 1) {
-    Member member(team, 0, 1, true);
-    body(member);
+    run_alone(team, body);
   } else if (forked.load() && watching_forks) {
     run_region_from_new_thread(n_threads, team, body);
   } else {
@@ -244,7 +254,7 @@ bool run_team(int n_threads, const Poll& poll, const Body& body, Caution* cautio
     if (team.was_disbanded()) caution->start(team.alone_until());
   }
   team.rethrow();
-  return !team.was_stopped();
+  return !team.stopping();
 }
 
 #if FASTBP_OPENMP

@@ -96,7 +96,6 @@ class Team {
   Clock::time_point alone_until() const noexcept { return alone_until_; }
   void poll_now() noexcept;
 
-  bool was_stopped() const noexcept { return stopping(); }
   bool was_disbanded() const noexcept { return disband_asked_.load(); }
   void rethrow() const {
     if (error_) std::rethrow_exception(error_);
@@ -165,6 +164,13 @@ class Member {
     return measured ? meet_and_measure(start) : meet();
   }
 
+  // To be asked between the parts of a task that may take long. False when the team
+  // stops: what is left of the task need not be done.
+  bool proceed() noexcept {
+    if (polls_ && --until_clock_ <= 0) look_at_clock();
+    return !team_.stopping();
+  }
+
  private:
   bool meet() noexcept {
     switch (team_.barrier(size_)) {
@@ -179,6 +185,7 @@ class Member {
     return false;
   }
   bool meet_and_measure(Clock::time_point start) noexcept;
+  void look_at_clock() noexcept;
 
   template <class Task>
   void do_share(int member, Index n_tasks, const Task& task) {
@@ -186,12 +193,6 @@ class Member {
     const Index last = n_tasks * (member + 1) / size_;
     for (Index i; proceed() && (i = first + team_.take_task(member)) < last;) task(i);
   }
-
-  bool proceed() noexcept {
-    if (polls_ && --until_clock_ <= 0) look_at_clock();
-    return !team_.stopping();
-  }
-  void look_at_clock() noexcept;
 
   Team& team_;
   int rank_;

@@ -27,7 +27,6 @@ class Dense : public Layer<T> {
 
   Index n_in() const override { return n_in_; }
   Index n_out() const override { return n_out_; }
-  Index n_parameters() const override { return n_parameters_of(n_in_, n_out_); }
   OutputActivation<T> output_activation() const override { return activation_; }
 
   void forward(const Input<T>& x, MatrixView<T> y, const Memory<T>& memory) const final;

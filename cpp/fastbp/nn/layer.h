@@ -105,9 +105,6 @@ class Layer {
 
   virtual Index n_in() const = 0;
   virtual Index n_out() const = 0;
-  // In the flat buffer, padding included. What has none need not care for what follows
-  // about tiles and panels.
-  virtual Index n_parameters() const { return 0; }
   virtual OutputActivation<T> output_activation() const = 0;
 
   // Numbers that a row leaves in Memory::rows, and a column in Memory::columns. An
@@ -133,6 +130,7 @@ class Layer {
   virtual void backward(const Trace<T>& trace, const Below<T>& below,
                         MatrixView<T> dx) const = 0;
 
+  // Of what follows, a layer without parameters has nothing.
   virtual Index n_tiles(bool /*sparse_input*/) const { return 0; }
 
   // The step on one tile, for the whole batch. Only weights of products know penalties

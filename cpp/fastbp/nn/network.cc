@@ -147,22 +147,26 @@ void Network<T>::add_dense(const LayerSpec& spec, Index n_in, Index offset) {
 }
 
 template <class T>
-bool Network<T>::refresh(int n_threads, const Poll& poll) {
-  if (!is_stale_) return true;
+bool Network<T>::refresh(int n_threads, const Poll& poll, bool needs_first_mirror) {
+  const std::lock_guard lock(refreshing_);
+  if (needs_first_mirror && dense(0).keep_mirror()) {
+    n_stale_ = std::max<Index>(n_stale_, 1);
+  }
+  if (n_stale_ == 0) return true;
   std::vector<std::pair<Layer<T>*, Index>> tiles;
-  for (auto& layer : layers_) {
-    for (Index i = 0; i < layer->n_tiles(false); ++i)
-      tiles.emplace_back(layer.get(), i);
+  for (Index l = 0; l < n_stale_; ++l) {
+    for (Index i = 0; i < layer(l).n_tiles(false); ++i)
+      tiles.emplace_back(&layer(l), i);
   }
   // Less work than waking a thread is worth.
   constexpr Index kSmall = 1 << 18;
   if (parameters_.size() < kSmall) n_threads = 1;
   const auto n_tiles = static_cast<Index>(tiles.size());
   const bool finished = run_tasks(n_tiles, n_threads, poll, [&](Index i) {
-    const auto& [layer, tile] = tiles[static_cast<std::size_t>(i)];
-    layer->refresh(tile);
+    const auto& [stale, tile] = tiles[static_cast<std::size_t>(i)];
+    stale->refresh(tile);
   });
-  is_stale_ = !finished;
+  if (finished) n_stale_ = 0;
   return finished;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "fastbp/base/buffer.h"
@@ -69,13 +70,13 @@ class Network {
   Buffer<T>& parameters() { return parameters_; }
   const Buffer<T>& parameters() const { return parameters_; }
   // To be called after `parameters` have been written. What layers derive from them is
-  // made anew by the next refresh(), which training calls and prediction does not need;
-  // false if poll stopped it.
-  void parameters_written() { is_stale_ = true; }
-  bool refresh(int n_threads, const Poll& poll);
-  // Has the first layer keep its mirror: the gradient at the inputs needs it, training
-  // does not.
-  void keep_first_mirror() { is_stale_ |= dense(0).keep_mirror(); }
+  // made anew by the next refresh(), which gradients need and predictions do not; false
+  // if poll stopped it. The first layer's mirror is for the gradient at the inputs only
+  // and kept from the first call that needs it.
+  //
+  // Threads may call refresh() at once, but not while one trains or writes parameters.
+  void parameters_written() { n_stale_ = n_layers(); }
+  bool refresh(int n_threads, const Poll& poll, bool needs_first_mirror = false);
 
   // Running averages of batch normalization: what training changes besides parameters.
   Buffer<T>& running() { return running_; }
@@ -95,7 +96,8 @@ class Network {
   Buffer<T> levels_;
   Blas<T> blas_;
   Buffer<T> parameters_;
-  bool is_stale_ = false;
+  std::mutex refreshing_;
+  Index n_stale_ = 0;  // layers, from the first
   std::vector<std::unique_ptr<Layer<T>>> layers_;
   std::vector<Dense<T>*> dense_;
   std::vector<Norm<T>*> norms_;

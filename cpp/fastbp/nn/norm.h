@@ -23,7 +23,6 @@ class Norm : public Layer<T> {
 
   Index n_in() const override { return n_units_; }
   Index n_out() const override { return n_units_; }
-  Index n_parameters() const override { return n_parameters_of(n_units_); }
   OutputActivation<T> output_activation() const override { return activation_; }
 
   Index n_tiles(bool) const override { return ceil_div(n_panels(), kTilePanels); }

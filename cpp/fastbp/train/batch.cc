@@ -3,6 +3,7 @@
 #include "fastbp/train/batch.h"
 
 #include <algorithm>
+#include <stdexcept>
 
 namespace fastbp {
 namespace {
@@ -16,6 +17,18 @@ Matrix<T> alias(const Matrix<T>& other) {
 }
 
 }  // namespace
+
+template <class T>
+void check_labels(const Network<T>& network, const Targets<T>& targets, Index n) {
+  for (Index i = 0; i < n && targets.labels != nullptr; ++i) {
+    const Index label = targets.labels[i];
+    if (label < 0 || label >= network.n_out()) {
+      throw std::invalid_argument(
+          "y[" + std::to_string(i) + "] = " + std::to_string(label) +
+          " is not a class index in [0, " + std::to_string(network.n_out()) + ")");
+    }
+  }
+}
 
 template <class T>
 Batch<T>::Batch(const Network<T>& network, Index n_rows, Index n_entries,
@@ -156,20 +169,16 @@ void Batch<T>::drop_inputs(const Network<T>& network, const StepFacts& step,
 }
 
 template <class T>
-void Batch<T>::forward(const Network<T>& network, const StepFacts& step, Index begin,
-                       Index end, Index first, Index n) {
-  for (Index l = begin; l < end; ++l) {
-    network.layer(l).forward(input(l, first, n), output(l, first, n),
-                             memory(step, l, first, n));
-  }
+void Batch<T>::forward(const Network<T>& network, const StepFacts& step, Index layer,
+                       Index first, Index n) {
+  network.layer(layer).forward(input(layer, first, n), output(layer, first, n),
+                               memory(step, layer, first, n));
 }
 
 template <class T>
-void Batch<T>::predict(const Network<T>& network, Index n_layers, Index n) {
-  for (Index l = 0; l < n_layers; ++l) {
-    if (network.layer(l).is_only_for_training()) continue;
-    network.layer(l).forward(input(l, 0, n), output(l, 0, n), {});
-  }
+void Batch<T>::predict(const Network<T>& network, Index layer, Index n) {
+  if (network.layer(layer).is_only_for_training()) return;
+  network.layer(layer).forward(input(layer, 0, n), output(layer, 0, n), {});
 }
 
 template <class T>
@@ -216,12 +225,11 @@ void Batch<T>::make_predictions(const Network<T>& network, Index first, Index n)
 }
 
 template <class T>
-void Batch<T>::backward(const Network<T>& network, const StepFacts& step, Index begin,
-                        Index end, Index first, Index n) {
-  for (Index l = end; l > begin; --l) {
-    network.layer(l).backward(trace(step, l, first, n), below(network, l - 1, first, n),
-                              gradient(l - 1, first, n));
-  }
+void Batch<T>::backward(const Network<T>& network, const StepFacts& step, Index layer,
+                        Index first, Index n) {
+  network.layer(layer).backward(trace(step, layer, first, n),
+                                below(network, layer - 1, first, n),
+                                gradient(layer - 1, first, n));
 }
 
 template <class T>
@@ -235,6 +243,8 @@ void Batch<T>::inputs_backward(const Network<T>& network, const StepFacts& step,
   network.input_dropout()->backward(batch, {{}, dx}, dx);
 }
 
+template void check_labels(const Network<float>&, const Targets<float>&, Index);
+template void check_labels(const Network<double>&, const Targets<double>&, Index);
 template class Batch<float>;
 template class Batch<double>;
 

@@ -26,6 +26,11 @@ struct Targets {
   }
 };
 
+// Throws std::invalid_argument unless the first n labels, if there are any, are those
+// of outputs.
+template <class T>
+void check_labels(const Network<T>& network, const Targets<T>& targets, Index n);
+
 // A matrix of its own, with the stride that the kernels want.
 template <class T>
 struct Matrix {
@@ -61,18 +66,18 @@ class Batch {
                      Index i);
 
   // Rows first .. first + n of the batch in a step: dropout of the inputs, if the
-  // network has it and the step is one of training; forward through the layers begin ..
-  // end - 1; the loss, which leaves the gradient of the last layer; and from the
-  // gradient of layer `end` back to that of `begin`.
+  // network has it and the step is one of training; forward through a layer; the loss,
+  // which leaves the gradient of the last layer; and from the gradient of a layer to
+  // that of the one below.
   void drop_inputs(const Network<T>& network, const StepFacts& step, Index first,
                    Index n);
-  void forward(const Network<T>& network, const StepFacts& step, Index begin, Index end,
+  void forward(const Network<T>& network, const StepFacts& step, Index layer,
                Index first, Index n);
   void loss(const Network<T>& network, Index first, Index n, T* losses);
   // From the gradient at the outputs, which gradient() of the last layer then holds.
   void output_backward(const Network<T>& network, Index first, Index n);
-  void backward(const Network<T>& network, const StepFacts& step, Index begin,
-                Index end, Index first, Index n);
+  void backward(const Network<T>& network, const StepFacts& step, Index layer,
+                Index first, Index n);
   // On to the inputs: dx (n, n_in), padded.
   void inputs_backward(const Network<T>& network, const StepFacts& step, Index first,
                        Index n, MatrixView<T> dx) const;
@@ -83,8 +88,8 @@ class Batch {
             gradient(layer, first, n)};
   }
 
-  // The first n rows through those of the first n_layers that predictions go through.
-  void predict(const Network<T>& network, Index n_layers, Index n);
+  // The first n rows through a layer, unless predictions pass it by.
+  void predict(const Network<T>& network, Index layer, Index n);
 
   // If the loss is computed elsewhere: after forward(), the outputs of rows are made.
   // What is then written in their place is the gradient with respect to them, of which

@@ -27,13 +27,7 @@ const Samples<T>& checked(const Network<T>& network, const Samples<T>& s) {
                                   " is not a row of X, which has " + std::to_string(n));
     }
   }
-  for (Index i = 0; i < n && s.targets.labels != nullptr; ++i) {
-    if (s.targets.labels[i] < 0 || s.targets.labels[i] >= network.n_out()) {
-      throw std::invalid_argument(
-          "y[" + std::to_string(i) + "] = " + std::to_string(s.targets.labels[i]) +
-          " is not a class index in [0, " + std::to_string(network.n_out()) + ")");
-    }
-  }
+  check_labels(network, s.targets, n);
   return s;
 }
 
@@ -125,7 +119,7 @@ bool Pass<T>::run_rows(const Step& step, T* losses) {
   const Phases<T> phases = phases_of(step);
   const bool go_on = run_forward(step, phases, [&](Index first, Index n) {
     batch_.loss(network_, first, n, losses);
-    phases.backward_alone(first, n, kLeave);
+    phases.backward_alone(step, first, n, kLeave);
   });
   return go_on && phases.backward_together(step, kLeave);
 }
@@ -145,7 +139,7 @@ bool Pass<T>::run_from_losses(const Step& step, T* losses) {
     for (Index i = first; i < first + n; ++i) {
       losses[i] = batch_.weight(i) * outer_losses_[i];
     }
-    phases.backward_alone(first, n, kLeave);
+    phases.backward_alone(step, first, n, kLeave);
   });
   return go_on && phases.backward_together(step, kLeave);
 }

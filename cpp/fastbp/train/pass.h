@@ -53,7 +53,7 @@ struct PassSettings {
 template <class T>
 class Pass {
  public:
-  // The parameter phases of a batch, for one member of the team.
+  // The phases of a batch, for one member of the team.
   class Step {
    public:
     const Index batch;
@@ -85,6 +85,7 @@ class Pass {
     bool for_each(Index n, const Task& task) const {
       return member_.for_each(n, task);
     }
+    bool proceed() const { return member_.proceed(); }
 
    private:
     Pass& pass_;

@@ -4,7 +4,8 @@
 //
 // A member of the team goes through them as a `Worker`, which has for_each_block(task),
 // task(first, n) for blocks of rows, and for_each(n, task), task(i) for i below n. Both
-// are one phase and return false when the team stops, like all that takes a Worker.
+// are one phase and return false when the team stops, like all that takes a Worker. A
+// block may take long in a wide network: its proceed() is asked before each layer.
 #pragma once
 
 #include "fastbp/train/batch.h"
@@ -31,7 +32,9 @@ class Phases {
     Index from = 0;  // the layer that goes on
     const auto forward = [&](Index to, Index first, Index n) {
       if (from == 0) enter(first, n);
-      batch_.forward(network_, facts_, from, to, first, n);
+      for (Index l = from; l < to && worker.proceed(); ++l) {
+        batch_.forward(network_, facts_, l, first, n);
+      }
     };
     for (const auto& at : norms_) {
       const bool go_on = worker.for_each_block(
@@ -50,10 +53,11 @@ class Phases {
   }
 
   // From the gradient of the last layer: some rows as far as they can go alone,
-  template <class Leave>
-  void backward_alone(Index first, Index n, const Leave& leave) const {
-    backward(norms_.empty() ? 0 : norms_.back().layer, network_.n_layers() - 1, first,
-             n, leave);
+  template <class Worker, class Leave>
+  void backward_alone(const Worker& worker, Index first, Index n,
+                      const Leave& leave) const {
+    backward(worker, norms_.empty() ? 0 : norms_.back().layer, network_.n_layers() - 1,
+             first, n, leave);
   }
   // and all from there. leave(first, n) comes after the first layer's gradient.
   template <class Worker, class Leave>
@@ -66,7 +70,7 @@ class Phases {
           });
       const Index begin = i > 0 ? norms_[i - 1].layer : 0;
       if (!go_on || !worker.for_each_block([&](Index first, Index n) {
-            backward(begin, at.layer, first, n, leave);
+            backward(worker, begin, at.layer, first, n, leave);
           })) {
         return false;
       }
@@ -83,10 +87,13 @@ class Phases {
       task(panel, batch_.trace(facts_, at.layer, 0, n_rows_));
     });
   }
-  template <class Leave>
-  void backward(Index begin, Index end, Index first, Index n,
+  template <class Worker, class Leave>
+  void backward(const Worker& worker, Index begin, Index end, Index first, Index n,
                 const Leave& leave) const {
-    batch_.backward(network_, facts_, begin, end, first, n);
+    for (Index l = end; l > begin; --l) {
+      if (!worker.proceed()) return;
+      batch_.backward(network_, facts_, l, first, n);
+    }
     if (begin == 0) leave(first, n);
   }
 

@@ -56,7 +56,9 @@ bool predict(const Network<T>& network, const Rows& x, Predicted what, T* out,
         batch.gather(x, first + i, i, entry);
         if (x.is_sparse()) entry += x.count(first + i);
       }
-      batch.predict(network, n_layers, n);
+      for (Index l = 0; l < n_layers && member.proceed(); ++l) {
+        batch.predict(network, l, n);
+      }
       const auto z = batch.output(n_layers - 1, 0, n);
       network.kernels().output(
           output, {n, n_out, z.data, z.stride, out + first * n_out, n_out});

@@ -41,7 +41,7 @@ struct CsrArray {
 
 // Throws std::invalid_argument unless indptr (n_major + 1 numbers) starts at 0, does
 // not decrease and ends within the n_data stored values, and all those indices lie in
-// [0, n_minor). With `compressed` axis rows this is a valid CSR, with columns a valid
+// [0, n_minor). A matrix with major axis rows is then a valid CSR, with columns a valid
 // CSC.
 void check_compressed(const char* indptr, Element indptr_element, Index indptr_size,
                       const char* indices, Element index_element, Index n_indices,

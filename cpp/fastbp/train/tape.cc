@@ -19,6 +19,7 @@ struct Worker {
   bool for_each(Index n, const Task& task) const {
     return member.for_each(n, task);
   }
+  bool proceed() const { return member.proceed(); }
   // Calls task(first, n) for each block of rows.
   template <class Task>
   bool for_each_block(const Task& task) const {
@@ -95,6 +96,7 @@ bool Tape<T>::backward(const T* dy, T* gradient, T* dx, int n_threads,
 template <class T>
 bool Tape<T>::loss_backward(const Targets<T>& targets, T* losses, T* gradient, T* dx,
                             int n_threads, const Poll& poll) {
+  check_labels(network_, targets, n_rows_);
   const auto start = [&](Index first, Index n) {
     for (Index i = first; i < first + n; ++i) {
       batch_.gather_target(network_.loss(), targets, i, i);
@@ -109,11 +111,8 @@ template <class Start>
 bool Tape<T>::backward_from(const Start& start, T* gradient, T* dx, int n_threads,
                             const Poll& poll) {
   Matrix<T> padded;  // the kernels write whole panels
-  if (dx != nullptr) {
-    padded = Matrix<T>(n_rows_, network_.n_in());
-    network_.keep_first_mirror();
-  }
-  if (!network_.refresh(n_threads, poll)) return false;
+  if (dx != nullptr) padded = Matrix<T>(n_rows_, network_.n_in());
+  if (!network_.refresh(n_threads, poll, dx != nullptr)) return false;
   const Phases<T> phases(network_, batch_, facts_, n_rows_);
   const auto leave = [&](Index first, Index n) {
     if (dx == nullptr) return;
@@ -126,7 +125,7 @@ bool Tape<T>::backward_from(const Start& start, T* gradient, T* dx, int n_thread
     const Worker worker{member, n_rows_};
     const bool go_on = worker.for_each_block([&](Index first, Index n) {
       start(first, n);
-      phases.backward_alone(first, n, leave);
+      phases.backward_alone(worker, first, n, leave);
     });
     if (!go_on || !phases.backward_together(worker, leave)) return;
     worker.for_each(n_tiles, [&](Index i) {

@@ -33,7 +33,7 @@ class Tape {
   bool backward(const T* dy, T* gradient, T* dx, int n_threads, const Poll& poll);
 
   // The same from the network's loss: that of each row, (n_rows), with its weight, and
-  // the gradients of their sum.
+  // the gradients of their sum. Throws if a label is not that of an output.
   bool loss_backward(const Targets<T>& targets, T* losses, T* gradient, T* dx,
                      int n_threads, const Poll& poll);
 
