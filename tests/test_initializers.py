@@ -287,8 +287,13 @@ class OfShape(Initializer):
         return "OfShape"
 
 
-def test_initializer_of_ones_own_is_used() -> None:
-    model = initial(weight_init=OfShape([[1], [2], [3], [4]]), hidden_layer_sizes=())
+def ascending(fan_in: int, fan_out: int, rng: Any) -> list[list[int]]:
+    return [[1 + i] * fan_out for i in range(fan_in)]
+
+
+@pytest.mark.parametrize("own", [OfShape([[1], [2], [3], [4]]), ascending, [ascending]])
+def test_initializer_of_ones_own_is_used(own: Any) -> None:
+    model = initial(weight_init=own, hidden_layer_sizes=())
     np.testing.assert_array_equal(model.coefs_[0], [[1.0], [2.0], [3.0], [4.0]])
 
 

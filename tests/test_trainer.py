@@ -741,3 +741,16 @@ def test_callbacks_answer_with_a_bool_or_nothing(answer):
     model = MLPRegressor(callbacks=[lambda estimator, record: answer])
     with pytest.raises(ValueError, match="in callbacks must return True"):
         model.fit(X, Y[:, 0])
+
+
+def test_weights_of_the_validation_set_count_in_its_loss():
+    weights = RNG.uniform(0, 2, 30)
+    trainer = Trainer(network("tanh", "identity"), "squared_error", shuffle=False)
+    trainer.fit(X[:60], Y[:60], 2, X[60:], Y[60:], sample_weight_val=weights)
+    expected = trainer.evaluate(X[60:], Y[60:], weights)["loss"]
+    assert trainer.history["val_loss"][-1] == expected
+    assert expected != trainer.evaluate(X[60:], Y[60:])["loss"]
+    with pytest.raises(ValueError, match="sample_weight_val needs X_val and y_val"):
+        trainer.fit(X, Y, 1, sample_weight_val=weights)
+    with pytest.raises(ValueError, match="sample_weight_val: .*negative"):
+        trainer.fit(X[:60], Y[:60], 1, X[60:], Y[60:], sample_weight_val=-weights)

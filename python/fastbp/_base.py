@@ -37,7 +37,7 @@ from ._tasks import FitTask, begin_context
 from ._transform import HiddenFeatures
 from ._validation import given_samples
 from .activations import Activation
-from .initializers import INITIALIZERS, Initializer
+from .initializers import INITIALIZERS
 from .optimizers import OPTIMIZERS, Optimizer
 from .schedules import SCHEDULES, Schedule
 
@@ -103,7 +103,7 @@ class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimato
         "restore_best": ["boolean", None],
         "max_time": [Interval(Real, 0, None, closed="neither"), None],
         "callbacks": [list, tuple, None],
-        "weight_init": [StrOptions(set(INITIALIZERS)), Initializer, list, tuple, None],
+        "weight_init": [StrOptions(set(INITIALIZERS)), callable, list, tuple, None],
         "ema": [Interval(Real, 0, 1, closed="neither"), None],
         "grad_tol": [Interval(Real, 0, None, closed="neither"), None],
         "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],

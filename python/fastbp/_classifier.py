@@ -167,12 +167,13 @@ or Optimizer, default='adam'
         Weights of the classes, by which those of the samples are multiplied (also of
         the samples that ``early_stopping`` sets aside). 'balanced' is ``n_samples /
         (n_classes * count)``. For several labels, 'balanced' or one dict for each.
-    weight_init : str, Initializer of :mod:`fastbp.initializers`, list or None, \
-default=None
+    weight_init : str, Initializer of :mod:`fastbp.initializers`, callable, list or \
+None, default=None
         Initial weights: 'glorot_uniform', 'glorot_normal', 'he_uniform', 'he_normal',
-        'lecun_uniform', 'lecun_normal', 'orthogonal', 'zeros', or an object, or a list
-        with one for each layer of weights; biases are then zero. None draws both as
-        scikit-learn does, with the same random numbers.
+        'lecun_uniform', 'lecun_normal', 'orthogonal', 'zeros', or an object, or a
+        function ``(fan_in, fan_out, rng)``, or a list with one for each layer of
+        weights; biases are then zero. None draws both as scikit-learn does, with the
+        same random numbers.
     ema : float or None, default=None
         Decay, in (0, 1), of an exponential moving average of weights, biases and gains
         over the steps [9]_. The average is what is validated and what ``coefs_``,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .initializers import Initializer, get_initializer
+from .initializers import get_initializer
 
 if TYPE_CHECKING:
     from ._base import BaseMLP
@@ -55,7 +56,7 @@ def _initialized(
     return coefs, [np.zeros(n, dtype) for n in n_units[1:]]
 
 
-def _initializers(est: BaseMLP, n_layers: int) -> list[Initializer]:
+def _initializers(est: BaseMLP, n_layers: int) -> list[Callable[[int, int, Any], Any]]:
     """Return an initializer for each layer: one of them stands for all."""
     given = est.weight_init
     if not isinstance(given, list | tuple):
@@ -68,7 +69,7 @@ def _initializers(est: BaseMLP, n_layers: int) -> list[Initializer]:
     return [_named(f"weight_init[{i}]", one) for i, one in enumerate(given)]
 
 
-def _named(name: str, initializer: Any) -> Initializer:
+def _named(name: str, initializer: Any) -> Callable[[int, int, Any], Any]:
     try:
         return get_initializer(initializer)
     except ValueError as error:

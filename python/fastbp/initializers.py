@@ -1,8 +1,8 @@
 """Initial weights: small immutable functions of a layer's size.
 
 An initializer maps ``(fan_in, fan_out, rng)``, the inputs and units of a layer and a
-source of random numbers, to its weights, an array (fan_in, fan_out). Biases are not
-theirs: they begin at zero.
+source of random numbers, to its weights, an array (fan_in, fan_out). Any function that
+does so will do. Biases are not theirs: they begin at zero.
 """
 
 from __future__ import annotations
@@ -409,18 +409,19 @@ INITIALIZERS: dict[str, type[Initializer]] = {
 }
 
 
-def get_initializer(initializer: str | Initializer) -> Initializer:
+def get_initializer(initializer: Any) -> Callable[[int, int, Any], Any]:
     """Return the initializer, or the default one of that name.
 
     Parameters
     ----------
-    initializer : str or Initializer
+    initializer : str, Initializer or callable
         'glorot_normal', 'glorot_uniform', 'he_normal', 'he_uniform', 'lecun_normal',
-        'lecun_uniform', 'orthogonal', 'zeros', or an object.
+        'lecun_uniform', 'orthogonal', 'zeros', or an object, or a function
+        ``(fan_in, fan_out, rng)`` that returns an array (fan_in, fan_out).
 
     Returns
     -------
-    initializer : Initializer
+    initializer : Initializer or callable
 
     Raises
     ------
@@ -433,6 +434,6 @@ def get_initializer(initializer: str | Initializer) -> Initializer:
     >>> get_initializer("orthogonal")
     Orthogonal(gain=1.0)
     """
-    return object_of(
-        Initializer, initializer, INITIALIZERS, "initializers", is_open=True
-    )
+    if callable(initializer) and not isinstance(initializer, type):
+        return initializer  # type: ignore[no-any-return]
+    return object_of(Initializer, initializer, INITIALIZERS, "initializers")

@@ -9,7 +9,6 @@ both (``_draw``).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, fields
 from typing import Any, ClassVar
 
@@ -128,7 +127,7 @@ class Dense(Layer):
         self._set("activation", get_activation(self.activation))
         for name in ("bias", "trainable"):
             self._set(name, check_bool(getattr(self, name), f"{name} of Dense"))
-        _initializer_of(self.initializer)
+        get_initializer(self.initializer)
         if self.weights is not None and self.initializer != "glorot_uniform":
             raise ValueError(
                 f"weights of Dense are in place of the initializer, got both weights "
@@ -169,7 +168,7 @@ class Dense(Layer):
     def _draw(self, n_in: int, generator: np.random.RandomState) -> dict[str, Any]:
         weights = self.weights
         if weights is None:
-            initializer = _initializer_of(self.initializer)
+            initializer = get_initializer(self.initializer)
             weights = np.asarray(initializer(n_in, self.n_out, generator))
             if weights.dtype.kind not in "fiub":
                 raise ValueError(
@@ -358,12 +357,6 @@ def _given(values: Any, name: str, ndim: int, n_out: int) -> NDArray[Any] | None
         )
     array.flags.writeable = False
     return array
-
-
-def _initializer_of(initializer: Any) -> Callable[[int, int, Any], Any]:
-    if callable(initializer) and not isinstance(initializer, type):
-        return initializer  # type: ignore[no-any-return]
-    return get_initializer(initializer)
 
 
 def check_trainable(layers: Any) -> None:

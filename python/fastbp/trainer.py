@@ -220,6 +220,7 @@ class Trainer:
         y_val: Any = None,
         *,
         sample_weight: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
     ) -> Trainer:
         """Train for some epochs, from where the network is.
 
@@ -236,6 +237,8 @@ class Trainer:
             A validation set.
         sample_weight : array-like of shape (n_rows,) or None, default=None
             Weights of the rows of X; None: all 1.
+        sample_weight_val : array-like of shape (n_rows,) or None, default=None
+            Of those of X_val, for its loss. Metrics do not see them.
 
         Returns
         -------
@@ -251,14 +254,22 @@ class Trainer:
         samples = self._samples(X, y, sample_weight)
         if (X_val is None) != (y_val is None):
             raise ValueError("a validation set is both X_val and y_val")
-        held_out = None if X_val is None else self._samples(X_val, y_val, None, "_val")
+        if X_val is None and sample_weight_val is not None:
+            raise ValueError("sample_weight_val needs X_val and y_val, got None")
+        held_out = None
+        if X_val is not None:
+            held_out = self._samples(X_val, y_val, sample_weight_val, "_val")
         _Fit(self, samples, held_out, n_epochs).train()
         return self
 
     def _samples(self, X: Any, y: Any, sample_weight: Any, suffix: str = "") -> Samples:
         X = check_inputs(X, self.network.n_in, f"X{suffix}")
         y = self._objective.encode(y, X.shape[0], self.network.dtype, f"y{suffix}")
-        return Samples(X, y, check_weights(sample_weight, X))
+        try:
+            weights = check_weights(sample_weight, X)
+        except ValueError as error:
+            raise ValueError(f"sample_weight{suffix}: {error}") from error
+        return Samples(X, y, weights)
 
     def evaluate(
         self, X: Any, y: Any, sample_weight: ArrayLike | None = None
