@@ -413,6 +413,10 @@ def test_backward_needs_a_forward_pass_with_the_same_parameters():
     network.forward([[1.0, 2.0]])
     network.backward([[1.0]])
     network.flat_parameters[0] += 1
+    with pytest.raises(RuntimeError, match="call forward"):
+        network.backward([[1.0]])
+    network.forward([[1.0, 2.0]])
+    network.flat_parameters[0] += 1
     network.predict([[1.0, 2.0]])
     with pytest.raises(RuntimeError, match="call forward"):
         network.backward([[1.0]])
