@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from . import _core
 from ._data import Samples
-from .activations import ACTIVATIONS, Activation
+from .activations import Activation
 from .losses import (
     CustomLoss,
     Gamma,
@@ -122,11 +122,10 @@ class NetworkObjective(Objective):
                 f"with another of each unit alone, got {name!r}"
             )
         else:
-            others = [n for n in found._outputs if n in (*ACTIVATIONS, "softmax")]
             raise ValueError(
                 f"loss={loss!r} needs a last layer with the activation 'identity', to "
                 f"which it applies {self._own_output()!r}, or one of "
-                f"{', '.join(map(repr, others))}, got {name!r}"
+                f"{', '.join(map(repr, found._outputs))}, got {name!r}"
             )
         if isinstance(found, Quantile):
             found._levels(n_out)  # refuses another number of outputs
