@@ -10,7 +10,7 @@ from scipy import sparse
 from fastbp import MLPClassifier, MLPRegressor, Network, Trainer
 from fastbp.activations import Activation
 from fastbp.callbacks import EarlyStopping, History
-from fastbp.layers import Dense
+from fastbp.layers import Dense, Dropout
 from fastbp.losses import Quantile, SquaredError
 from fastbp.optimizers import SGD, Adagrad, Adam, AdamW, Lion, NAdam, RMSprop
 from fastbp.schedules import Exponential, Plateau, Warmup
@@ -754,3 +754,15 @@ def test_weights_of_the_validation_set_count_in_its_loss():
         trainer.fit(X, Y, 1, sample_weight_val=weights)
     with pytest.raises(ValueError, match="sample_weight_val: .*negative"):
         trainer.fit(X[:60], Y[:60], 1, X[60:], Y[60:], sample_weight_val=-weights)
+
+
+def test_dropout_of_another_network_comes_from_the_random_state():
+    def trained(seed):
+        trainer = Trainer(
+            network("identity"), "squared_error", shuffle=False, random_state=seed
+        )
+        layers = [Dense(6, "tanh"), Dropout(0.5), Dense(1)]
+        trainer.network = Network(layers, n_in=4, random_state=0)
+        return bits(trainer.fit(X, Y, 1).network.flat_parameters)
+
+    assert trained(1) == trained(1) != trained(2)

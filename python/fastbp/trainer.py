@@ -183,7 +183,7 @@ class Trainer:
         self.diagnostics = diagnostics
         self.saturation_bound = saturation_bound
         self._generator = check_random_state(random_state)
-        self._dropout_seed = self._drawn_seed()
+        self._dropout_seed = self._drawn_seed(network)
         self._records: list[dict[str, Any]] = []
         self._order: NDArray[np.int64] | None = None
         self._t = 0
@@ -199,9 +199,9 @@ class Trainer:
     def _objective(self) -> NetworkObjective:
         return self.network._objective(self.loss)
 
-    def _drawn_seed(self) -> int:
+    def _drawn_seed(self, network: Network) -> int:
         """Return the seed of dropout; without it the random stream is as ever."""
-        if not any(isinstance(layer, Dropout) for layer in self.network.layers):
+        if not any(isinstance(layer, Dropout) for layer in network.layers):
             return 0
         return int(self._generator.randint(2**31))
 
@@ -613,6 +613,7 @@ def _checked_network(trainer: Trainer, network: Any) -> Network:
     if network is not getattr(trainer, "network", network):
         network._objective(trainer.loss)
         trainer._t, trainer._moments = 0, []
+        trainer._dropout_seed = trainer._drawn_seed(network)
     return network
 
 
