@@ -317,8 +317,7 @@ class _Progress:
 
     def restore(self, fit: _Fit) -> None:
         """Take back what came after it."""
-        if fit.trainer.saved_t != self.t:  # the next epoch has not begun
-            fit.descent.save()
+        fit.save_complete(self.t)
         fit.best_parameters = self.best_parameters
         fit.est._optimizer.learning_rate = self.learning_rate
         fit.est._optimizer.plateau_factor = self.plateau_factor

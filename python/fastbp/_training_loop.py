@@ -57,9 +57,7 @@ class TrainingLoop(ABC):
         """
         for epoch in range(n_epochs):
             if self.shuffles:
-                assert self.rows is not None
-                # As sklearn.utils.shuffle does, with the same random numbers.
-                self.generator.shuffle(self.rows)
+                self.shuffle()
             self.begin_epoch()
             self.rate = self.rate_of(epoch)
             loss = self.descent.epoch(self.rows, self.rate) / self.descent.n_samples
@@ -68,6 +66,21 @@ class TrainingLoop(ABC):
             if self.run_callbacks() or is_last:
                 return True
         return False
+
+    def shuffle(self) -> None:
+        """Shuffle the rows for the next epoch."""
+        assert self.rows is not None
+        # As sklearn.utils.shuffle does, with the same random numbers.
+        self.generator.shuffle(self.rows)
+
+    def save_complete(self, t: int) -> None:
+        """Have the core keep a copy of the last complete epoch, which ended at step t.
+
+        If the next one has begun, there is that copy from before it; if not, the
+        network is still as it was.
+        """
+        if self.descent.trainer.saved_t != t:
+            self.descent.save()
 
     @abstractmethod
     def begin_epoch(self) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
+from . import _core
 from ._data import Samples, check_inputs, check_weights, rows_of
 from ._descent import Descent
 from ._diagnostics import diagnose, sampled_rows
@@ -53,7 +54,8 @@ class Trainer:
     Parameters
     ----------
     network : Network
-        What is trained. Its parameters are written after each epoch.
+        What is trained. Its parameters are written when training ends, and after each
+        epoch if callbacks, metrics or the like may look at them.
     loss : str, Loss or callable
         A name or an object of :mod:`fastbp.losses`, or a function ``(y_true, y_pred) ->
         (value per row, gradient)``, of the outputs of the network. 'squared_error' is
@@ -186,6 +188,7 @@ class Trainer:
         self._dropout_seed = self._drawn_seed(network)
         self._records: list[dict[str, Any]] = []
         self._order: NDArray[np.int64] | None = None
+        self._epoch_of_order = 0  # for which it was drawn
         self._t = 0
         self._moments: list[list[Any]] = []
         self._rule = ""  # that they are of
@@ -291,11 +294,12 @@ class Trainer:
         ValueError
             If something has the wrong shape or values, or a metric returns no number.
         """
-        return self._measure(self._samples(X, y, sample_weight))
+        samples = self._samples(X, y, sample_weight)
+        core = self.network._core_network(self._objective, samples.y)
+        return self._measure(samples, core)
 
-    def _measure(self, samples: Samples) -> dict[str, float]:
-        objective, network = self._objective, self.network
-        core = network._core_network(objective, samples.y)
+    def _measure(self, samples: Samples, core: _core.Network) -> dict[str, float]:
+        objective = self._objective
         outputs = predict_rows(core, samples.X, self.n_jobs)
         measured = {"loss": objective.mean(samples, outputs)}
         for name, metric in self.metrics.items():
@@ -381,15 +385,29 @@ class Trainer:
 
 @dataclass
 class _State:
-    """All that training changes."""
+    """All that a fit may change."""
 
     network: NDArray[Any]
     t: int
     moments: list[list[Any]]
     rule: str
     order: NDArray[np.int64] | None
+    epoch_of_order: int
     stream: Any
     n_records: int
+
+
+@dataclass
+class _Complete:
+    """Where training stands after a complete epoch.
+
+    The network is None, and moments are, if the core is asked for them when needed.
+    """
+
+    n_records: int
+    t: int
+    network: NDArray[Any] | None = None
+    moments: list[list[Any]] | None = None
 
 
 class _Fit(TrainingLoop):
@@ -445,51 +463,105 @@ class _Fit(TrainingLoop):
         if self.shuffles:
             self.rows = first_order(owner._order, self.n_rows)
         self.hooks = Hooks(owner, owner.callbacks)
+        # Whether somebody looks at the network, or its changes, after each epoch.
+        self.is_watched = bool(
+            owner.callbacks
+            or owner.metrics
+            or owner.diagnostics
+            or owner.grad_tol is not None
+        )
 
     def train(self) -> None:
-        before = self.complete = self.state()
+        before = self.before()
+        self.complete = _Complete(before.n_records, before.t, before.network)
         try:
             with self.hooks:
                 self.adopt()
+                self.begin_order()
                 self.run(self.n_epochs)
+                if not self.is_watched:
+                    self.take()
         except KeyboardInterrupt:
-            self.restore(self.complete)
+            if self.complete.n_records == before.n_records:
+                self.restore(before)
+            else:
+                self.go_back(self.complete)
             raise
         except BaseException:
             self.restore(before)
             raise
 
-    def adopt(self) -> None:
-        """Go on from what callbacks have written into the network, if they have."""
-        network = self.owner.network
-        if not np.array_equal(network._state, self.complete.network):
-            self.core.set_parameters(*network._arrays(), n_threads=self.n_threads)
-            self.complete = self.state()
-
-    def state(self) -> _State:
+    def before(self) -> _State:
         owner = self.owner
-        order = None if owner._order is None else owner._order.copy()
         return _State(
             owner.network._state.copy(),
             owner._t,
             owner._moments,
             owner._rule,
-            order,
+            owner._order,
+            owner._epoch_of_order,
             owner._generator.get_state(),
             len(owner._records),
         )
 
-    def restore(self, state: _State) -> None:
+    def restore(self, before: _State) -> None:
         owner = self.owner
-        owner.network._state[:] = state.network
-        owner._t, owner._moments, owner._rule = state.t, state.moments, state.rule
-        owner._order = state.order
-        owner._generator.set_state(state.stream)
-        del owner._records[state.n_records :]
+        owner.network._state[:] = before.network
+        owner._t, owner._moments, owner._rule = before.t, before.moments, before.rule
+        owner._order, owner._epoch_of_order = before.order, before.epoch_of_order
+        owner._generator.set_state(before.stream)
+        del owner._records[before.n_records :]
+
+    def state(self) -> _Complete:
+        owner = self.owner
+        if not self.is_watched:
+            return _Complete(len(owner._records), self.descent.trainer.t)
+        network = owner.network._state.copy()
+        return _Complete(len(owner._records), owner._t, network, owner._moments)
+
+    def go_back(self, complete: _Complete) -> None:
+        """Take back what came after a complete epoch.
+
+        But the order that was drawn for the next one: that is the one to go on with.
+        """
+        owner = self.owner
+        del owner._records[complete.n_records :]
+        if complete.network is None:
+            self.save_complete(complete.t)
+            self.take_saved()
+        else:
+            owner.network._state[:] = complete.network
+            owner._t, owner._moments = complete.t, complete.moments or []
+
+    def adopt(self) -> None:
+        """Go on from what callbacks have written into the network, if they have."""
+        network, known = self.owner.network, self.complete.network
+        if self.hooks.callbacks and not np.array_equal(network._state, known):
+            self.core.set_parameters(*network._arrays(), n_threads=self.n_threads)
+            self.complete = replace(self.complete, network=network._state.copy())
+
+    def begin_order(self) -> None:
+        """Have the owner's order be the one that this fit shuffles."""
+        owner = self.owner
+        if self.rows is None:
+            return
+        if owner._order is None or len(owner._order) != len(self.rows):
+            owner._epoch_of_order = 0
+        owner._order = self.rows
+
+    def shuffle(self) -> None:
+        """Draw the next order, unless that was done for an epoch that Ctrl-C ended."""
+        owner, epoch = self.owner, len(self.owner._records) + 1
+        if owner._epoch_of_order == epoch:
+            return
+        shuffle, rows = self.generator.shuffle, self.rows
+        # CPython handles signals before and after calls, so not between these two.
+        owner._epoch_of_order = epoch
+        shuffle(rows)
 
     def begin_epoch(self) -> None:
-        if self.shuffles:
-            self.owner._order = self.rows
+        if not self.is_watched:
+            self.descent.save()
 
     def rate_of(self, epoch: int) -> float | NDArray[np.float64]:
         owner = self.owner
@@ -504,7 +576,7 @@ class _Fit(TrainingLoop):
         owner = self.owner
         if not self.core.is_finite():
             raise ValueError(NON_FINITE)
-        update = self.take()
+        update = self.take() if self.is_watched else None
         record = {
             "epoch": len(owner._records) + 1,
             "loss": loss,
@@ -518,6 +590,8 @@ class _Fit(TrainingLoop):
 
     def run_callbacks(self) -> bool:
         owner, record = self.owner, self.owner._records[-1]
+        if not self.hooks.callbacks:
+            return False
         stops = self.hooks.run(
             EpochRecord(
                 epoch=record["epoch"],
@@ -536,24 +610,28 @@ class _Fit(TrainingLoop):
 
     def take(self) -> NDArray[Any]:
         """Give the network the new parameters; returns by how much they changed."""
-        owner, network = self.owner, self.owner.network
         self.descent.save()
-        owner._t, *arrays, owner._moments = self.descent.trainer.take_saved()
-        owner._rule = self.rule
-        update = -network.flat_parameters
-        network._store(arrays, network.parameters, network.statistics)
-        update += network.flat_parameters
+        update = -self.owner.network.flat_parameters
+        self.take_saved()
+        update += self.owner.network.flat_parameters
         return update
 
-    def measured(self, update: NDArray[Any]) -> dict[str, Any]:
+    def take_saved(self) -> None:
+        """Give the network the parameters that the core has saved."""
+        owner, network = self.owner, self.owner.network
+        owner._t, *arrays, owner._moments = self.descent.trainer.take_saved()
+        owner._rule = self.rule
+        network._store(arrays, network.parameters, network.statistics)
+
+    def measured(self, update: NDArray[Any] | None) -> dict[str, Any]:
         """Return what is recorded only if asked for."""
         owner = self.owner
         measured: dict[str, Any] = {}
         if owner.metrics:
-            measured = owner._measure(self.samples)
+            measured = owner._measure(self.samples, self.core)
             del measured["loss"]  # that of the epoch is there
         if self.held_out is not None:
-            for name, value in owner._measure(self.held_out).items():
+            for name, value in owner._measure(self.held_out, self.core).items():
                 measured[f"val_{name}"] = value
         if owner.grad_tol is not None:
             measured["gradient_norm"] = self.gradient_norm()
