@@ -243,10 +243,9 @@ def test_loss_of_any_number_of_rows_agrees_with_formulas(n_rows, n_threads):
     network = make_network((3, 2), ["identity"])
     X, y = rows(n_rows, 3), rows(n_rows, 2)
     error = network.predict(X) - y
-    core = network._core_network(network._objective("squared_error"), y)
-    tape = _core.Tape(core, _core.Rows.dense(X), n_threads=n_threads)
+    tape = _core.Tape(network._core_network(), _core.Rows.dense(X), n_threads=n_threads)
     losses, ((of_weights,), (of_biases,)), dx = tape.loss_backward(
-        _core.Rows.dense(X), y, n_threads=n_threads
+        y, "squared_error", n_threads=n_threads
     )
     np.testing.assert_allclose(losses, (error**2).sum(axis=1) / 2, rtol=1e-13)
     np.testing.assert_allclose(of_weights, X.T @ error, rtol=1e-10, atol=1e-12)
@@ -257,12 +256,13 @@ def test_loss_of_any_number_of_rows_agrees_with_formulas(n_rows, n_threads):
 
 def test_tape_refuses_targets_of_other_rows():
     network = make_network((3, 2), ["identity"])
-    core = network._core_network(network._objective("squared_error"), None)
-    tape = _core.Tape(core, _core.Rows.dense(rows(4, 3)))
-    with pytest.raises(ValueError, match="X must be that of the tape"):
-        tape.loss_backward(_core.Rows.dense(rows(5, 3)), rows(5, 2))
+    tape = _core.Tape(network._core_network(), _core.Rows.dense(rows(4, 3)))
     with pytest.raises(ValueError, match=r"y must have shape \(4, 2\)"):
-        tape.loss_backward(_core.Rows.dense(rows(4, 3)), rows(5, 2))
+        tape.loss_backward(rows(5, 2), "squared_error")
+    with pytest.raises(ValueError, match=r"sample_weight must have shape \(4\)"):
+        tape.loss_backward(rows(4, 2), "squared_error", sample_weight=np.ones(5))
+    with pytest.raises(ValueError, match="do not go together"):
+        tape.loss_backward(rows(4, 2), _core.Loss("poisson", "tanh"))
     with pytest.raises(IndexError, match=r"layer must be in \[0, 1\), got 1"):
         tape.output(1)
 

@@ -2,7 +2,9 @@
 
 import linecache
 import pickle
+import signal
 import sys
+import threading
 
 import joblib
 import numpy as np
@@ -502,6 +504,29 @@ def test_ctrl_c_anywhere_in_fit_and_going_on_equals_one_fit(hooks):
         if n_interrupted < n_lines:
             break
     assert n_interrupted > 100
+
+
+def test_ctrl_c_at_any_time_and_going_on_equals_one_fit():
+    n_epochs = 60
+    options = {"loss": "squared_error", "optimizer": "adam", "random_state": 3}
+    whole = Trainer(network("tanh", "identity"), **options).fit(X, Y, n_epochs)
+    delays = np.random.default_rng(0).uniform(1e-4, 3e-3, size=10_000)
+    n_interrupted = 0
+    while n_interrupted < 500:
+        trainer = Trainer(network("tanh", "identity"), **options)
+        n_left = n_epochs
+        while n_left > 0:
+            press = threading.Timer(
+                delays[n_interrupted], signal.raise_signal, [signal.SIGINT]
+            )
+            try:
+                press.start()
+                trainer.fit(X, Y, n_left)
+                press.join()
+            except KeyboardInterrupt:
+                n_interrupted += 1
+            n_left = n_epochs - len(trainer.history.get("epoch", []))
+        assert content(trainer)[:5] == content(whole)[:5]
 
 
 def test_failing_fit_changes_nothing():

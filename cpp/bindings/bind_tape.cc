@@ -21,16 +21,23 @@ struct TapeHandle {
   }
 };
 
+// Weights of the rows, if there are any.
+std::optional<py::array_t<double>> weights_of(const py::object& sample_weight,
+                                              Index n_rows) {
+  if (sample_weight.is_none()) return {};
+  return expect_array<double>(sample_weight, "sample_weight", {n_rows});
+}
+
+const double* data_of(const std::optional<py::array_t<double>>& array) {
+  return array ? array->data() : nullptr;
+}
+
 std::unique_ptr<TapeHandle> make_tape(NetworkHandle& network, const RowsHandle& x,
                                       const py::object& sample_weight, bool training,
                                       std::uint64_t seed, int n_threads) {
   check_positive(n_threads, "n_threads");
-  py::array_t<double> weights;
-  const double* data = nullptr;
-  if (!sample_weight.is_none()) {
-    weights = expect_array<double>(sample_weight, "sample_weight", {x.rows.n_rows()});
-    data = weights.data();
-  }
+  const auto weights = weights_of(sample_weight, x.rows.n_rows());
+  const double* data = data_of(weights);
   auto handle = std::make_unique<TapeHandle>(TapeHandle{{}, network});
   network.visit([&]<class T>(Network<T>& n) {
     auto tape = std::make_unique<Tape<T>>(n, x.rows, training, seed);
@@ -117,19 +124,20 @@ py::tuple backward(Tape<T>& tape, const Network<T>& network, const py::array& dy
 
 // (losses, gradients of the parameters, dx)
 template <class T>
-py::tuple loss_backward(Tape<T>& tape, const Network<T>& network, const RowsHandle& x,
-                        const py::object& y, const Wanted& wanted) {
-  const SamplesHandle<T> handle(network, x, y, py::none(), py::none(), py::none());
-  const Samples<T>& samples = handle.samples;
-  if (samples.x.n_rows() != tape.n_rows()) {
-    throw py::value_error("X must be that of the tape");
-  }
+py::tuple loss_backward(Tape<T>& tape, const Network<T>& network, const py::object& y,
+                        const LossSettings& settings, const py::object& sample_weight,
+                        const Wanted& wanted) {
+  const LossOf<T> loss(settings, network.n_out());
+  std::vector<py::array> arrays;
+  const auto targets = targets_of<T>(loss, tape.n_rows(), network.n_out(), y, &arrays);
+  const auto weights = weights_of(sample_weight, tape.n_rows());
+  const double* weights_data = data_of(weights);
   py::array_t<T> losses(tape.n_rows());
   T* data = losses.mutable_data();
   const py::tuple others =
       gradients(tape, network, wanted, [&](T* gradient, T* dx, const Poll& poll) {
-        return tape.loss_backward(samples.targets, data, gradient, dx, wanted.n_threads,
-                                  poll);
+        return tape.loss_backward(loss, targets, weights_data, data, gradient, dx,
+                                  wanted.n_threads, poll);
       });
   return py::make_tuple(losses) + others;
 }
@@ -182,15 +190,17 @@ void bind_tape(py::module_& m) {
           py::arg("inputs") = true, py::arg("n_threads") = 1)
       .def(
           "loss_backward",
-          [](TapeHandle& h, const RowsHandle& x, const py::object& y, bool parameters,
-             bool inputs, int n_threads) {
+          [](TapeHandle& h, const py::object& y, const LossOrName& loss,
+             const py::object& sample_weight, bool parameters, bool inputs,
+             int n_threads) {
             check_positive(n_threads, "n_threads");
             return h.visit([&](auto& tape, auto& network) {
-              return loss_backward(tape, network, x, y,
+              return loss_backward(tape, network, y, loss_settings(loss), sample_weight,
                                    {parameters, inputs, n_threads});
             });
           },
-          py::arg("X"), py::arg("y"), py::kw_only(), py::arg("parameters") = true,
+          py::arg("y"), py::arg("loss"), py::kw_only(),
+          py::arg("sample_weight") = py::none(), py::arg("parameters") = true,
           py::arg("inputs") = true, py::arg("n_threads") = 1);
 }
 

@@ -46,6 +46,26 @@ OuterLoss<T> outer_loss_of(const py::handle& function) {
   };
 }
 
+// y of n_rows as a loss takes it, a view of an array that `arrays` holds then: with
+// softmax outputs labels, or unless the loss reads nothing else, also numbers.
+template <class T>
+Targets<T> targets_of(const LossSettings& loss, Index n_rows, Index n_out,
+                      const py::handle& y, std::vector<py::array>* arrays) {
+  Targets<T> targets;
+  const bool are_labels =
+      loss.output == Output::kSoftmax && py::isinstance<py::array_t<Index>>(y);
+  if (loss.reads_labels() || are_labels) {
+    const auto labels = expect_array<Index>(y, "y", {n_rows});
+    targets.labels = labels.data();
+    arrays->push_back(labels);
+  } else {
+    const auto values = expect_array<T>(y, "y", {n_rows, n_out});
+    targets.values = {values.data(), n_rows, n_out, n_out};
+    arrays->push_back(values);
+  }
+  return targets;
+}
+
 // Checked views of the samples of a call, and the arrays that they look at.
 template <class T>
 struct SamplesHandle {
@@ -56,7 +76,8 @@ struct SamplesHandle {
                 const py::object& weights, const py::object& order,
                 const py::object& outer_loss)
       : samples{x.rows, {}, nullptr, nullptr, x.rows.n_rows()} {
-    set_targets(network, y);
+    samples.targets =
+        targets_of<T>(network.loss(), x.rows.n_rows(), network.n_out(), y, &arrays);
     if (!weights.is_none()) set_weights(network, weights);
     if (!order.is_none()) {
       const auto array = expect_array<Index>(order, "order", {-1});
@@ -73,20 +94,6 @@ struct SamplesHandle {
   }
 
  private:
-  // A softmax network takes labels; unless its loss reads nothing else, also numbers.
-  void set_targets(const Network<T>& network, const py::handle& y) {
-    const Index n_rows = samples.x.n_rows(), n_out = network.n_out();
-    const LossSettings& loss = network.loss();
-    const bool are_labels =
-        loss.output == Output::kSoftmax && py::isinstance<py::array_t<Index>>(y);
-    if (loss.reads_labels() || are_labels) {
-      samples.targets.labels = keep(expect_array<Index>(y, "y", {n_rows}));
-    } else {
-      const T* values = keep(expect_array<T>(y, "y", {n_rows, n_out}));
-      samples.targets.values = {values, n_rows, n_out, n_out};
-    }
-  }
-
   // One for each row, or for each entry of y.
   void set_weights(const Network<T>& network, const py::object& weights) {
     const Index n_rows = samples.x.n_rows(), n_out = network.n_out();

@@ -271,16 +271,17 @@ class Tape:
 
     def loss_backward(
         self,
-        X: Rows,
         y: NDArray[Any],
+        loss: Loss | str,
         *,
+        sample_weight: NDArray[np.float64] | None = None,
         parameters: bool = True,
         inputs: bool = True,
         n_threads: int = 1,
     ) -> tuple[Any, Any, Any]:
         """Losses of the rows, with weights, and then gradients of their sum.
 
-        X is that of the tape, y and the loss as in `Network.loss_and_gradients`.
+        The loss need not be the network's; y is as in `Network.loss_and_gradients`.
         """
 
 @final

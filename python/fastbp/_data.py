@@ -36,7 +36,7 @@ __all__ = [
 _CSC_WINDOWS = 8
 
 # Numbers of an array for which the time of scikit-learn's checks matters.
-_SMALL_SIZE = 2**16
+_SMALL_SIZE = 2**18
 
 
 def check_Xy(
@@ -59,7 +59,9 @@ def check_Xy(
 
 def check_X(estimator: Any, X: Any) -> Any:
     """Validate X for prediction."""
-    if _needs_no_check(estimator, X):
+    n_columns = getattr(estimator, "n_features_in_", None)
+    has_names = hasattr(estimator, "feature_names_in_")
+    if not has_names and _needs_no_check(X, n_columns):
         return X
     _check_structure(X)
     X = validate_data(
@@ -74,6 +76,8 @@ def check_X(estimator: Any, X: Any) -> Any:
 
 def check_inputs(X: Any, n_in: int, name: str = "X") -> Any:
     """Validate X for a network with ``n_in`` inputs, outside of an estimator."""
+    if _needs_no_check(X, n_in):
+        return X
     _check_structure(X)
     X = check_array(
         X, accept_sparse=["csr", "csc"], dtype=_wanted_dtype(X), input_name=name
@@ -85,7 +89,7 @@ def check_inputs(X: Any, n_in: int, name: str = "X") -> Any:
     return _readable(X)
 
 
-def _needs_no_check(estimator: Any, X: Any) -> bool:
+def _needs_no_check(X: Any, n_columns: int | None) -> bool:
     """Tell whether X is a small array that scikit-learn's checks would pass unchanged.
 
     They take several times as long as the prediction of a row.
@@ -96,8 +100,7 @@ def _needs_no_check(estimator: Any, X: Any) -> bool:
         and X.dtype.char in "fd"
         and X.dtype.isnative
         and 0 < X.size <= _SMALL_SIZE
-        and X.shape[1] == getattr(estimator, "n_features_in_", None)
-        and not hasattr(estimator, "feature_names_in_")
+        and X.shape[1] == n_columns
         and bool(np.isfinite(X).all())
     )
 

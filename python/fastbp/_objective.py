@@ -97,11 +97,8 @@ class Objective:
 class NetworkObjective(Objective):
     """A loss behind the last layer of a network.
 
-    Attributes
-    ----------
-    takes_activation : bool
-        Whether ``output`` is the activation of the last layer, which is then identity
-        in the core. If not, it is one that the loss has of its own, behind an identity.
+    ``output`` is the activation of that layer, or one that the loss has of its own
+    behind 'identity', or 'identity' behind an activation that no loss applies.
     """
 
     def __init__(self, loss: Any, activation: Activation, n_out: int) -> None:
@@ -109,8 +106,7 @@ class NetworkObjective(Objective):
         smoothing = float(getattr(found, "label_smoothing", 0.0))
         super().__init__(found, "identity", n_out, smoothing)
         name = activation.name
-        self.takes_activation = name in found._outputs
-        if self.takes_activation:
+        if name in found._outputs:
             self.output = name
         elif name == "identity":
             self.output = self._own_output()

@@ -112,21 +112,6 @@ class Activation(ABC):
         derivative: NDArray[Any] = self._both(_numbers(z))[1]
         return derivative
 
-    # What the core leaves to be done for an activation of the last layer.
-
-    @property
-    def _core_name(self) -> Any:
-        """The core's name of it."""
-        return self.name
-
-    def _finish(self, a: NDArray[Any]) -> NDArray[Any]:
-        """Return the activations, given what the core makes of a layer."""
-        return a
-
-    def _start_backward(self, a: NDArray[Any], gradient: NDArray[Any]) -> NDArray[Any]:
-        """Return the gradient that the core is to go on with; a is the core's."""
-        return gradient
-
     def _both(self, z: Any) -> tuple[Any, Any]:
         """Return f(z) and f'(z)."""
         return _core.activate(self.name, z, negative_slope=self.negative_slope)
@@ -348,21 +333,8 @@ class Softmax(Activation):
     name = "softmax"
     is_only_last = True
 
-    @property
-    def _core_name(self) -> Any:
-        return "identity"
-
-    def _finish(self, a: NDArray[Any]) -> NDArray[Any]:
-        p: NDArray[Any] = softmax(a, axis=-1)
-        return p
-
-    def _start_backward(self, a: NDArray[Any], gradient: NDArray[Any]) -> NDArray[Any]:
-        p = self._finish(a)
-        dz: NDArray[Any] = p * (gradient - (gradient * p).sum(axis=-1, keepdims=True))
-        return dz
-
     def _both(self, z: Any) -> tuple[Any, Any]:
-        p = self._finish(z)
+        p = softmax(z, axis=-1)
         return p, p * (1 - p)
 
 
@@ -383,21 +355,9 @@ class Exp(Activation):
     name = "exp"
     is_only_last = True
 
-    @property
-    def _core_name(self) -> Any:
-        return "identity"
-
-    def _finish(self, a: NDArray[Any]) -> NDArray[Any]:
-        with np.errstate(over="ignore"):
-            f: NDArray[Any] = np.exp(a)
-        return f
-
-    def _start_backward(self, a: NDArray[Any], gradient: NDArray[Any]) -> NDArray[Any]:
-        dz: NDArray[Any] = gradient * self._finish(a)
-        return dz
-
     def _both(self, z: Any) -> tuple[Any, Any]:
-        f = self._finish(z)
+        with np.errstate(over="ignore"):
+            f = np.exp(z)
         return f, f
 
 

@@ -189,7 +189,7 @@ class Dense(Layer):
     def _in_core(self, activation: Any = None) -> _core.Layer:
         return _core.Layer.dense(
             self.n_out,
-            activation or self.activation._core_name,
+            activation or self.activation.name,
             negative_slope=self.activation.negative_slope,
             trains_weights=self.trainable,
             trains_biases=self.trainable and self.bias,
@@ -258,7 +258,7 @@ class _Norm(Layer):
     def _in_core(self, activation: Any = None) -> _core.Layer:
         make = getattr(_core.Layer, self.name)
         layer: _core.Layer = make(
-            activation or self.activation._core_name,
+            activation or self.activation.name,
             negative_slope=self.activation.negative_slope,
         )
         return layer

@@ -37,7 +37,9 @@ __all__ = [
     "get_loss",
 ]
 
-_ANY = ("identity", "logistic", "tanh", "softplus", "exp")
+# Output activations that the core has at the end of a network, with the loss.
+OUTPUTS = ("identity", "logistic", "tanh", "softplus", "exp", "softmax")
+_ANY = OUTPUTS[:-1]
 _POSITIVE = ("exp", "softplus")
 _PROBABILITIES = ("softmax", "logistic")
 
@@ -124,7 +126,7 @@ class SquaredError(Loss):
     """
 
     _core_name = "squared_error"
-    _outputs = (*_ANY, "softmax")
+    _outputs = OUTPUTS
 
     def per_output(self, y_true: Any, y_pred: Any) -> Any:
         return 0.5 * (y_true - y_pred) ** 2
@@ -514,7 +516,7 @@ class SymmetricCrossEntropy(_OfClasses):
 class CustomLoss(Loss):
     """A function of the user's, ``(y_true, y_pred) -> (losses, gradient)``."""
 
-    _outputs = (*_ANY, "softmax")
+    _outputs = OUTPUTS
     _core_name = "linear"
 
     def __init__(self, function: Callable[..., Any]) -> None:

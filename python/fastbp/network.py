@@ -25,6 +25,7 @@ from ._prediction import n_threads_for, predict_rows
 from ._threads import effective_n_threads
 from .activations import Activation
 from .layers import Dense, Dropout, Layer, check_trainable
+from .losses import OUTPUTS
 
 __all__ = ["Network"]
 
@@ -317,10 +318,9 @@ class Network:
         X: Any,
         step: _Step = _PREDICTION,
         weights: NDArray[np.float64] | None = None,
-        core: _core.Network | None = None,
     ) -> _core.Tape:
-        """Return the forward pass of X, through the core's network or another one."""
-        core = self._synchronized() if core is None else core
+        """Return the forward pass of X."""
+        core = self._synchronized()
         with one_blas_thread(core):
             return _core.Tape(
                 core,
@@ -405,14 +405,10 @@ class Network:
                 f"grad_output must have shape {(tape.n_rows, self.n_out)}, got "
                 f"{gradient.shape}"
             )
-        core = self._core
-        assert core is not None  # there is a tape
-        activation = self.layers[-1].activation
-        outputs = tape.output(self._n_in_core - 1)
-        gradient = np.ascontiguousarray(activation._start_backward(outputs, gradient))
-        n_threads = _core.threads_for(core, tape.n_rows, effective_n_threads()[0])
-        with one_blas_thread(core):
-            return tape.backward(gradient, parameters=parameters, n_threads=n_threads)
+        _, *gradients = self._loss_backward(
+            tape, gradient, _through(self._output), parameters=parameters
+        )
+        return gradients[0], gradients[1]
 
     def loss_and_gradients(
         self,
@@ -470,40 +466,52 @@ class Network:
             weights = np.ones(X.shape[0])
         shares = weights / weights.sum()
         self._tape = self._taped(X, step, shares)
-        losses, gradients, _ = self._loss_backward(X, y, objective, shares, step=step)
+        losses, gradients, _ = self._objective_backward(
+            self._tape, y, objective, shares, inputs=False
+        )
         self._store(gradients, self.gradients)
         return float(losses.sum(dtype=np.float64))
 
-    def _loss_backward(
+    def _objective_backward(
         self,
-        X: Any,
+        tape: _core.Tape,
         y: NDArray[Any],
         objective: NetworkObjective,
         weights: NDArray[np.float64],
-        *,
-        step: _Step = _PREDICTION,
-        parameters: bool = True,
-    ) -> tuple[NDArray[Any], Any, NDArray[Any]]:
+        **wanted: bool,
+    ) -> tuple[NDArray[Any], Any, Any]:
         """Return losses of the rows, times their weights, and gradients of the sum.
 
-        The gradients are those of :meth:`_backward`.
+        The gradients are those of :meth:`_loss_backward`.
         """
         check_trainable(self.layers)
-        if objective.outer_loss is not None:
-            tape = self._taped(X, step, weights)
-            own = objective.numbers(y, self.dtype).copy()
-            losses, gradient = objective.outer_loss(own, self._outputs(tape))
-            scale = weights.astype(self.dtype)
-            gradients = self._backward(
-                tape, gradient * scale[:, np.newaxis], parameters=parameters
-            )
-            return losses * scale, *gradients
-        core = self._core_network(objective, y)
-        tape = self._taped(X, step, weights, core)
-        n_threads = n_threads_for(core, X)
+        if objective.outer_loss is None:
+            loss = objective.in_core(y)
+            return self._loss_backward(tape, y, loss, weights, **wanted)
+        own = objective.numbers(y, self.dtype).copy()
+        losses, gradient = objective.outer_loss(own, self._outputs(tape))
+        gradients = self._loss_backward(
+            tape, gradient, _through(self._output), weights, **wanted
+        )
+        return losses * weights.astype(self.dtype), *gradients[1:]
+
+    def _loss_backward(
+        self,
+        tape: _core.Tape,
+        y: NDArray[Any],
+        loss: _core.Loss,
+        weights: NDArray[np.float64] | None = None,
+        **wanted: bool,
+    ) -> tuple[NDArray[Any], Any, Any]:
+        """Return losses, and gradients of their sum: of parameters as the core has
+        them, and of the inputs, as far as they are ``wanted``.
+        """
+        core = self._core
+        assert core is not None  # there is a tape
+        n_threads = _core.threads_for(core, tape.n_rows, effective_n_threads()[0])
         with one_blas_thread(core):
             return tape.loss_backward(
-                rows_of(X), y, parameters=parameters, n_threads=n_threads
+                y, loss, sample_weight=weights, n_threads=n_threads, **wanted
             )
 
     def input_gradient(
@@ -545,7 +553,11 @@ class Network:
         objective = self._objective(loss)
         y = objective.encode(y, X.shape[0], self.dtype)
         ones = np.ones(X.shape[0])
-        return self._loss_backward(X, y, objective, ones, parameters=False)[2]
+        tape = self._taped(X)
+        of_losses: NDArray[Any] = self._objective_backward(
+            tape, y, objective, ones, parameters=False
+        )[2]
+        return of_losses
 
     def _checked_output(self, output: int | None) -> int:
         if output is None and self.n_out == 1:
@@ -739,9 +751,18 @@ class Network:
     def _outputs(self, tape: _core.Tape) -> NDArray[Any]:
         return self._finished(tape.output(self._n_in_core - 1))
 
+    @property
+    def _output(self) -> str:
+        """The activation of the last layer, if the core leaves it to the loss."""
+        name = self.layers[-1].activation.name
+        return name if name in OUTPUTS else "identity"
+
     def _finished(self, outputs: NDArray[Any]) -> NDArray[Any]:
+        """Return the outputs, given what the core makes of the last layer."""
+        if self._output == "identity":
+            return outputs
         activation: Activation = self.layers[-1].activation
-        return activation._finish(outputs)
+        return activation(outputs)
 
     def _synchronized(self) -> _core.Network:
         """Return the core's network with the parameters as they are now."""
@@ -754,7 +775,8 @@ class Network:
             self._tape = None  # was made with others
             self._copied = None
             self._core.set_parameters(*self._arrays())
-        self._copied = self._state.copy()
+        if self._copied is None:
+            self._copied = self._state.copy()
         return self._core
 
     def _core_network(
@@ -762,14 +784,15 @@ class Network:
     ) -> _core.Network:
         """Return a new network of the core: the one place that knows how it is made.
 
-        With the loss for targets like y, or for the outputs only.
+        With the loss for targets like y, or for passes that have their own.
         """
         dtype: Any = self.dtype
         loss: Any = "squared_error" if objective is None else objective.in_core(y)
-        is_in_loss = objective is not None and objective.takes_activation
         last = len(self.layers) - 1
         specs = [
-            layer._in_core("identity" if i == last and is_in_loss else None)
+            layer._in_core(
+                "identity" if i == last and self._output != "identity" else None
+            )
             for i, layer in enumerate(self.layers)
         ]
         core = _core.Network(specs, loss, dtype, n_in=self.n_in, blas=configured_blas())
@@ -810,6 +833,11 @@ class Network:
                 for held in views:
                     if self._name(i, part) in held:
                         held[self._name(i, part)][...] = array
+
+
+def _through(output: str) -> _core.Loss:
+    """Return the loss that sends a gradient at the outputs, as y, back through them."""
+    return _core.Loss("linear", output)
 
 
 def _dtype_name(dtype: Any) -> str:

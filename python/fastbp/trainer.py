@@ -552,11 +552,12 @@ class _Fit(TrainingLoop):
     def shuffle(self) -> None:
         """Draw the next order, unless that was done for an epoch that Ctrl-C ended."""
         owner, epoch = self.owner, len(self.owner._records) + 1
-        if owner._epoch_of_order == epoch:
+        if self.rows is None or owner._epoch_of_order == epoch:
             return
-        shuffle, rows = self.generator.shuffle, self.rows
-        # CPython handles signals before and after calls, so not between these two.
-        owner._epoch_of_order = epoch
+        attributes, rows, shuffle = vars(owner), self.rows, self.generator.shuffle
+        # Signals are handled where a Python function begins, or after a call, and so
+        # not between these two. Setting the attribute would be such a call.
+        attributes["_epoch_of_order"] = epoch
         shuffle(rows)
 
     def begin_epoch(self) -> None:

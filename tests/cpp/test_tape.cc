@@ -48,8 +48,9 @@ struct Passed {
     losses.resize(static_cast<std::size_t>(samples.x.n_rows()));
     gradient.resize(static_cast<std::size_t>(network.parameters().size()));
     dx.resize(static_cast<std::size_t>(samples.x.n_rows() * network.n_in()));
-    REQUIRE(tape.loss_backward(samples.targets, losses.data(), gradient.data(),
-                               dx.data(), n_threads, kNever));
+    REQUIRE(tape.loss_backward(network.loss(), samples.targets, samples.weights,
+                               losses.data(), gradient.data(), dx.data(), n_threads,
+                               kNever));
   }
 
   bool operator==(const Passed&) const = default;
@@ -174,9 +175,10 @@ TEST_CASE("a tape refuses labels that are not there") {
     task.labels().back() = label;
     const std::string message =
         "y[99] = " + std::to_string(label) + " is not a class index in [0, 5)";
-    CHECK_THROWS_WITH_AS(tape.loss_backward(task.samples().targets, losses.data(),
-                                            nullptr, nullptr, 1, kNever),
-                         message.c_str(), std::invalid_argument);
+    CHECK_THROWS_WITH_AS(
+        tape.loss_backward(task.network().loss(), task.samples().targets, nullptr,
+                           losses.data(), nullptr, nullptr, 1, kNever),
+        message.c_str(), std::invalid_argument);
   }
 }
 

@@ -68,4 +68,17 @@ void check(const LossSettings& s, Index n_outputs) {
   }
 }
 
+template <class T>
+LossOf<T>::LossOf(const LossSettings& settings, Index n_outputs)
+    : LossSettings(settings),
+      level_panels(round_up(static_cast<Index>(levels.size()), kPanel<T>)) {
+  check(settings, n_outputs);
+  for (std::size_t i = 0; i < levels.size(); ++i) {
+    level_panels[static_cast<Index>(i)] = static_cast<T>(levels[i]);
+  }
+}
+
+template struct LossOf<float>;
+template struct LossOf<double>;
+
 }  // namespace fastbp

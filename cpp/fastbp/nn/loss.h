@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "fastbp/base/buffer.h"
 #include "fastbp/kernels/kernels.h"
 
 namespace fastbp {
@@ -31,5 +32,15 @@ struct LossSettings : LossSpec {
 
 // Throws std::invalid_argument for pairs and parameters that have no meaning.
 void check(const LossSettings& settings, Index n_outputs);
+
+// A checked loss as the kernels want it.
+template <class T>
+struct LossOf : LossSettings {
+  Buffer<T> level_panels;  // the levels, in whole panels
+  LossOf(const LossSettings& settings, Index n_outputs);
+};
+
+extern template struct LossOf<float>;
+extern template struct LossOf<double>;
 
 }  // namespace fastbp

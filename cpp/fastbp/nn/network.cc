@@ -14,7 +14,8 @@ namespace {
 
 using Kind = LayerSpec::Kind;
 
-void check(const std::vector<LayerSpec>& layers, Index n_in) {
+const std::vector<LayerSpec>& checked(const std::vector<LayerSpec>& layers,
+                                      Index n_in) {
   if (n_in < 1) {
     throw std::invalid_argument("n_in must be positive, got " + std::to_string(n_in));
   }
@@ -35,6 +36,7 @@ void check(const std::vector<LayerSpec>& layers, Index n_in) {
                                   std::to_string(spec.rate));
     }
   }
+  return layers;
 }
 
 // What a layer takes of the flat buffers.
@@ -79,13 +81,7 @@ template <class T>
 Network<T>::Network(const KernelTable& table, Index n_in,
                     const std::vector<LayerSpec>& layers, const LossSettings& loss,
                     const Blas<T>& blas)
-    : table_(table), loss_(loss), blas_(blas) {
-  check(layers, n_in);
-  check(loss, layers.back().n_out);
-  levels_ = Buffer<T>(round_up(static_cast<Index>(loss.levels.size()), kPanel<T>));
-  for (std::size_t i = 0; i < loss.levels.size(); ++i) {
-    levels_[static_cast<Index>(i)] = static_cast<T>(loss.levels[i]);
-  }
+    : table_(table), loss_(loss, checked(layers, n_in).back().n_out), blas_(blas) {
   const auto [n_parameters, n_running] = for_specs<T>(layers, n_in, [](auto&&...) {});
   parameters_ = Buffer<T>(n_parameters);
   running_ = Buffer<T>(n_running);

@@ -60,9 +60,7 @@ class Network {
     const BatchNorm<T>* norm;
   };
   const std::vector<BatchNormPlace>& batch_norms() const { return batch_norms_; }
-  const LossSettings& loss() const { return loss_; }
-  // Of a quantile loss, whole panels.
-  const T* levels() const { return levels_.data(); }
+  const LossOf<T>& loss() const { return loss_; }
   const char* isa() const { return table_.isa; }
   bool uses_blas() const { return static_cast<bool>(blas_); }
   const Kernels<T>& kernels() const { return fastbp::kernels<T>(table_); }
@@ -92,8 +90,7 @@ class Network {
 
  private:
   const KernelTable& table_;
-  LossSettings loss_;
-  Buffer<T> levels_;
+  LossOf<T> loss_;
   Blas<T> blas_;
   Buffer<T> parameters_;
   std::mutex refreshing_;

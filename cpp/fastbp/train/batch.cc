@@ -59,11 +59,11 @@ Batch<T>::Batch(const Network<T>& network, Index n_rows, Index n_entries,
   }
   if (its_use == BatchUse::kPrediction) return;
   weights_ = Buffer<T>(n_rows);
-  if (network.loss().reads_labels()) {
-    labels_ = Buffer<Index>(n_rows);
-  } else {
-    values_ = Matrix<T>(n_rows, network.n_out());
-  }
+  // A tape may have any loss.
+  const bool is_tape = its_use == BatchUse::kTape;
+  const bool reads_labels = network.loss().reads_labels();
+  if (is_tape || reads_labels) labels_ = Buffer<Index>(n_rows);
+  if (is_tape || !reads_labels) values_ = Matrix<T>(n_rows, network.n_out());
 }
 
 template <class T>
@@ -182,30 +182,30 @@ void Batch<T>::predict(const Network<T>& network, Index layer, Index n) {
 }
 
 template <class T>
-void Batch<T>::loss(const Network<T>& network, Index first, Index n, T* losses) {
+void Batch<T>::loss(const Network<T>& network, const LossOf<T>& loss,
+                    const T* row_weights, Index first, Index n, T* losses) {
   const Index last = network.n_layers() - 1;
   const auto z = output(last, first, n);
   const auto dz = gradient(last, first, n);
-  const bool has_labels = labels_.size() > 0;
   const MatrixView<T>& y =
       predictions_.view.data != nullptr ? predictions_.view : values_.view;
   LossBlock<T> block{n,
                      network.n_out(),
                      z.data,
                      z.stride,
-                     has_labels ? labels_.data() + first : nullptr,
-                     has_labels ? nullptr : y.row(first),
+                     loss.reads_labels() ? labels_.data() + first : nullptr,
+                     loss.reads_labels() ? nullptr : y.row(first),
                      y.stride,
-                     weights_.data() + first,
+                     row_weights,
                      dz.data,
                      dz.stride,
                      losses + first,
-                     network.levels()};
+                     loss.level_panels.data()};
   if (entry_weights_.view.data != nullptr) {
     block.entry_weights = entry_weights_.view.row(first);
     block.entry_weights_stride = entry_weights_.view.stride;
   }
-  network.kernels().loss(network.loss(), block);
+  network.kernels().loss(loss, block);
   output_backward(network, first, n);
 }
 

@@ -66,14 +66,15 @@ class Batch {
                      Index i);
 
   // Rows first .. first + n of the batch in a step: dropout of the inputs, if the
-  // network has it and the step is one of training; forward through a layer; the loss,
-  // which leaves the gradient of the last layer; and from the gradient of a layer to
-  // that of the one below.
+  // network has it and the step is one of training; forward through a layer; a loss
+  // with weights of the rows (n), which leaves the gradient of the last layer; and from
+  // the gradient of a layer to that of the one below.
   void drop_inputs(const Network<T>& network, const StepFacts& step, Index first,
                    Index n);
   void forward(const Network<T>& network, const StepFacts& step, Index layer,
                Index first, Index n);
-  void loss(const Network<T>& network, Index first, Index n, T* losses);
+  void loss(const Network<T>& network, const LossOf<T>& loss, const T* row_weights,
+            Index first, Index n, T* losses);
   // From the gradient at the outputs, which gradient() of the last layer then holds.
   void output_backward(const Network<T>& network, Index first, Index n);
   void backward(const Network<T>& network, const StepFacts& step, Index layer,
@@ -97,7 +98,7 @@ class Batch {
   void make_predictions(const Network<T>& network, Index first, Index n);
   MatrixView<T> predictions(Index n) const { return predictions_.view.block(0, n); }
   MatrixView<T> targets(Index n) const { return values_.view.block(0, n); }
-  T weight(Index i) const { return weights_[i]; }
+  const T* weights() const { return weights_.data(); }
 
   // Views of some rows.
   Input<T> input(Index layer, Index first, Index n) const;

@@ -118,7 +118,7 @@ template <class T>
 bool Pass<T>::run_rows(const Step& step, T* losses) {
   const Phases<T> phases = phases_of(step);
   const bool go_on = run_forward(step, phases, [&](Index first, Index n) {
-    batch_.loss(network_, first, n, losses);
+    batch_.loss(network_, network_.loss(), batch_.weights() + first, first, n, losses);
     phases.backward_alone(step, first, n, kLeave);
   });
   return go_on && phases.backward_together(step, kLeave);
@@ -135,9 +135,9 @@ template <class T>
 bool Pass<T>::run_from_losses(const Step& step, T* losses) {
   const Phases<T> phases = phases_of(step);
   const bool go_on = step.for_each_block([&](Index first, Index n) {
-    batch_.loss(network_, first, n, losses);
+    batch_.loss(network_, network_.loss(), batch_.weights() + first, first, n, losses);
     for (Index i = first; i < first + n; ++i) {
-      losses[i] = batch_.weight(i) * outer_losses_[i];
+      losses[i] = batch_.weights()[i] * outer_losses_[i];
     }
     phases.backward_alone(step, first, n, kLeave);
   });

@@ -94,14 +94,19 @@ bool Tape<T>::backward(const T* dy, T* gradient, T* dx, int n_threads,
 }
 
 template <class T>
-bool Tape<T>::loss_backward(const Targets<T>& targets, T* losses, T* gradient, T* dx,
+bool Tape<T>::loss_backward(const LossOf<T>& loss, const Targets<T>& targets,
+                            const double* weights, T* losses, T* gradient, T* dx,
                             int n_threads, const Poll& poll) {
   check_labels(network_, targets, n_rows_);
+  Buffer<T> row_weights(n_rows_);
+  for (Index i = 0; i < n_rows_; ++i) {
+    row_weights[i] = static_cast<T>(weights != nullptr ? weights[i] : 1);
+  }
   const auto start = [&](Index first, Index n) {
     for (Index i = first; i < first + n; ++i) {
-      batch_.gather_target(network_.loss(), targets, i, i);
+      batch_.gather_target(loss, targets, i, i);
     }
-    batch_.loss(network_, first, n, losses);
+    batch_.loss(network_, loss, row_weights.data() + first, first, n, losses);
   };
   return backward_from(start, gradient, dx, n_threads, poll);
 }

@@ -24,7 +24,7 @@ class Tape {
   // All of these return false if poll stopped them.
 
   // The rows that the tape was made for, through all layers. Their weights, (n_rows) or
-  // null for 1, are for the loss and, in training, for batch normalization.
+  // null for 1, are for batch normalization in training.
   bool forward(const Rows& x, const double* weights, int n_threads, const Poll& poll);
 
   // From dy (n_rows, n_out), the gradient at the outputs of the last layer: `gradient`,
@@ -32,9 +32,11 @@ class Tape {
   // parameters must be those of forward().
   bool backward(const T* dy, T* gradient, T* dx, int n_threads, const Poll& poll);
 
-  // The same from the network's loss: that of each row, (n_rows), with its weight, and
-  // the gradients of their sum. Throws if a label is not that of an output.
-  bool loss_backward(const Targets<T>& targets, T* losses, T* gradient, T* dx,
+  // The same from a loss, which need not be the network's: that of each row, (n_rows),
+  // with its weight (n_rows; null: 1), and the gradients of their sum. Throws if a
+  // label is not that of an output.
+  bool loss_backward(const LossOf<T>& loss, const Targets<T>& targets,
+                     const double* weights, T* losses, T* gradient, T* dx,
                      int n_threads, const Poll& poll);
 
   // x (n_rows, n_in) as the first layer has it: after dropout of the inputs.
