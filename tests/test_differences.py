@@ -319,3 +319,47 @@ def test_leaky_relu_is_known(name: str) -> None:
     with pytest.raises(ValueError, match="activation"):
         getattr(sklearn.neural_network, name)(**settings).fit(X, BINARY)
     getattr(fastbp, name)(**settings).fit(X, BINARY)
+
+
+# ---------------------------------------------------- parameters that change in between
+
+
+def test_other_solver_begins_in_a_later_partial_fit() -> None:
+    rates = []
+    for mlp in (sklearn.neural_network, fastbp):
+        model = mlp.MLPClassifier(**SMALL).partial_fit(X, BINARY, classes=[0, 1])
+        model.set_params(solver="sgd", learning_rate_init=0.1)
+        model.partial_fit(X, BINARY)
+        rates.append(model._optimizer.learning_rate)
+    assert rates[0] < 0.01  # Adam's of the first call, with its bias correction
+    assert rates[1] == 0.1
+
+
+def test_warm_start_with_other_layers_is_refused() -> None:
+    settings: dict[str, Any] = {**SMALL, "warm_start": True, "max_iter": 2}
+    theirs = sklearn.neural_network.MLPClassifier(**settings).fit(X, BINARY)
+    theirs.set_params(hidden_layer_sizes=(7,)).fit(X, BINARY)
+    assert theirs.coefs_[0].shape == (5, 6)
+    ours = fastbp.MLPClassifier(**settings).fit(X, BINARY)
+    with pytest.raises(ValueError, match="cannot continue training"):
+        ours.set_params(hidden_layer_sizes=(7,)).fit(X, BINARY)
+
+
+def test_lbfgs_on_float32_gives_float32() -> None:
+    dtypes = [
+        mlp.MLPRegressor(**SMALL, solver="lbfgs", max_iter=3)
+        .fit(X.astype(np.float32), SCORES[:, 0])
+        .coefs_[0]
+        .dtype
+        for mlp in (sklearn.neural_network, fastbp)
+    ]
+    assert dtypes == [np.float64, np.float32]
+
+
+def test_bad_parameter_in_a_later_partial_fit_is_refused() -> None:
+    theirs = sklearn.neural_network.MLPClassifier(**SMALL)
+    theirs.partial_fit(X, BINARY, classes=[0, 1])
+    theirs.set_params(alpha=-1.0).partial_fit(X, BINARY)
+    ours = fastbp.MLPClassifier(**SMALL).partial_fit(X, BINARY, classes=[0, 1])
+    with pytest.raises(ValueError, match="The 'alpha' parameter"):
+        ours.set_params(alpha=-1.0).partial_fit(X, BINARY)

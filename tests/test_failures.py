@@ -110,13 +110,11 @@ FIT_FAILURES = FAILURES | {
         ValueError, {"solver": "lbfgs"}, sample_weight=np.zeros(80)
     ),
 }
-# Type and rate are those of the first call; scikit-learn's decorator checks parameters
-# in the first call of partial_fit only.
+# Type and rate are those of the first call.
 FIRST_TIME_ONLY = (
     "divergence",
     "divergence in float32",
     "huge rows in float32",
-    "bad parameter",
 )
 each_failure = pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
 each_fit_failure = pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from scipy import sparse
 
 import fastbp
-from fastbp import Network, _core
+from fastbp import Network, _core, activations
 from fastbp.activations import LeakyReLU
 from fastbp.layers import Dense
 from fastbp.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES, LogLoss
@@ -715,3 +715,41 @@ def test_gradients_that_are_no_numbers_are_refused(value):
     network.forward(rows(1, 3))
     with pytest.raises(ValueError, match="grad_output must hold numbers"):
         network.backward([[value, value]])
+
+
+def test_failed_pass_leaves_the_one_before():
+    network = make_network((3, 4, 1), ["tanh", "identity"])
+    X, y = rows(6, 3), rows(6, 1)
+    expected = network.forward(X[:5])
+
+    def fails(y_true, y_pred):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        network.loss_and_gradients(X, y, fails)
+    np.testing.assert_array_equal(network.activations[-1], expected)
+    assert network.backward(np.ones((5, 1))).shape == (5, 3)
+
+
+@pytest.mark.parametrize("name", ["step", "sign"])
+def test_threshold_shows_nan(name):
+    network = make_network((1, 2, 1), [name, "identity"])
+    network.parameters["dense_0.weights"][...] = np.nan
+    assert np.isnan(network.forward([[1.0]])).all()
+    f = activations.get_activation(name)
+    low = {"step": 0.0, "sign": -1.0}[name]
+    z = [np.nan, 0.0, -0.0, np.inf, -np.inf, 5e-324, -5e-324]
+    np.testing.assert_array_equal(f(z), [np.nan, 1, 1, 1, low, 1, low])
+
+
+@pytest.mark.parametrize("output", ["softmax", "logistic", "tanh", "softplus", "exp"])
+def test_pass_of_a_loss_is_that_of_forward(output):
+    network = make_network((3, 4, 2), ["tanh", output])
+    X, dy = rows(6, 3), rows(6, 2)
+    y = np.array([0, 1, 1, 0, 1, 0]) if output == "softmax" else np.full((6, 2), 0.5)
+    losses = {"softmax": "log_loss", "logistic": "log_loss"}
+    expected = network.forward(X), network.backward(dy)
+    network.loss_and_gradients(X, y, losses.get(output, "squared_error"), np.arange(6))
+    np.testing.assert_array_equal(network.activations[-1], expected[0])
+    np.testing.assert_array_equal(network.predict(X), expected[0])
+    np.testing.assert_array_equal(network.backward(dy), expected[1])

@@ -260,3 +260,26 @@ def test_log_that_would_begin_anew_is_refused(tmp_path: Any) -> None:
     for _ in range(3):
         model.partial_fit(X, SCORES)
     assert len(path.read_text().splitlines()) == 4
+
+
+def test_parameters_are_checked_when_they_have_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = classifier().partial_fit(X, MULTICLASS, classes=[0, 1, 2])
+    checks = []
+    check = model._validate_params
+    monkeypatch.setattr(model, "_validate_params", lambda: checks.append(check()))
+    model.partial_fit(X, MULTICLASS).partial_fit(X, MULTICLASS)
+    assert len(checks) == 0
+    model.set_params(alpha=0.5)
+    model.partial_fit(X, MULTICLASS).partial_fit(X, MULTICLASS)
+    assert len(checks) == 1
+
+
+def test_activation_that_fit_refuses_is_refused() -> None:
+    binary = MULTICLASS == 0
+    model = classifier(loss="focal", max_iter=3).fit(X, binary)
+    before = model.predict_proba(X)
+    with pytest.raises(ValueError, match="The 'output_activation' parameter"):
+        model.set_params(output_activation="softmax").partial_fit(X, binary)
+    np.testing.assert_array_equal(model.predict_proba(X), before)

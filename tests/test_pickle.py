@@ -298,8 +298,21 @@ def test_model_with_other_parameters_is_copied(parameters: dict[str, Any]) -> No
     model = fitted(MLPClassifier)
     expected = outputs(model)
     model.set_params(**parameters)
-    for other in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
-        with pytest.raises(AttributeError, match="did not fit its weights"):
-            _ = other.feature_importances_
+    pickled, copied = pickle.loads(pickle.dumps(model)), copy.deepcopy(model)
+    with pytest.raises(AttributeError, match="did not fit its weights"):
+        _ = pickled.feature_importances_
+    for other in (pickled, copied):
         other.set_params(**fitted(MLPClassifier).get_params())
         np.testing.assert_array_equal(outputs(other), expected)
+
+
+@pytest.mark.parametrize("make", [copy.copy, copy.deepcopy])
+def test_copy_of_a_plainly_fitted_model_trains_on_as_the_model_does(make: Any) -> None:
+    model = MLPRegressor(hidden_layer_sizes=4, max_iter=3, random_state=0)
+    train_on(model)
+    copied = make(model)
+    for one in (model, copied):
+        one.set_params(warm_start=True)
+        train_on(one)
+    assert model._optimizer.t == copied._optimizer.t > 0
+    np.testing.assert_array_equal(model.coefs_[0], copied.coefs_[0])

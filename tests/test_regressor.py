@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 import sklearn.neural_network
 from sklearn.base import is_regressor
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
@@ -337,3 +338,33 @@ def test_verbose_prints_scikit_learns_lines(
     sklearn.neural_network.MLPRegressor(**shared).fit(X, SINGLE)
     assert our_lines == capsys.readouterr().out
     assert "Iteration 1, loss = " in our_lines
+
+
+@pytest.mark.parametrize("loss", ["huber", "squared_error", "log_cosh", "quantile"])
+def test_target_too_large_for_float32_is_refused(loss: str) -> None:
+    y = X[:, 0].astype(np.float64)
+    y[3] = 1e39
+    model = MLPRegressor(loss, hidden_layer_sizes=(4,), dtype="float32", max_iter=3)
+    with pytest.raises(ValueError, match=r"range of float32, got 1e\+39"):
+        model.fit(X, y)
+    good = np.zeros(len(X))
+    with pytest.raises(ValueError, match="in X_val, y_val or .*range of float32"):
+        model.fit(X, good, X_val=X, y_val=y)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "poisson", "gamma"])
+def test_sparse_target_is_refused(loss: str) -> None:
+    y = scipy.sparse.csr_array(np.abs(X[:, :2]) + 1)
+    with pytest.raises(ValueError, match="y must be a dense array, got csr_array"):
+        MLPRegressor(loss, hidden_layer_sizes=(4,)).fit(X, y)
+
+
+@pytest.mark.parametrize("columns", [[0], [0, 1, 0]])
+def test_score_needs_a_column_for_each_target(columns: list[int]) -> None:
+    Y = X[:, :2].astype(np.float64)
+    Y[0, 0] = np.nan
+    model = MLPRegressor(hidden_layer_sizes=(4,), missing_targets="mask", max_iter=3)
+    model.fit(X, Y)
+    assert np.isfinite(model.score(X, Y))
+    with pytest.raises(ValueError, match="y must have the shape of the predictions"):
+        model.score(X, Y[:, columns])

@@ -402,10 +402,17 @@ def test_norms_that_are_none_are_refused_by_name() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.fit(X, X[:, 0])
-    model.norms_ = [5]
-    for call in (lambda: model.predict(X), lambda: model.partial_fit(X, X[:, 0])):
-        with pytest.raises(ValueError, match=r"norms_\[0\] must be a dict .* got 5"):
-            call()
+    gain = model.norms_[0]["gain"]
+    for norms, said in (
+        (5, "norms_ must be a list of dicts of arrays, got 5"),
+        ([5], r"norms_ must be a list of dicts of arrays, got \[5\]"),
+        ([{"gain": gain}], r"norms_\[0\] must have an array .* as 'bias'"),
+        ([{"gain": gain + 1j, "bias": gain}], r"norms_\[0\] must have .* as 'gain'"),
+    ):
+        model.norms_ = norms
+        for call in (lambda: model.predict(X), lambda: model.partial_fit(X, X[:, 0])):
+            with pytest.raises(ValueError, match=said):
+                call()
 
 
 @pytest.mark.parametrize("estimator", [MLPClassifier, MLPRegressor])

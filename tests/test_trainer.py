@@ -1,5 +1,6 @@
 """Trainer: against steps in plain NumPy, the estimators, and closed forms."""
 
+import copy
 import linecache
 import pickle
 import signal
@@ -838,3 +839,113 @@ def test_dropout_of_another_network_comes_from_the_random_state():
         return bits(trainer.fit(X, Y, 1).network.flat_parameters)
 
     assert trained(1) == trained(1) != trained(2)
+
+
+# ------------------------------------------------------------- what the user may do
+
+
+@pytest.mark.parametrize("part", ["metric", "evaluate"])
+def test_metric_cannot_write_into_the_targets(part):
+    def centred(y, outputs):
+        y -= y.mean()
+        return 0.0
+
+    y = Y.copy()
+    trainer = Trainer(network("identity"), "squared_error", metrics={"m": centred})
+    with pytest.raises(ValueError, match="read-only"):
+        trainer.fit(X, y, 2) if part == "metric" else trainer.evaluate(X, y)
+    np.testing.assert_array_equal(y, Y)
+
+
+def test_target_too_large_for_float32_is_refused():
+    y = Y.copy()
+    y[0] = -1e39
+    trainer = Trainer(network("identity", dtype="float32"), "huber")
+    with pytest.raises(ValueError, match=r"y must be in the range of float32, got 1e"):
+        trainer.fit(X, y, 1)
+
+
+def test_callback_that_sets_another_network_fails_and_changes_nothing():
+    def exchange(trainer, record):
+        if record.epoch == 2:
+            trainer.network = network("relu", "identity")
+
+    net = network("identity")
+    trainer = Trainer(net, "squared_error", random_state=1).fit(X, Y, 1)
+    before = content(trainer)
+    trainer.callbacks = [exchange]
+    with pytest.raises(ValueError, match="must not set another network"):
+        trainer.fit(X, Y, 5)
+    assert trainer.network is net
+    assert content(trainer) == before
+
+
+@pytest.mark.parametrize("make", [copy.copy, copy.deepcopy])
+def test_copy_trains_on_with_its_callbacks(make):
+    seen = []
+    trainer = Trainer(
+        network("tanh", "identity"),
+        "squared_error",
+        "adam",
+        callbacks=[lambda trainer, record: seen.append(record.epoch)],
+        random_state=1,
+    ).fit(X, Y, 2)
+    copied = make(trainer)
+    copied.fit(X, Y, 1)
+    assert seen == [1, 2, 3]
+    assert trainer.history["epoch"] == [1, 2]
+    assert copied.history["epoch"] == [1, 2, 3]
+    assert (copied.network is trainer.network) == (make is copy.copy)
+
+
+def test_callbacks_and_metrics_changed_in_place_are_checked():
+    seen = []
+    trainer = Trainer(
+        network("identity"), "squared_error", metrics={"m": lambda y, p: 0}
+    )
+    trainer.callbacks.append(lambda trainer, record: seen.append(1))
+    trainer.fit(X, Y, 2)
+    assert len(seen) == 2
+    trainer.metrics["b"] = 3
+    with pytest.raises(ValueError, match=r"metrics\['b'\] must be a function"):
+        trainer.fit(X, Y, 1)
+
+
+def test_diagnostics_are_of_rows_with_weight():
+    many = np.zeros((5000, 4))
+    many[1] = 1
+    weights = np.zeros(5000)
+    weights[1] = 1  # between the rows that would be taken
+    trainer = Trainer(network("tanh", "identity"), "squared_error")
+    records = trainer.diagnose(many, many[:, :1], weights)
+    assert np.isfinite(records["gradient_norm"]).all()
+    assert (records["gradient_norm"] > 0).all()
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [np.array(["1970-01-02"] * 90, "M8[D]"), np.ones(90) + 1j, [10**400] * 90],
+    ids=["dates", "complex", "huge integers"],
+)
+def test_weights_that_are_no_numbers_are_refused(weights):
+    trainer = Trainer(network("identity"), "squared_error")
+    with pytest.raises(ValueError, match="sample_weight"):
+        trainer.fit(X, Y, 1, sample_weight=weights)
+
+
+def test_integer_too_large_for_a_float_is_refused():
+    with pytest.raises(ValueError, match="SGD must be a finite number"):
+        SGD(10**400)
+    with pytest.raises(ValueError, match="alpha must be a finite number"):
+        Trainer(network("identity"), "squared_error", alpha=10**400)
+
+
+def test_sparse_matrix_that_a_callback_breaks_is_refused():
+    rows = sparse.csr_array(np.where(X > 0, X, 0))
+
+    def breaks(trainer, record):
+        rows.indices[:] = 10**8
+
+    trainer = Trainer(network("identity"), "squared_error", callbacks=[breaks])
+    with pytest.raises(ValueError, match="index 100000000 at position 0"):
+        trainer.fit(rows, Y, 3)

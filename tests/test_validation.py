@@ -569,3 +569,31 @@ def test_scorers_cannot_disturb_the_training() -> None:
     np.testing.assert_array_equal(
         first.feature_importances_, second.feature_importances_
     )
+
+
+def test_scorer_cannot_write_into_the_data() -> None:
+    def scoring(model: Any, X: Any, y: Any) -> float:
+        y[:] = 0
+        return 1.0
+
+    y_val = np.ones(10)
+    with pytest.raises(ValueError, match="read-only"):
+        MLPRegressor(hidden_layer_sizes=(3,), scoring=scoring, early_stopping=True).fit(
+            X, X[:, 0], X_val=X[:10], y_val=y_val
+        )
+    assert (y_val == 1).all()
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_single_class_is_always_predicted_right(given: bool) -> None:
+    validation = {"X_val": X[:20], "y_val": np.zeros(20, int)} if given else {}
+    model = MLPClassifier(
+        hidden_layer_sizes=(5,),
+        solver="sgd",
+        early_stopping=True,
+        n_iter_no_change=2,
+        max_iter=12,
+        random_state=3,
+    )
+    model.fit(X, np.zeros(len(X), int), **validation)
+    assert model.validation_scores_ == [1.0] * 4

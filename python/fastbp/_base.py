@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import get_config
 from sklearn.base import BaseEstimator
 from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_random_state
@@ -232,6 +233,19 @@ class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimato
             raise interrupt
         return self
 
+    def _values(self) -> list[Any]:
+        return [getattr(self, name) for name in self._parameter_constraints]
+
+    def _are_validated(self) -> bool:
+        """Tell whether all parameters are those that have been validated last.
+
+        Scikit-learn validates in the first call of ``partial_fit`` only.
+        """
+        if get_config()["skip_parameter_validation"]:
+            return True
+        former = getattr(self, "_validated", None)
+        return former is not None and all(map(operator.is_, former, self._values()))
+
     @contextmanager
     def _unchanged_if_it_fails(self) -> Iterator[None]:
         """Put everything back on an error, a RandomState parameter included."""
@@ -254,6 +268,9 @@ class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimato
         validation: tuple[Any, Any, Any],
         incremental: bool,
     ) -> KeyboardInterrupt | None:
+        if incremental and not self._are_validated():
+            self._validate_params()
+        self._validated = self._values()
         refuse_contradictions(
             self,
             incremental=incremental,
@@ -295,8 +312,8 @@ class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimato
 
     def _hidden_layer_sizes(self) -> list[int]:
         sizes = self.hidden_layer_sizes
-        sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
         try:
+            sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
             numbers = [operator.index(n) for n in sizes]
         except TypeError:
             raise ValueError(
@@ -375,9 +392,10 @@ class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimato
                 f"the model has normalization={has!r}"
             )
         self.out_activation_ = self._output_activation()
+        parameters = self._parameters(dtype)  # checked
         norms = norm_arrays(getattr(self, "norms_", None) or [])
         arrays = [*self.coefs_, *self.intercepts_, *norms]
-        self._set_parameters(self._parameters(dtype))
+        self._set_parameters(parameters)
         # They are about to be changed, and a failing call must find the old ones.
         curves = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
         for name in (*curves, "_optimizer"):
@@ -426,12 +444,19 @@ class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimato
         copied.__dict__.update(self.__dict__)
         return copied
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """Return a copy that can train on, as the original can."""
+        copied = memo[id(self)] = object.__new__(type(self))
+        copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return copied
+
     def __getstate__(self) -> dict[str, Any]:
         """Return what prediction needs, and training if it is to go on."""
         state = self._without_rows(dict(super().__getstate__()))
         if not state.get("_is_resumable"):
             for name in ("_optimizer", "_random_state"):
                 state.pop(name, None)
+        state.pop("_validated", None)
         state["_fastbp_version"] = _core.__version__
         return state
 

@@ -17,7 +17,6 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted
 
-from . import _core
 from ._base import BaseMLP
 from ._class_weight import class_weighted
 from ._compat import Interval, StrOptions, check_partial_fit_first_call, fit_context
@@ -30,6 +29,7 @@ from ._data import (
     weighted_mean,
 )
 from ._refusals import refuse_weights_of_entries
+from .activations import Logistic
 from .losses import (
     CLASSIFICATION_LOSSES,
     KLDivergence,
@@ -463,7 +463,7 @@ default=None
         return self._fit(X, y, sample_weight, validation)
 
     @available_if(lambda est: est._has_partial_fit())
-    @fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=False)  # it says what the user wants
     def partial_fit(
         self,
         X: Any,
@@ -676,6 +676,8 @@ default=None
         If labels have weights of their own, it is that of the single labels.
         """
         weights = validation.weights
+        if len(self.classes_) == 1:  # it is predicted whatever the output is
+            return 1.0
         if self._is_multiclass():
             correct = outputs.argmax(axis=1) == self._true_classes(validation.y)
             return weighted_mean(correct, weights)
@@ -816,7 +818,7 @@ default=None
         elif self._is_multilabel():
             # Above one half from the probability itself, so that both rank alike where
             # it is rounded to 1.
-            p = _core.elementwise("logistic", z)
+            p = Logistic()(z)
             log_p = np.where(p > 0.5, np.log(np.maximum(p, 0.5)), -np.logaddexp(0, -z))
         elif len(self.classes_) == 1:
             log_p = np.zeros_like(z)

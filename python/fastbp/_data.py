@@ -19,13 +19,16 @@ from ._compat import check_sample_weight
 __all__ = [
     "Piece",
     "Samples",
+    "as_numbers",
     "check_entry_weights",
     "check_weights",
     "check_X",
     "check_Xy",
     "check_inputs",
     "conversion_of",
+    "read_only",
     "rows_of",
+    "row_parts",
     "total_weight",
     "weighted_mean",
     "without_missing",
@@ -43,6 +46,8 @@ def check_Xy(
     estimator: Any, X: Any, y: Any, *, reset: bool, **options: Any
 ) -> tuple[Any, Any]:
     """Validate X and y by scikit-learn's rules, without converting the numbers of X."""
+    if not reset and _is_plain(estimator, X) and _is_plain_target(y, X.shape[0]):
+        return X, y
     _check_structure(X)
     X, y = validate_data(
         estimator,
@@ -59,9 +64,7 @@ def check_Xy(
 
 def check_X(estimator: Any, X: Any) -> Any:
     """Validate X for prediction."""
-    n_columns = getattr(estimator, "n_features_in_", None)
-    has_names = hasattr(estimator, "feature_names_in_")
-    if not has_names and _needs_no_check(X, n_columns):
+    if _is_plain(estimator, X):
         return X
     _check_structure(X)
     X = validate_data(
@@ -86,7 +89,22 @@ def check_inputs(X: Any, n_in: int, name: str = "X") -> Any:
         raise ValueError(
             f"{name} has {X.shape[1]} columns, the network has {n_in} inputs"
         )
-    return _readable(X)
+    return _readable(X, name)
+
+
+def _is_plain(estimator: Any, X: Any) -> bool:
+    """Tell whether X needs no check for an estimator that is fitted."""
+    n_columns = getattr(estimator, "n_features_in_", None)
+    return not hasattr(estimator, "feature_names_in_") and _needs_no_check(X, n_columns)
+
+
+def _is_plain_target(y: Any, n_rows: int) -> bool:
+    """Tell whether y is an array that scikit-learn's checks would pass unchanged."""
+    if type(y) is not np.ndarray or y.ndim not in (1, 2) or y.shape[0] != n_rows:
+        return False
+    is_integer = y.dtype.kind in "iub"
+    is_float = y.dtype.char in "fd" and bool(np.isfinite(y).all())
+    return y.size > 0 and y.dtype.isnative and (is_integer or is_float)
 
 
 def _needs_no_check(X: Any, n_columns: int | None) -> bool:
@@ -132,17 +150,17 @@ def _index_array(indices: NDArray[Any]) -> NDArray[Any]:
     return indices.astype(np.int64)
 
 
-def _readable(X: Any) -> Any:
+def _readable(X: Any, name: str = "X") -> Any:
     """Return X in a number type that the core reads; most are, and are not copied."""
     values = X.data if sparse.issparse(X) else X
     if values.dtype.kind not in "fiub":
-        raise ValueError(f"X must hold numbers, got dtype {values.dtype}")
+        raise ValueError(f"{name} must hold numbers, got dtype {values.dtype}")
     if values.dtype.isnative and values.dtype.itemsize <= 8:
         return X
     X = X.astype(np.float64)
     if not np.isfinite(X.data if sparse.issparse(X) else X).all():
         raise ValueError(
-            f"X holds values of dtype {values.dtype} too large for float64"
+            f"{name} holds values of dtype {values.dtype} too large for float64"
         )
     return X
 
@@ -192,9 +210,15 @@ def check_weights(sample_weight: Any, X: Any) -> NDArray[np.float64] | None:
 
 
 def _without_text(sample_weight: Any) -> Any:
+    if sparse.issparse(sample_weight):
+        raise TypeError("sample_weight must be a dense array, got a sparse one")
     with conversion_of("sample_weight"):
         given = np.asarray(sample_weight)
-        return given.astype(np.float64) if given.dtype.kind in "USO" else sample_weight
+        if given.dtype.kind in "USO":
+            return given.astype(np.float64)
+        if given.dtype.kind not in "fiub":
+            raise TypeError(f"got dtype {given.dtype}")
+        return sample_weight
 
 
 @contextmanager
@@ -202,8 +226,29 @@ def conversion_of(name: str) -> Iterator[None]:
     """Have errors of a conversion to numbers name the argument."""
     try:
         yield
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{name} must hold numbers: {error}") from error
+
+
+def as_numbers(y: NDArray[Any], dtype: Any, name: str) -> NDArray[Any]:
+    """Return y, contiguous in this type; ValueError if that makes a number infinite."""
+    with np.errstate(over="ignore"):
+        converted = np.require(y, dtype, ["C", "A"])
+    if converted.dtype != y.dtype and np.isinf(converted).any():
+        largest = np.nanmax(np.abs(y))
+        raise ValueError(
+            f"{name} must be in the range of {converted.dtype}, got {largest:g}"
+        )
+    return converted
+
+
+def read_only(array: Any) -> Any:
+    """Return a view for functions of the user's, which shall not write into it."""
+    if not isinstance(array, np.ndarray):
+        return array
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def are_weights_of_entries(sample_weight: Any, y: Any) -> bool:
@@ -315,6 +360,12 @@ class Samples:
         """Whether an epoch takes several calls of the core."""
         return self._rows is None
 
+    def rows_with_weight(self) -> NDArray[np.int64]:
+        """Return the numbers of the rows that count."""
+        if self.weights is None:
+            return np.arange(len(self.y))
+        return np.flatnonzero(self.weights.reshape(len(self.y), -1).any(axis=1))
+
     def mean(self, losses: NDArray[Any]) -> float:
         """Return the mean of the rows' losses; of entries, of their sums over a row."""
         if losses.ndim == 2 and self.weights is not None and self.weights.ndim == 2:
@@ -328,6 +379,7 @@ class Samples:
     ) -> Iterator[Piece]:
         """Cut the rows in ``order`` (None: all) into pieces of whole batches."""
         if self._rows is not None:
+            _check_structure(self.X)  # which a callback may have changed
             yield Piece(self._rows, self.y, self.weights, order)
             return
         if order is None:

@@ -28,10 +28,10 @@ RECORD = np.dtype(
 _MOST_ROWS = 1024
 
 
-def sampled_rows(n_rows: int) -> NDArray[np.int64]:
-    """Return at most 1024 rows, evenly spread."""
-    n = min(n_rows, _MOST_ROWS)
-    return np.linspace(0, n_rows - 1, n).round().astype(np.int64)
+def sampled_rows(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return at most 1024 of the rows, evenly spread."""
+    n = min(len(rows), _MOST_ROWS)
+    return rows[np.linspace(0, len(rows) - 1, n).round().astype(np.int64)]
 
 
 def diagnose(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ._base import BaseMLP
 
 __all__ = [
+    "check_norms",
     "dropout_rates",
     "fitted_normalization",
     "initial_norms",
@@ -27,6 +28,10 @@ __all__ = [
     "with_arrays",
     "with_statistics",
 ]
+
+# What norms have before the first step; batch normalization has both.
+_NEUTRAL = {"gain": 1, "bias": 0}
+_NEUTRAL_STATISTICS = {"mean": 0, "variance": 1}
 
 
 def stack(est: Any, n_units: list[int], training: bool) -> list[_core.Layer]:
@@ -107,9 +112,9 @@ def uses_dropout(est: BaseMLP) -> bool:
 
 def initial_norms(est: BaseMLP, n_hidden_units: list[int], dtype: Any) -> Any:
     """Return ``norms_`` before the first step: neutral gains, biases and averages."""
-    values = {"gain": 1, "bias": 0}
+    values = _NEUTRAL
     if est.normalization == "batch":
-        values |= {"mean": 0, "variance": 1}
+        values = values | _NEUTRAL_STATISTICS
     return [
         {name: np.full(n, value, dtype) for name, value in values.items()}
         for n in n_hidden_units
@@ -119,12 +124,24 @@ def initial_norms(est: BaseMLP, n_hidden_units: list[int], dtype: Any) -> Any:
 def fitted_normalization(est: Any) -> str | None:
     """Return the normalization that the model was fitted with, whatever is set now."""
     norms = getattr(est, "norms_", None)
-    if not norms:
+    if norms is None or norms == []:
         return None
-    for i, norm in enumerate(norms):
-        if not isinstance(norm, dict):
-            raise ValueError(f"norms_[{i}] must be a dict of arrays, got {norm!r}")
+    if not isinstance(norms, list | tuple) or not isinstance(norms[0], dict):
+        raise ValueError(f"norms_ must be a list of dicts of arrays, got {norms!r:.60}")
     return "batch" if "mean" in norms[0] else "layer"
+
+
+def check_norms(norms: Any, normalization: str) -> None:
+    """Raise ValueError unless all of ``norms_`` have their arrays of numbers."""
+    names = (*_NEUTRAL, *(_NEUTRAL_STATISTICS if normalization == "batch" else ()))
+    for i, norm in enumerate(norms):
+        for name in names:
+            array = np.asarray(norm.get(name) if isinstance(norm, dict) else None)
+            if array.ndim != 1 or array.dtype.kind not in "fiu":
+                raise ValueError(
+                    f"norms_[{i}] must have an array of numbers with 1 dimension(s) "
+                    f"as {name!r}, got {norm!r:.60}"
+                )
 
 
 def norm_arrays(norms: list[dict[str, NDArray[Any]]]) -> list[NDArray[Any]]:

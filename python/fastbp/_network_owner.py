@@ -15,7 +15,7 @@ from . import _core
 from ._blas import one_blas_thread
 from ._config import configured_blas
 from ._data import check_X, rows_of
-from ._hidden_layers import fitted_normalization, stack
+from ._hidden_layers import check_norms, fitted_normalization, stack
 from ._lbfgs import Packing, pack
 from ._objective import Objective
 from ._prediction import predict_rows
@@ -125,7 +125,9 @@ class NetworkOwner(ABC):
                         f"dimension(s), got {array.dtype} of shape {array.shape}"
                     )
             lists.append([_as_required(a, dtype) for a in arrays])
-        if fitted_normalization(self) is not None:
+        normalization = fitted_normalization(self)
+        if normalization is not None:
+            check_norms(self.norms_, normalization)
             lists.append(
                 [
                     {name: _as_required(a, dtype) for name, a in norm.items()}

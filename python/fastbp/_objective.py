@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
-from ._data import Samples
+from ._data import Samples, as_numbers
 from .activations import Activation
 from .losses import (
     CustomLoss,
@@ -148,7 +148,7 @@ class NetworkObjective(Objective):
         if not np.isfinite(y).all():
             raise ValueError(f"{name} must be finite, got NaN or infinity")
         self._check_range(y, name)
-        return np.ascontiguousarray(y, dtype=dtype)
+        return as_numbers(y, dtype, name)
 
     def _labels(self, y: NDArray[Any], n_rows: int, name: str) -> NDArray[Any]:
         if y.shape != (n_rows,):

@@ -26,7 +26,10 @@ def check_number(
     ``closed`` is 'left', 'right', 'both' or 'neither', as of scikit-learn's intervals.
     """
     is_number = isinstance(value, Real) and not isinstance(value, bool)
-    number = float(value) if is_number else np.nan
+    try:
+        number = float(value) if is_number else np.nan
+    except OverflowError:  # of an integer
+        number = np.inf
     has_low, has_high = closed in ("left", "both"), closed in ("right", "both")
     is_above = low <= number if has_low else low < number
     is_below = number <= high if has_high else number < high

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
@@ -18,6 +19,7 @@ from ._compat import Interval, StrOptions, fit_context
 from ._data import (
     Samples,
     are_weights_of_entries,
+    as_numbers,
     check_entry_weights,
     check_weights,
     check_Xy,
@@ -274,7 +276,7 @@ default=None
         return self._fit(X, y, sample_weight, validation)
 
     @available_if(lambda est: est._has_partial_fit())
-    @fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=False)  # it says what the user wants
     def partial_fit(
         self,
         X: Any,
@@ -327,6 +329,8 @@ default=None
         self, X: Any, y: Any, *, incremental: bool, reset: bool
     ) -> tuple[Any, Any]:
         missing = None
+        if sparse.issparse(y):
+            raise ValueError(f"y must be a dense array, got {type(y).__name__}")
         if self.missing_targets == "mask":
             y, missing = _without_nan(y)
         X, y = check_Xy(self, X, y, reset=reset, y_numeric=True)
@@ -369,8 +373,7 @@ default=None
         if self._n_quantiles() > 1:
             y = np.repeat(y, self._n_quantiles(), axis=1)
         self.n_outputs_ = y.shape[1]
-        with np.errstate(over="ignore"):  # of float32: an infinite loss, then an error
-            return np.require(y, dtype, ["C", "A"])
+        return as_numbers(y, dtype, "y")
 
     def _decode(self, y: NDArray[Any]) -> NDArray[Any]:
         y = y[:, :: self._n_quantiles()]
@@ -484,6 +487,11 @@ default=None
             input_name="y",
         )
         check_consistent_length(prediction, y, given)
+        if y.size != prediction.size:
+            raise ValueError(
+                f"y must have the shape of the predictions, {prediction.shape}, got "
+                f"{y.shape}"
+            )
         are_of_entries = are_weights_of_entries(given, y)
         check: Any = check_entry_weights if are_of_entries else check_weights
         weights = without_missing(check(given, y), y)

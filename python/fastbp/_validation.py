@@ -15,7 +15,7 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 
 from . import _core
-from ._data import Samples
+from ._data import Samples, read_only
 from ._prediction import predict_rows
 
 if TYPE_CHECKING:
@@ -158,7 +158,8 @@ def _score(
     weights = {}
     if validation.weights is not None and _takes_weights(scorer):
         weights["sample_weight"] = validation.weights
-    score = scorer(model, validation.X, est._decode(validation.y), **weights)
+    y = read_only(est._decode(validation.y))
+    score = scorer(model, read_only(validation.X), y, **weights)
     if not isinstance(score, Real) or np.isnan(float(score)):
         raise ValueError(
             f"scoring={est.scoring!r} must return a number, got {score!r:.60}"

@@ -347,7 +347,10 @@ class Network:
         tape = self._last_tape()
         return [
             *([tape.inputs()] * self._n_before),
-            *[tape.pre_activations(i) for i in range(self._n_in_core)],
+            *[
+                tape.pre_activations(i, n_threads=self._n_threads(tape))
+                for i in range(self._n_in_core)
+            ],
         ]
 
     @property
@@ -465,10 +468,11 @@ class Network:
         if weights is None:
             weights = np.ones(X.shape[0])
         shares = weights / weights.sum()
-        self._tape = self._taped(X, step, shares)
+        tape = self._taped(X, step, shares)
         losses, gradients, _ = self._objective_backward(
-            self._tape, y, objective, shares, inputs=False
+            tape, y, objective, shares, inputs=False
         )
+        self._tape = tape
         self._store(gradients, self.gradients)
         return float(losses.sum(dtype=np.float64))
 
@@ -506,13 +510,17 @@ class Network:
         """Return losses, and gradients of their sum: of parameters as the core has
         them, and of the inputs, as far as they are ``wanted``.
         """
-        core = self._core
-        assert core is not None  # there is a tape
-        n_threads = _core.threads_for(core, tape.n_rows, effective_n_threads()[0])
-        with one_blas_thread(core):
+        assert self._core is not None  # there is a tape
+        n_threads = self._n_threads(tape)
+        with one_blas_thread(self._core):
             return tape.loss_backward(
                 y, loss, sample_weight=weights, n_threads=n_threads, **wanted
             )
+
+    def _n_threads(self, tape: _core.Tape) -> int:
+        """Return the threads for another pass through the rows of a tape."""
+        assert self._core is not None
+        return _core.threads_for(self._core, tape.n_rows, effective_n_threads()[0])
 
     def input_gradient(
         self, X: Any, output: int | None = None, *, y: Any = None, loss: Any = None

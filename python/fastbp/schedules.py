@@ -321,13 +321,17 @@ class Plateau(Schedule):
     training does not stop for lack of progress before the rate has come down to
     ``end``. As a function it is 1 at any time.
 
+    A :class:`~fastbp.Trainer` has no ``tol``: there an epoch is bad if its loss, that
+    of the validation set if there is one, is no new best.
+
     Parameters
     ----------
     factor : float, default=0.2
         In (0, 1).
     patience : int or None, default=None
         The rate changes after more than this many bad epochs in a row, at least 1 and
-        at most ``n_iter_no_change`` of the estimator; None is ``n_iter_no_change``.
+        at most ``n_iter_no_change`` of the estimator; None is ``n_iter_no_change``, of
+        a Trainer 10.
     end : float, default=1e-3
         The factor never falls under this, in (0, 1].
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
 from . import _core
-from ._data import Samples, check_inputs, check_weights, rows_of
+from ._data import Samples, check_inputs, check_weights, read_only, rows_of
 from ._descent import Descent
 from ._diagnostics import diagnose, sampled_rows
 from ._hooks import Hooks
@@ -254,6 +255,8 @@ class Trainer:
             training diverges.
         """
         n_epochs = check_size(n_epochs, "n_epochs")
+        # They may have been changed in place.
+        self.callbacks, self.metrics = self.callbacks, self.metrics
         samples = self._samples(X, y, sample_weight)
         if (X_val is None) != (y_val is None):
             raise ValueError("a validation set is both X_val and y_val")
@@ -303,7 +306,7 @@ class Trainer:
         outputs = predict_rows(core, samples.X, self.n_jobs)
         measured = {"loss": objective.mean(samples, outputs)}
         for name, metric in self.metrics.items():
-            measured[name] = _number_of(name, metric(samples.y, outputs))
+            measured[name] = _number_of(name, metric(read_only(samples.y), outputs))
         return measured
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -325,8 +328,7 @@ class Trainer:
             If X has the wrong shape or values.
         """
         X = check_inputs(X, self.network.n_in)
-        no_targets = np.empty(0)
-        core = self.network._core_network(self._objective, no_targets)
+        core = self.network._core_network(self._objective)
         return predict_rows(core, X, self.n_jobs)
 
     def diagnose(
@@ -361,7 +363,7 @@ class Trainer:
     def _diagnose(
         self, samples: Samples, update: NDArray[Any] | None = None
     ) -> NDArray[Any]:
-        few = samples.subset(sampled_rows(len(samples.y)))
+        few = samples.subset(sampled_rows(samples.rows_with_weight()))
         return diagnose(
             self.network,
             few.X,
@@ -378,8 +380,19 @@ class Trainer:
             f"{self.schedule!r}, batch_size={self.batch_size!r})"
         )
 
+    def __copy__(self) -> Trainer:
+        """Return one of the same network, whose history goes on separately."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__, _records=list(self._records))
+        return twin
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Trainer:
+        twin = memo[id(self)] = object.__new__(type(self))
+        twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return twin
+
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out the callbacks, which belong to the process."""
+        """Leave out the callbacks of a pickle: they belong to the process."""
         return {**self.__dict__, "callbacks": []}
 
 
@@ -395,6 +408,7 @@ class _State:
     epoch_of_order: int
     stream: Any
     n_records: int
+    dropout_seed: int
 
 
 @dataclass
@@ -421,6 +435,7 @@ class _Fit(TrainingLoop):
         n_epochs: int,
     ) -> None:
         self.owner = owner
+        self.network = owner.network
         self.samples = samples
         self.held_out = held_out
         self.n_epochs = n_epochs
@@ -502,14 +517,17 @@ class _Fit(TrainingLoop):
             owner._epoch_of_order,
             owner._generator.get_state(),
             len(owner._records),
+            owner._dropout_seed,
         )
 
     def restore(self, before: _State) -> None:
         owner = self.owner
-        owner.network._state[:] = before.network
+        vars(owner)["network"] = self.network
+        self.network._state[:] = before.network
         owner._t, owner._moments, owner._rule = before.t, before.moments, before.rule
         owner._order, owner._epoch_of_order = before.order, before.epoch_of_order
         owner._generator.set_state(before.stream)
+        owner._dropout_seed = before.dropout_seed
         del owner._records[before.n_records :]
 
     def state(self) -> _Complete:
@@ -535,7 +553,9 @@ class _Fit(TrainingLoop):
 
     def adopt(self) -> None:
         """Go on from what callbacks have written into the network, if they have."""
-        network, known = self.owner.network, self.complete.network
+        network, known = self.network, self.complete.network
+        if self.owner.network is not network:
+            raise ValueError("a callback must not set another network during fit")
         if self.hooks.callbacks and not np.array_equal(network._state, known):
             self.core.set_parameters(*network._arrays(), n_threads=self.n_threads)
             self.complete = replace(self.complete, network=network._state.copy())
@@ -744,7 +764,7 @@ def _checked_metrics(metrics: Any) -> dict[str, Callable[[Any, Any], float]]:
 def _number_of(name: str, value: Any) -> float:
     try:
         return float(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(
             f"metrics[{name!r}] must return a number, got {value!r}"
         ) from error

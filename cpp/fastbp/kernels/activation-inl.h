@@ -81,7 +81,9 @@ template <class T>
 struct Threshold {
   using V = Vec<T>;
   V low, high;
-  V value(V z) const { return select(less(z, V(0)), low, high); }
+  V value(V z) const {  // of NaN: NaN
+    return select(less(z, V(0)), low, select(less(V(0), z), high, high + z));
+  }
   V chain(V, V) const { return V(0); }
 };
 

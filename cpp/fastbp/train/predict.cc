@@ -7,7 +7,6 @@
 namespace fastbp {
 namespace {
 
-constexpr Index kBlockRows = 112;  // 8 tiles of 14 rows, 18 of 6
 constexpr double kWorkPerThread =
     2e6;  // operations that pay for waking one more thread
 

@@ -7,9 +7,6 @@
 namespace fastbp {
 namespace {
 
-// Of a fixed height: a BLAS may round differently in blocks of other heights.
-constexpr Index kBlockRows = 112;
-
 // A member of the team, as phases want it.
 struct Worker {
   Member& member;
