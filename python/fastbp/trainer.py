@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -412,16 +412,11 @@ class _State:
 
 
 @dataclass
-class _Complete:
-    """Where training stands after a complete epoch.
+class _Progress:
+    """Where training stands after a complete epoch."""
 
-    The network is None, and moments are, if the core is asked for them when needed.
-    """
-
-    n_records: int
     t: int
-    network: NDArray[Any] | None = None
-    moments: list[list[Any]] | None = None
+    n_records: int
 
 
 class _Fit(TrainingLoop):
@@ -488,19 +483,20 @@ class _Fit(TrainingLoop):
 
     def train(self) -> None:
         before = self.before()
-        self.complete = _Complete(before.n_records, before.t, before.network)
+        self.complete = self.state()
+        self.shown = before.network
         try:
             with self.hooks:
                 self.adopt()
                 self.begin_order()
                 self.run(self.n_epochs)
-                if not self.is_watched:
-                    self.take()
+                self.descent.save()
+                self.take_saved()
         except KeyboardInterrupt:
             if self.complete.n_records == before.n_records:
                 self.restore(before)
             else:
-                self.go_back(self.complete)
+                self.go_back()
             raise
         except BaseException:
             self.restore(before)
@@ -530,35 +526,33 @@ class _Fit(TrainingLoop):
         owner._dropout_seed = before.dropout_seed
         del owner._records[before.n_records :]
 
-    def state(self) -> _Complete:
-        owner = self.owner
-        if not self.is_watched:
-            return _Complete(len(owner._records), self.descent.trainer.t)
-        network = owner.network._state.copy()
-        return _Complete(len(owner._records), owner._t, network, owner._moments)
+    def state(self) -> _Progress:
+        return _Progress(self.descent.trainer.t, len(self.owner._records))
 
-    def go_back(self, complete: _Complete) -> None:
-        """Take back what came after a complete epoch.
+    def go_back(self) -> None:
+        """Take back what came after the last complete epoch.
 
         But the order that was drawn for the next one: that is the one to go on with.
         """
-        owner = self.owner
-        del owner._records[complete.n_records :]
-        if complete.network is None:
-            self.save_complete(complete.t)
-            self.take_saved()
-        else:
-            owner.network._state[:] = complete.network
-            owner._t, owner._moments = complete.t, complete.moments or []
+        del self.owner._records[self.complete.n_records :]
+        self.save_complete(self.complete.t)
+        self.take_saved()
+
+    def take_saved(self) -> None:
+        """Give the owner what the core has saved."""
+        owner, network = self.owner, self.network
+        owner._t, *arrays, owner._moments = self.descent.trainer.take_saved()
+        owner._rule = self.rule
+        network._store(arrays, network.parameters, network.statistics)
 
     def adopt(self) -> None:
         """Go on from what callbacks have written into the network, if they have."""
-        network, known = self.network, self.complete.network
+        network = self.network
         if self.owner.network is not network:
             raise ValueError("a callback must not set another network during fit")
-        if self.hooks.callbacks and not np.array_equal(network._state, known):
+        if self.hooks.callbacks and not np.array_equal(network._state, self.shown):
             self.core.set_parameters(*network._arrays(), n_threads=self.n_threads)
-            self.complete = replace(self.complete, network=network._state.copy())
+            self.shown = network._state.copy()
 
     def begin_order(self) -> None:
         """Have the owner's order be the one that this fit shuffles."""
@@ -581,8 +575,7 @@ class _Fit(TrainingLoop):
         shuffle(rows)
 
     def begin_epoch(self) -> None:
-        if not self.is_watched:
-            self.descent.save()
+        self.descent.save()
 
     def rate_of(self, epoch: int) -> float | NDArray[np.float64]:
         owner = self.owner
@@ -597,7 +590,7 @@ class _Fit(TrainingLoop):
         owner = self.owner
         if not self.core.is_finite():
             raise ValueError(NON_FINITE)
-        update = self.take() if self.is_watched else None
+        update = self.show() if self.is_watched else None
         record = {
             "epoch": len(owner._records) + 1,
             "loss": loss,
@@ -629,20 +622,15 @@ class _Fit(TrainingLoop):
         self.adopt()
         return stops
 
-    def take(self) -> NDArray[Any]:
+    def show(self) -> NDArray[Any]:
         """Give the network the new parameters; returns by how much they changed."""
-        self.descent.save()
-        update = -self.owner.network.flat_parameters
-        self.take_saved()
-        update += self.owner.network.flat_parameters
-        return update
-
-    def take_saved(self) -> None:
-        """Give the network the parameters that the core has saved."""
-        owner, network = self.owner, self.owner.network
-        owner._t, *arrays, owner._moments = self.descent.trainer.take_saved()
-        owner._rule = self.rule
+        network = self.network
+        arrays = self.core.get_parameters(n_threads=self.n_threads)
         network._store(arrays, network.parameters, network.statistics)
+        former, self.shown = self.shown, network._state.copy()
+        n_parameters = network.flat_parameters.size
+        update: NDArray[Any] = self.shown[:n_parameters] - former[:n_parameters]
+        return update
 
     def measured(self, update: NDArray[Any] | None) -> dict[str, Any]:
         """Return what is recorded only if asked for."""
