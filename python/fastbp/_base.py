@@ -30,7 +30,7 @@ from ._hidden_layers import (
 )
 from ._initial import initial_parameters
 from ._inspection import InputGradients
-from ._lbfgs import fit_lbfgs
+from ._lbfgs import fit_lbfgs, packed_loss_and_gradient
 from ._optimizer import OptimizerState, solver_name
 from ._refusals import refuse_contradictions
 from ._stochastic import fit_stochastic
@@ -424,6 +424,17 @@ class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimato
             self.best_loss_ = np.inf
 
     # Scikit-learn's protocols.
+
+    def _loss_grad_lbfgs(
+        self,
+        packed_coef_inter: Any,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *_buffers: Any,
+    ) -> tuple[float, NDArray[Any]]:
+        """Return loss and gradient; the buffers that are passed are not needed."""
+        return packed_loss_and_gradient(self, packed_coef_inter, X, y, sample_weight)
 
     def _has_partial_fit(self) -> bool:
         if solver_name(self) not in OPTIMIZERS:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from . import _core
 from ._blas import one_blas_thread
 from ._compat import check_optimize_result
-from ._data import Samples
+from ._config import configured_blas
+from ._data import Samples, rows_of
 from ._hidden_layers import norm_arrays
 from ._prediction import n_threads_for
 from ._training_loop import NON_FINITE
@@ -20,7 +21,7 @@ from ._training_loop import NON_FINITE
 if TYPE_CHECKING:
     from ._base import BaseMLP
 
-__all__ = ["Packing", "fit_lbfgs", "pack"]
+__all__ = ["fit_lbfgs", "packed_loss_and_gradient"]
 
 Vector = NDArray[np.float64]
 
@@ -142,3 +143,36 @@ def fit_lbfgs(
     est.n_iter_ = check_optimize_result("lbfgs", result, est.max_iter)
     est.loss_ = float(result.fun)
     return None
+
+
+def packed_loss_and_gradient(
+    est: BaseMLP, theta: Any, X: Any, y: Any, sample_weight: Any
+) -> tuple[float, Vector]:
+    """Return loss and gradient at packed parameters, as scikit-learn's method does.
+
+    ``y`` is the label-binarized target.
+    """
+    n_units = [X.shape[1], *(len(b) for b in est.intercepts_)]
+    objective = est._objective(n_units[-1])
+    network = _core.Network(
+        n_units,
+        est._hidden_activations(len(n_units) - 2),
+        objective.in_core(),
+        "float64",
+        blas=configured_blas(),
+    )
+    theta = np.ascontiguousarray(theta, dtype=np.float64)
+    network.set_parameters(*Packing(n_units).unpack(theta))
+    if objective.output == "softmax":
+        y = np.argmax(y, axis=1)
+    else:
+        y = np.require(y, np.float64, ["C", "A"]).reshape(len(y), -1)
+    with one_blas_thread(network):
+        value, *gradients = network.loss_and_gradients(
+            rows_of(X),
+            y,
+            sample_weight,
+            alpha=est.alpha,
+            outer_loss=objective.outer_loss,
+        )
+    return value, pack_all(*gradients)

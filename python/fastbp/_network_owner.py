@@ -12,11 +12,9 @@ from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
 from . import _core
-from ._blas import one_blas_thread
 from ._config import configured_blas
-from ._data import check_X, rows_of
+from ._data import check_X
 from ._hidden_layers import check_norms, fitted_normalization, stack
-from ._lbfgs import Packing, pack
 from ._objective import Objective
 from ._prediction import predict_rows
 from ._threads import effective_n_threads
@@ -176,44 +174,6 @@ class NetworkOwner(ABC):
             return False
         n_weights = sum(coef.size for coef in coefs)
         return bool(X.shape[0] * n_weights <= _FEW_PRODUCTS)
-
-    def _loss_grad_lbfgs(
-        self,
-        packed_coef_inter: Any,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        *_buffers: Any,
-    ) -> tuple[float, NDArray[Any]]:
-        """Return loss and gradient, packed as scikit-learn's method packs them.
-
-        ``y`` is the label-binarized target; the buffers that scikit-learn passes are
-        not needed.
-        """
-        n_units = [X.shape[1], *(len(b) for b in self.intercepts_)]
-        objective = self._objective(n_units[-1])
-        network = _core.Network(
-            n_units,
-            self._hidden_activations(len(n_units) - 2),
-            objective.in_core(),
-            "float64",
-            blas=configured_blas(),
-        )
-        theta = np.ascontiguousarray(packed_coef_inter, dtype=np.float64)
-        network.set_parameters(*Packing(n_units).unpack(theta))
-        if self._output_activation() == "softmax":
-            y = np.argmax(y, axis=1)
-        else:
-            y = np.require(y, np.float64, ["C", "A"]).reshape(len(y), -1)
-        with one_blas_thread(network):
-            value, coef_grads, intercept_grads = network.loss_and_gradients(
-                rows_of(X),
-                y,
-                sample_weight,
-                alpha=self.alpha,
-                outer_loss=objective.outer_loss,
-            )
-        return value, pack(coef_grads + intercept_grads)
 
 
 def refuse_nan(outputs: NDArray[Any]) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._estimator_hooks import callbacks_of
 from ._hidden_layers import uses_dropout
-from ._hooks import callbacks_of
 from ._optimizer import parameters_of
 from ._rates import is_only_warmup, plateau_of, schedule_of
 from .callbacks import Checkpoint, CSVLogger, EarlyStopping

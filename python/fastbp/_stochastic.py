@@ -18,8 +18,8 @@ from sklearn.exceptions import ConvergenceWarning
 from . import _core
 from ._data import Samples
 from ._descent import Descent
+from ._estimator_hooks import EstimatorHooks, wants_hooks
 from ._hidden_layers import fitted_normalization, uses_dropout, with_arrays
-from ._hooks import EstimatorHooks, wants_hooks
 from ._optimizer import OptimizerState, checksum, optimizer_of, solver_name
 from ._rates import ScheduledRates, schedule_of
 from ._training_loop import NON_FINITE, TrainingLoop, first_order
