@@ -216,7 +216,7 @@ def test_failed_fit_with_another_loss_leaves_the_model() -> None:
     model = regressor("gamma").fit(X, SINGLE)
     before = model.predict(X)
     with pytest.raises(
-        ValueError, match=r"y must be positive with loss='gamma', got -"
+        ValueError, match=r"y must be positive for Gamma\(\), got -"
     ):
         model.fit(X, -SINGLE)
     np.testing.assert_array_equal(model.predict(X), before)

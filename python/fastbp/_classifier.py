@@ -32,6 +32,7 @@ from ._refusals import refuse_weights_of_entries
 from .activations import Logistic
 from .losses import (
     CLASSIFICATION_LOSSES,
+    SUM_TOLERANCE,
     KLDivergence,
     LogLoss,
     Loss,
@@ -877,7 +878,7 @@ def _check_probabilities(y: Any) -> NDArray[np.float64]:
     checked: NDArray[np.float64] = check_array(y, dtype=np.float64, input_name="y")
     excess = np.abs(checked.sum(axis=1) - 1)
     excess[(checked < 0).any(axis=1)] = np.inf
-    if excess.max() > 1e-5:
+    if excess.max() > SUM_TOLERANCE:
         at = int(excess.argmax())
         raise ValueError(
             "the rows of y must be probabilities of the classes, not negative and with "

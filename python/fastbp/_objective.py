@@ -11,19 +11,17 @@ from . import _core
 from ._data import Samples, as_numbers
 from .activations import Activation
 from .losses import (
+    SUM_TOLERANCE,
     CustomLoss,
-    Gamma,
     LogLoss,
     Loss,
-    Poisson,
     Quantile,
     _OfClasses,
+    check_range,
     get_loss,
 )
 
 __all__ = ["NetworkObjective", "Objective"]
-
-_SUM_TOLERANCE = 1e-3  # of probabilities in a narrow type
 
 
 class Objective:
@@ -162,6 +160,7 @@ class NetworkObjective(Objective):
         return y.astype(np.int64)
 
     def _check_range(self, y: NDArray[Any], name: str) -> None:
+        check_range(self.loss, y, name)
         if self.is_of_classes and ((y < 0) | (y > 1)).any():
             raise ValueError(
                 f"{name} must be in [0, 1] for {self.loss!r}, got numbers from "
@@ -169,20 +168,12 @@ class NetworkObjective(Objective):
             )
         if self.is_of_classes and self.output == "softmax":
             sums = y.sum(axis=1, dtype=np.float64)
-            bad = np.flatnonzero(np.abs(sums - 1) > _SUM_TOLERANCE)
+            bad = np.flatnonzero(np.abs(sums - 1) > SUM_TOLERANCE)
             if len(bad):
                 raise ValueError(
                     f"{name} must hold probabilities whose sum is 1 in each row, got "
                     f"{sums[bad[0]]:g} in row {bad[0]}"
                 )
-        if isinstance(self.loss, Poisson) and (y < 0).any():
-            raise ValueError(
-                f"{name} must not be negative for {self.loss!r}, got {y.min()}"
-            )
-        if isinstance(self.loss, Gamma) and (y <= 0).any():
-            raise ValueError(
-                f"{name} must be positive for {self.loss!r}, got {y.min()}"
-            )
 
 
 def _loss_of(loss: Any) -> Loss:

@@ -29,10 +29,9 @@ from ._refusals import refuse_weights_of_entries
 from .losses import (
     REGRESSION_LOSSES,
     CustomLoss,
-    Gamma,
     Loss,
-    Poisson,
     Quantile,
+    check_range,
     loss_of,
 )
 from .optimizers import Optimizer
@@ -358,14 +357,7 @@ default=None
     def _encode(self, y: Any, dtype: Any) -> NDArray[Any]:
         """Return y as a matrix (n_samples, n_outputs)."""
         loss = self._loss()
-        if isinstance(loss, Poisson) and (y < 0).any():
-            raise ValueError(
-                f"y must not be negative with loss='poisson', got {np.nanmin(y)}"
-            )
-        if isinstance(loss, Gamma) and (y <= 0).any():
-            raise ValueError(
-                f"y must be positive with loss='gamma', got {np.nanmin(y)}"
-            )
+        check_range(loss, y, "y")
         self.__dict__.pop("quantiles_", None)
         if isinstance(loss, Quantile):
             self.quantiles_ = loss.quantiles

@@ -37,6 +37,9 @@ __all__ = [
     "get_loss",
 ]
 
+# Of the sum of probabilities, which may be of a narrow type.
+SUM_TOLERANCE = 1e-3
+
 # Output activations that the core has at the end of a network, with the loss.
 OUTPUTS = ("identity", "logistic", "tanh", "softplus", "exp", "softmax")
 _ANY = OUTPUTS[:-1]
@@ -579,6 +582,16 @@ CLASSIFICATION_LOSSES: dict[str, type[Loss]] = {
     "symmetric_cross_entropy": SymmetricCrossEntropy,
     "kl_divergence": KLDivergence,
 }
+
+
+def check_range(loss: Loss, y: NDArray[Any], name: str) -> None:
+    """Raise ValueError if y holds numbers for which the loss is not; NaN may be."""
+    if isinstance(loss, Poisson) and (y < 0).any():
+        raise ValueError(
+            f"{name} must not be negative for {loss!r}, got {np.nanmin(y)}"
+        )
+    if isinstance(loss, Gamma) and (y <= 0).any():
+        raise ValueError(f"{name} must be positive for {loss!r}, got {np.nanmin(y)}")
 
 
 def get_loss(loss: str | Loss) -> Loss:
