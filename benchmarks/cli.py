@@ -12,6 +12,7 @@ from . import (
     features,
     fit,
     load,
+    loops,
     memory,
     peers,
     predict,
@@ -34,6 +35,7 @@ PARTS = {
     "load": load,
     "memory": memory,
     "features": features,
+    "loops": loops,
     "recipe": recipe,
 }
 

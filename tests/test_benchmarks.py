@@ -18,7 +18,17 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import log_loss, mean_squared_error
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from benchmarks import data, features, memory, peers, plots, report, scaling, training
+from benchmarks import (
+    data,
+    features,
+    loops,
+    memory,
+    peers,
+    plots,
+    report,
+    scaling,
+    training,
+)
 from benchmarks.blas import Blas
 from benchmarks.cases import JOBS, Job
 from benchmarks.cli import main
@@ -535,6 +545,17 @@ def test_options_are_compared_with_a_plain_fit(tmp_path: Path) -> None:
     (gelu,), (plain,) = rows["gelu"]["seconds"], rows["plain"]["seconds"]
     assert rows["gelu"]["ratio"] == pytest.approx(gelu / plain)
     assert "| gelu | activation='gelu' |" in text
+
+
+@pytest.mark.slow
+def test_steps_of_loops_are_compared(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    document, text = quick("loops", tmp_path)
+    assert document["problems"] == []
+    rows = {row["library"]: row for row in document["rows"]}
+    assert rows.keys() == loops.LOOPS.keys()
+    assert rows["fastbp"]["ratio"] == 1
+    assert "| digits | torch-1 |" in text
 
 
 @pytest.mark.slow

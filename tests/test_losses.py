@@ -215,9 +215,7 @@ def test_early_stopping_works_with_each_loss(loss: Any) -> None:
 def test_failed_fit_with_another_loss_leaves_the_model() -> None:
     model = regressor("gamma").fit(X, SINGLE)
     before = model.predict(X)
-    with pytest.raises(
-        ValueError, match=r"y must be positive for Gamma\(\), got -"
-    ):
+    with pytest.raises(ValueError, match=r"y must be positive for Gamma\(\), got -"):
         model.fit(X, -SINGLE)
     np.testing.assert_array_equal(model.predict(X), before)
 

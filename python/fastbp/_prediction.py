@@ -17,7 +17,7 @@ __all__ = ["n_threads_for", "predict_rows"]
 
 def n_threads_for(
     network: _core.Network,
-    X: Any,
+    X: Any = None,
     n_jobs: int | None = None,
     *,
     n_rows: int | None = None,
@@ -25,13 +25,14 @@ def n_threads_for(
 ) -> int:
     """Return the threads, as ``n_jobs`` allows, that the work on the rows pays for.
 
-    The rows are all of X, or ``n_rows`` like them.
+    The rows are all of X, or ``n_rows`` like them; without X, of any numbers.
     """
     n_rows = X.shape[0] if n_rows is None else n_rows
+    n_inputs = None if X is None else mean_inputs(X)
 
     def at_most(n_threads: int) -> int:
         return _core.threads_for(
-            network, n_rows, n_threads, n_inputs=mean_inputs(X), training=training
+            network, n_rows, n_threads, n_inputs=n_inputs, training=training
         )
 
     check_n_jobs(n_jobs)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from numbers import Integral
+from time import monotonic
 
 import joblib
 
@@ -17,6 +19,11 @@ __all__ = ["check_n_jobs", "effective_n_threads"]
 _MOST_THREADS = 512
 
 
+# To count, joblib reads files of the system: longer than a small network takes to learn
+# a batch.
+_SECONDS_BETWEEN_COUNTS = 1.0
+
+
 def check_n_jobs(n_jobs: int | None) -> None:
     """Refuse an ``n_jobs`` that is no number of threads."""
     if n_jobs is not None and (not isinstance(n_jobs, Integral) or n_jobs == 0):
@@ -28,8 +35,8 @@ def check_n_jobs(n_jobs: int | None) -> None:
 def effective_n_threads(n_jobs: int | None = None) -> tuple[int, str]:
     """Threads that a call may use, and why.
 
-    Read anew at every call. A step with little work is done by fewer threads; the
-    result never depends on their number.
+    Read anew at every call, the number of cores at most once a second. A step with
+    little work is done by fewer threads; the result never depends on their number.
 
     Parameters
     ----------
@@ -63,7 +70,20 @@ def effective_n_threads(n_jobs: int | None = None) -> tuple[int, str]:
         limit = min(limit, openmp_effective_n_threads())
     if os.environ.get("OMP_NUM_THREADS"):
         return limit, "OMP_NUM_THREADS or threadpoolctl"
-    n_cores = joblib.cpu_count(only_physical_cores=True)
+    n_cores = _physical_cores()
     if limit < n_cores:
         return limit, "limit of the parallel runtime"
     return n_cores, "physical cores"
+
+
+def _physical_cores() -> int:
+    """Return the number of physical cores that this process may use."""
+    has_affinity = hasattr(os, "sched_getaffinity")
+    allowed = frozenset(os.sched_getaffinity(0)) if has_affinity else None
+    wanted = os.environ.get("LOKY_MAX_CPU_COUNT")
+    return _counted(allowed, wanted, monotonic() // _SECONDS_BETWEEN_COUNTS)
+
+
+@lru_cache(maxsize=1)
+def _counted(*_circumstances: object) -> int:
+    return int(joblib.cpu_count(only_physical_cores=True))

@@ -22,7 +22,6 @@ from ._network_owner import NetworkOwner
 from ._objective import NetworkObjective
 from ._objects import check_bool, check_size
 from ._prediction import n_threads_for, predict_rows
-from ._threads import effective_n_threads
 from .activations import Activation
 from .layers import Dense, Dropout, Layer, check_trainable
 from .losses import OUTPUTS
@@ -520,7 +519,7 @@ class Network:
     def _n_threads(self, tape: _core.Tape) -> int:
         """Return the threads for another pass through the rows of a tape."""
         assert self._core is not None
-        return _core.threads_for(self._core, tape.n_rows, effective_n_threads()[0])
+        return n_threads_for(self._core, n_rows=tape.n_rows)
 
     def input_gradient(
         self, X: Any, output: int | None = None, *, y: Any = None, loss: Any = None
@@ -876,4 +875,5 @@ def _views(
 
 
 def _same_bits(a: NDArray[Any], b: NDArray[Any]) -> bool:
-    return bool(np.array_equal(a.view(np.uint8), b.view(np.uint8)))
+    bits = f"u{a.dtype.itemsize}"
+    return bool(np.array_equal(a.view(bits), b.view(bits)))
