@@ -10,9 +10,9 @@
 
 namespace fastbp {
 
-// Rows that a thread takes through a network at once when nothing is trained: 8 tiles of
-// 14 rows, 18 of 6. All that goes through blocks has this one height: a BLAS may round
-// differently in blocks of others.
+// Rows that a thread takes through a network at once when nothing is trained: 8 tiles
+// of 14 rows, 18 of 6. All that goes through blocks has this one height: a BLAS may
+// round differently in blocks of others.
 inline constexpr Index kBlockRows = 112;
 
 // What the network shall give: class indices (for softmax outputs), else numbers.
