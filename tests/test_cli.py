@@ -345,6 +345,31 @@ class Terminal(io.StringIO):
         return True
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+def test_full_disk_is_reported() -> None:
+    with Path("/dev/full").open("w") as full:
+        process = subprocess.run(
+            [*COMMAND, "info"], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert process.returncode == 1
+    assert re.fullmatch(r"fastbp: error: .*No space left on device\n", process.stderr)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell that closes descriptors")
+def test_command_works_without_standard_output() -> None:
+    script = 'exec 1>&-; exec "$@"'
+    process = subprocess.run(
+        ["sh", "-c", script, "sh", *COMMAND, "info"], capture_output=True, text=True
+    )
+    assert (process.returncode, process.stderr) == (0, "")
+
+
+def test_module_is_the_command() -> None:
+    command = [sys.executable, "-m", "fastbp", "--version"]
+    process = subprocess.run(command, capture_output=True, text=True)
+    assert process.stdout == f"fastbp {fastbp.__version__}\n"
+
+
 def test_progress_on_a_terminal_redraws_one_line() -> None:
     terminal = Terminal()
     progress = Progress(3, "epoch", terminal)

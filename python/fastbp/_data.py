@@ -46,7 +46,10 @@ def check_Xy(
     estimator: Any, X: Any, y: Any, *, reset: bool, **options: Any
 ) -> tuple[Any, Any]:
     """Validate X and y by scikit-learn's rules, without converting the numbers of X."""
-    if not reset and _is_plain(estimator, X) and _is_plain_target(y, X.shape[0]):
+    if _is_plain(estimator, X, reset=reset) and _is_plain_target(y, X.shape[0]):
+        if reset:
+            estimator.n_features_in_ = X.shape[1]
+            estimator.__dict__.pop("feature_names_in_", None)
         return X, y
     _check_structure(X)
     X, y = validate_data(
@@ -92,9 +95,11 @@ def check_inputs(X: Any, n_in: int, name: str = "X") -> Any:
     return _readable(X, name)
 
 
-def _is_plain(estimator: Any, X: Any) -> bool:
-    """Tell whether X needs no check for an estimator that is fitted."""
-    n_columns = getattr(estimator, "n_features_in_", None)
+def _is_plain(estimator: Any, X: Any, *, reset: bool = False) -> bool:
+    """Tell whether X needs no check for an estimator, fitted unless ``reset``."""
+    if reset:
+        return _needs_no_check(X)
+    n_columns = getattr(estimator, "n_features_in_", 0)
     return not hasattr(estimator, "feature_names_in_") and _needs_no_check(X, n_columns)
 
 
@@ -107,10 +112,11 @@ def _is_plain_target(y: Any, n_rows: int) -> bool:
     return y.size > 0 and y.dtype.isnative and (is_integer or is_float)
 
 
-def _needs_no_check(X: Any, n_columns: int | None) -> bool:
+def _needs_no_check(X: Any, n_columns: int | None = None) -> bool:
     """Tell whether X is a small array that scikit-learn's checks would pass unchanged.
 
-    They take several times as long as the prediction of a row.
+    They take several times as long as the prediction of a row. ``n_columns`` are those
+    that it must have, None: any.
     """
     return (
         type(X) is np.ndarray
@@ -118,7 +124,7 @@ def _needs_no_check(X: Any, n_columns: int | None) -> bool:
         and X.dtype.char in "fd"
         and X.dtype.isnative
         and 0 < X.size <= _SMALL_SIZE
-        and X.shape[1] == n_columns
+        and n_columns in (None, X.shape[1])
         and bool(np.isfinite(X).all())
     )
 

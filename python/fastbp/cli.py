@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     try:
         options.run(options)
-        sys.stdout.flush()
+        print(end="", flush=True)  # also where there is no standard output
     except demo.DemoError as error:
         print(f"fastbp demo: error: {error}", file=sys.stderr)
         return 1
@@ -70,11 +70,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("\nfastbp: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader of our output has left, as in `fastbp demo | head -1`. Python
-        # would complain once more when it flushes stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of our output has left, as in `fastbp demo | head -1`.
+        _leave_no_output()
+        return 1
+    except OSError as error:  # as when the disk is full
+        _leave_no_output()
+        print(f"fastbp: error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _leave_no_output() -> None:
+    """Keep Python from complaining about its standard output at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -506,8 +506,9 @@ class Network:
         weights: NDArray[np.float64] | None = None,
         **wanted: bool,
     ) -> tuple[NDArray[Any], Any, Any]:
-        """Return losses, and gradients of their sum: of parameters as the core has
-        them, and of the inputs, as far as they are ``wanted``.
+        """Return losses, and the gradients of their sum that are ``wanted``.
+
+        Those of the parameters are as the core has them.
         """
         assert self._core is not None  # there is a tape
         n_threads = self._n_threads(tape)
