@@ -86,7 +86,8 @@ def rows(n, n_in, dtype="float64"):
 
 
 def seed_of(random_state):
-    return int(np.random.RandomState(random_state).randint(2**31))
+    high, low = np.random.RandomState(random_state).randint(2**32, size=2, dtype="u4")
+    return int(high) * 2**32 + int(low)
 
 
 def named(network, coefs, intercepts, norms):
@@ -261,6 +262,28 @@ def trained(network, n_epochs=3, **settings):
     options = {"batch_size": 16, "random_state": 4, **settings}
     trainer = Trainer(network, "squared_error", Adam(0.01), **options)
     return trainer.fit(X, y, n_epochs)
+
+
+def test_dropout_of_one_random_state_is_the_same_for_trainer_and_estimator():
+    X, y = rows(90, 6), rows(90, 3)
+    given = [0.3 * rows(6, 17), 0.3 * rows(17, 3)]
+    model = MLPRegressor(
+        hidden_layer_sizes=(17,),
+        weight_init=[lambda n_in, n_out, rng, W=W: W for W in given],
+        dropout=0.4,
+        alpha=0,
+        batch_size=16,
+        max_iter=3,
+        random_state=5,
+    ).fit(X, y)
+    layers = [Dense(17, "relu"), Dropout(0.4), Dense(3)]
+    network = Network(layers, n_in=6, random_state=0)
+    zeros = [np.zeros(17), np.zeros(3)]
+    network._store((given, zeros), network.parameters)
+    options = {"batch_size": 16, "random_state": 5}
+    Trainer(network, "squared_error", Adam(0.001), **options).fit(X, y, 3)
+    weights, biases, _ = network._arrays()
+    assert bits(weights, biases) == bits(model.coefs_, model.intercepts_)
 
 
 @pytest.mark.parametrize("normalization", ["layer", "batch"])

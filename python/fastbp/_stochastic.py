@@ -24,6 +24,7 @@ from ._optimizer import OptimizerState, checksum, optimizer_of, solver_name
 from ._rates import ScheduledRates, schedule_of
 from ._training_loop import NON_FINITE, TrainingLoop, first_order
 from ._validation import begin_history, measure, scorer_of, split
+from .layers import drawn_seed
 
 if TYPE_CHECKING:
     from ._base import BaseMLP
@@ -340,8 +341,7 @@ def _dropout_seed(est: BaseMLP) -> int:
     if not uses_dropout(est):
         return 0
     if est._optimizer.dropout_seed is None:
-        high, low = est._random_state.randint(2**32, size=2, dtype=np.uint32)
-        est._optimizer.dropout_seed = int(high) << 32 | int(low)
+        est._optimizer.dropout_seed = drawn_seed(est._random_state)
     return est._optimizer.dropout_seed
 
 

@@ -223,7 +223,7 @@ class Dropout(Layer):
     >>> network.forward([[1.0]])
     array([[4.]])
     >>> network.forward([[1.0]] * 3, training=True, random_state=0).tolist()
-    [[2.0], [4.0], [4.0]]
+    [[4.0], [6.0], [4.0]]
     """
 
     name = "dropout"
@@ -368,3 +368,9 @@ def check_trainable(layers: Any) -> None:
                 f"layer {i} has activation={activation.name!r}, whose derivative is 0 "
                 "wherever it has one: it cannot be trained, only run forward"
             )
+
+
+def drawn_seed(generator: np.random.RandomState) -> int:
+    """Return a seed of 64 bits for the random numbers of dropout."""
+    high, low = generator.randint(2**32, size=2, dtype=np.uint32)
+    return int(high) << 32 | int(low)

@@ -23,7 +23,7 @@ from ._objective import NetworkObjective
 from ._objects import check_bool, check_size
 from ._prediction import n_threads_for, predict_rows
 from .activations import Activation
-from .layers import Dense, Dropout, Layer, check_trainable
+from .layers import Dense, Dropout, Layer, check_trainable, drawn_seed
 from .losses import OUTPUTS
 
 __all__ = ["Network"]
@@ -36,7 +36,7 @@ class _Step:
         self.training = check_bool(training, "training")
         self.seed = 0
         if training:
-            self.seed = int(check_random_state(random_state).randint(2**31))
+            self.seed = drawn_seed(check_random_state(random_state))
 
 
 _PREDICTION = _Step(training=False)

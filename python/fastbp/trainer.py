@@ -23,7 +23,7 @@ from ._rates import is_only_warmup, plateau_of, rates_of_epoch
 from ._threads import effective_n_threads
 from ._training_loop import NON_FINITE, TrainingLoop, first_order
 from .callbacks import Callback, EpochRecord, as_callback
-from .layers import BatchNorm, Dropout, check_trainable
+from .layers import BatchNorm, Dropout, check_trainable, drawn_seed
 from .network import Network
 from .optimizers import Optimizer, get_optimizer
 from .schedules import Schedule, get_schedule
@@ -207,7 +207,7 @@ class Trainer:
         """Return the seed of dropout; without it the random stream is as ever."""
         if not any(isinstance(layer, Dropout) for layer in network.layers):
             return 0
-        return int(self._generator.randint(2**31))
+        return drawn_seed(self._generator)
 
     @property
     def history(self) -> dict[str, list[Any]]:
