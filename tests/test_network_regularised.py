@@ -315,7 +315,7 @@ def test_trainer_and_estimator_give_the_same_bits(normalization, input_dropout):
     trainer = Trainer(
         network, "squared_error", Adam(0.01), batch_size=16, shuffle=False
     )
-    trainer._dropout_seed = model._optimizer.dropout_seed or 0
+    trainer._memory.dropout_seed = model._optimizer.dropout_seed or 0
     trainer.fit(X, y, 1)
     weights, biases, norms = network._arrays()
     assert bits(weights, biases) == bits(model.coefs_, model.intercepts_)

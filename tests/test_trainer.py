@@ -429,9 +429,9 @@ def content(trainer):
     history = {k: v for k, v in trainer.history.items() if k != "seconds"}
     return (
         bits(trainer.network.flat_parameters),
-        trainer._t,
-        bits(*trainer._moments),
-        None if trainer._order is None else bits(trainer._order),
+        trainer._memory.t,
+        bits(*trainer._memory.moments),
+        None if trainer._memory.order is None else bits(trainer._memory.order),
         bits(trainer._generator.get_state()[1]),
         history,
     )
@@ -558,7 +558,7 @@ def test_trainer_in_mapped_memory_goes_on(tmp_path):
     trainer.fit(X, Y, 2)
     joblib.dump(trainer, tmp_path / "trainer.joblib")
     mapped = joblib.load(tmp_path / "trainer.joblib", mmap_mode="r")
-    assert isinstance(mapped._order, np.memmap)
+    assert isinstance(mapped._memory.order, np.memmap)
     assert content(mapped.fit(X, Y, 2)) == content(trainer.fit(X, Y, 2))
 
 
@@ -778,7 +778,7 @@ def test_another_network_is_trained_with_its_own_outputs_and_no_moments():
     trainer.network = network("tanh", "identity", n_out=3)
     fresh = Trainer(network("tanh", "identity", n_out=3), "log_loss", "adam")
     fresh._generator = trainer._generator
-    fresh._order = trainer._order.copy()
+    fresh._memory.order = trainer._memory.order.copy()
     stream = trainer._generator.get_state()
     trainer.fit(X, y, 2)
     trainer._generator.set_state(stream)

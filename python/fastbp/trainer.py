@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -186,13 +186,8 @@ class Trainer:
         self.diagnostics = diagnostics
         self.saturation_bound = saturation_bound
         self._generator = check_random_state(random_state)
-        self._dropout_seed = self._drawn_seed(network)
+        self._memory = _Memory(dropout_seed=self._drawn_seed(network))
         self._records: list[dict[str, Any]] = []
-        self._order: NDArray[np.int64] | None = None
-        self._epoch_of_order = 0  # for which it was drawn
-        self._t = 0
-        self._moments: list[list[Any]] = []
-        self._rule = ""  # that they are of
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute; the parameters are checked, whenever they are set."""
@@ -383,7 +378,8 @@ class Trainer:
     def __copy__(self) -> Trainer:
         """Return one of the same network, whose history goes on separately."""
         twin = object.__new__(type(self))
-        twin.__dict__.update(self.__dict__, _records=list(self._records))
+        own = {"_records": list(self._records), "_memory": replace(self._memory)}
+        twin.__dict__.update(self.__dict__, **own)
         return twin
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Trainer:
@@ -397,18 +393,38 @@ class Trainer:
 
 
 @dataclass
+class _Memory:
+    """What a Trainer remembers from one call of fit to the next.
+
+    Attributes
+    ----------
+    dropout_seed, t : int
+        The seed of dropout, and how many steps have been made.
+    rule : str
+        The rule that the moments are of.
+    moments : list of list of ndarray
+    order : ndarray of shape (n_rows,) or None
+        In which the rows were taken last.
+    epoch_of_order : int
+        For which it was drawn.
+    """
+
+    dropout_seed: int
+    t: int = 0
+    rule: str = ""
+    moments: list[list[Any]] = field(default_factory=list)
+    order: NDArray[np.int64] | None = None
+    epoch_of_order: int = 0
+
+
+@dataclass
 class _State:
     """All that a fit may change."""
 
     network: NDArray[Any]
-    t: int
-    moments: list[list[Any]]
-    rule: str
-    order: NDArray[np.int64] | None
-    epoch_of_order: int
+    memory: _Memory
     stream: Any
     n_records: int
-    dropout_seed: int
 
 
 @dataclass
@@ -459,19 +475,20 @@ class _Fit(TrainingLoop):
             samples,
             batch_size=batch_size,
             outer_loss=owner._objective.outer_loss,
-            seed=owner._dropout_seed,
+            seed=owner._memory.dropout_seed,
         )
         self.n_threads = self.descent.n_threads
         self.rule, _ = owner.optimizer._core_rule()
-        if owner._t > 0 and self.rule == owner._rule:
+        memory = owner._memory
+        if memory.t > 0 and self.rule == memory.rule:
             self.descent.trainer.set_state(
-                owner._t, owner._moments, n_threads=self.n_threads
+                memory.t, memory.moments, n_threads=self.n_threads
             )
         self.shuffles = owner.shuffle
         self.generator = owner._generator
         self.rows = None
         if self.shuffles:
-            self.rows = first_order(owner._order, self.n_rows)
+            self.rows = first_order(memory.order, self.n_rows)
         self.hooks = Hooks(owner, owner.callbacks)
         # Whether somebody looks at the network, or its changes, after each epoch.
         self.is_watched = bool(
@@ -506,24 +523,17 @@ class _Fit(TrainingLoop):
         owner = self.owner
         return _State(
             owner.network._state.copy(),
-            owner._t,
-            owner._moments,
-            owner._rule,
-            owner._order,
-            owner._epoch_of_order,
+            replace(owner._memory),
             owner._generator.get_state(),
             len(owner._records),
-            owner._dropout_seed,
         )
 
     def restore(self, before: _State) -> None:
         owner = self.owner
         vars(owner)["network"] = self.network
         self.network._state[:] = before.network
-        owner._t, owner._moments, owner._rule = before.t, before.moments, before.rule
-        owner._order, owner._epoch_of_order = before.order, before.epoch_of_order
+        owner._memory = before.memory
         owner._generator.set_state(before.stream)
-        owner._dropout_seed = before.dropout_seed
         del owner._records[before.n_records :]
 
     def state(self) -> _Progress:
@@ -540,9 +550,9 @@ class _Fit(TrainingLoop):
 
     def take_saved(self) -> None:
         """Give the owner what the core has saved."""
-        owner, network = self.owner, self.network
-        owner._t, *arrays, owner._moments = self.descent.trainer.take_saved()
-        owner._rule = self.rule
+        memory, network = self.owner._memory, self.network
+        memory.t, *arrays, memory.moments = self.descent.trainer.take_saved()
+        memory.rule = self.rule
         network._store(arrays, network.parameters, network.statistics)
 
     def adopt(self) -> None:
@@ -556,22 +566,22 @@ class _Fit(TrainingLoop):
 
     def begin_order(self) -> None:
         """Have the owner's order be the one that this fit shuffles."""
-        owner = self.owner
+        memory = self.owner._memory
         if self.rows is None:
             return
-        if owner._order is None or len(owner._order) != len(self.rows):
-            owner._epoch_of_order = 0
-        owner._order = self.rows
+        if memory.order is None or len(memory.order) != len(self.rows):
+            memory.epoch_of_order = 0
+        memory.order = self.rows
 
     def shuffle(self) -> None:
         """Draw the next order, unless that was done for an epoch that Ctrl-C ended."""
-        owner, epoch = self.owner, len(self.owner._records) + 1
-        if self.rows is None or owner._epoch_of_order == epoch:
+        memory, epoch = self.owner._memory, len(self.owner._records) + 1
+        if self.rows is None or memory.epoch_of_order == epoch:
             return
-        attributes, rows, shuffle = vars(owner), self.rows, self.generator.shuffle
+        rows, shuffle = self.rows, self.generator.shuffle
         # Signals are handled where a Python function begins, or after a call, and so
-        # not between these two. Setting the attribute would be such a call.
-        attributes["_epoch_of_order"] = epoch
+        # not between these two.
+        memory.epoch_of_order = epoch
         shuffle(rows)
 
     def begin_epoch(self) -> None:
@@ -699,8 +709,8 @@ def _checked_network(trainer: Trainer, network: Any) -> Network:
     check_trainable(network.layers)
     if network is not getattr(trainer, "network", network):
         network._objective(trainer.loss)
-        trainer._t, trainer._moments = 0, []
-        trainer._dropout_seed = trainer._drawn_seed(network)
+        seed = trainer._drawn_seed(network)
+        trainer._memory = replace(trainer._memory, dropout_seed=seed, t=0, moments=[])
     return network
 
 
