@@ -12,11 +12,13 @@ from scipy.special import ndtr
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score
+from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import InvalidParameterError
 
 import fastbp
 from fastbp import MLPClassifier
+from fastbp._classifier import _fitted_binarizer
 
 rng = np.random.RandomState(0)
 X = rng.standard_normal((90, 6))
@@ -641,3 +643,30 @@ def test_nothing_is_printed_by_default(
 ) -> None:
     classifier(verbose=verbose, early_stopping=True).fit(X, MULTICLASS).predict(X)
     assert capfd.readouterr() == ("", "")
+
+
+# ----------------------------------------------------- what skips scikit-learn's checks
+
+
+@pytest.mark.parametrize(
+    "dtype", ["i1", "u1", "i4", "i8", "u8", "f8", "?", "U1", object]
+)
+@pytest.mark.parametrize("values", [[1], [1, 2], [2, 0, 1], range(12)])
+def test_classes_are_those_of_scikit_learn(dtype: Any, values: Any) -> None:
+    y = np.array([*values] * 3, dtype)
+    for part in (y, y[: len(values)]):  # of which there are as many as samples
+        expected = vars(LabelBinarizer().fit(part))
+        found = vars(_fitted_binarizer(part))
+        assert found["classes_"].dtype == expected["classes_"].dtype
+        np.testing.assert_array_equal(found.pop("classes_"), expected.pop("classes_"))
+        assert found == expected
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_fit_on_a_plain_array_forgets_the_names_of_a_frame(order: Any) -> None:
+    frame = pd.DataFrame(X, columns=[f"x{i}" for i in range(X.shape[1])])
+    model = MLPClassifier((3,), max_iter=2, random_state=0).fit(frame, MULTICLASS)
+    assert list(model.feature_names_in_) == list(frame.columns)
+    model.fit(np.asarray(X[:, :-1], order=order), MULTICLASS)
+    assert not hasattr(model, "feature_names_in_")
+    assert model.n_features_in_ == X.shape[1] - 1

@@ -533,12 +533,12 @@ default=None
             y = _check_probabilities(y)
         if not hasattr(self, "classes_") or not (self.warm_start or incremental):
             labels = np.arange(y.shape[1]) if are_probabilities else y
-            self._label_binarizer = LabelBinarizer().fit(labels)
+            self._label_binarizer = _fitted_binarizer(labels)
             self.classes_ = self._label_binarizer.classes_
         elif are_probabilities:
             self._check_columns(y)
         else:
-            self._check_classes(unique_labels(y))
+            self._check_classes(_classes_of(y))
         return X, y
 
     def _are_probabilities(self, y: Any) -> bool:
@@ -871,6 +871,29 @@ default=None
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _fitted_binarizer(labels: Any) -> LabelBinarizer:
+    """Return ``LabelBinarizer().fit(labels)``, of usual integers in less time."""
+    binarizer = LabelBinarizer()
+    if _are_integers(labels):
+        classes = np.unique(labels)
+        if 2 * len(classes) <= len(labels):  # other versions warn of more
+            binarizer.classes_ = classes
+            binarizer.y_type_ = "binary" if len(classes) <= 2 else "multiclass"
+            binarizer.sparse_input_ = False
+            return binarizer
+    return binarizer.fit(labels)
+
+
+def _classes_of(y: Any) -> NDArray[Any]:
+    """Return ``unique_labels(y)``, likewise."""
+    classes: NDArray[Any] = np.unique(y) if _are_integers(y) else unique_labels(y)
+    return classes
+
+
+def _are_integers(y: Any) -> bool:
+    return type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "iu"
 
 
 def _check_probabilities(y: Any) -> NDArray[np.float64]:
