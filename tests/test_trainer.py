@@ -898,6 +898,25 @@ def test_copy_trains_on_with_its_callbacks(make):
     assert (copied.network is trainer.network) == (make is copy.copy)
 
 
+def test_trainer_pickled_by_a_callback_trains_on_as_the_trainer_does():
+    pickles = {}
+
+    def keep(trainer, record):
+        pickles[record.epoch] = pickle.dumps(trainer)
+
+    trainer = Trainer(
+        network("tanh", "identity"),
+        "squared_error",
+        "adam",
+        callbacks=[keep],
+        random_state=1,
+    ).fit(X, Y, 5)
+    for epoch in (1, 3):
+        loaded = pickle.loads(pickles[epoch])
+        loaded.fit(X, Y, 5 - epoch)
+        assert content(loaded)[:5] == content(trainer)[:5]
+
+
 def test_callbacks_and_metrics_changed_in_place_are_checked():
     seen = []
     trainer = Trainer(

@@ -1,9 +1,10 @@
 """Callbacks: what is to happen after each epoch of a fit.
 
-The parameter ``callbacks`` of the estimators is a list of them. A plain function
-``function(estimator, record)`` counts as one. A callback that returns True ends the
-training after this epoch; one that raises makes the fit fail, and the estimator is then
-as it was before. A call of ``partial_fit`` is a fit of one epoch.
+The parameter ``callbacks`` of the estimators and of a Trainer is a list of them. A
+plain function ``function(model, record)`` counts as one, where the model is whichever
+of them trains. A callback that returns True ends the training after this epoch; one
+that raises makes the fit fail, and the model is then as it was before. A call of
+``partial_fit`` is a fit of one epoch.
 """
 
 from __future__ import annotations
@@ -39,15 +40,17 @@ class EpochRecord(NamedTuple):
     Parameters
     ----------
     epoch : int
-        Its number, from 1.
+        Its number in this fit, from 1; of a Trainer, in all its fits.
     loss : float
-        Of training.
-    validation_loss, validation_score : float or None
-        Of the validation set; None if nothing was measured.
+        Mean loss during the epoch, penalty included, as in ``loss_curve_``.
+    validation_loss : float or None
+        Mean loss on the validation set, without penalty; None if there is no set.
+    validation_score : float or None
+        Score on the validation set, likewise; of a Trainer, its first metric.
     learning_rate : float
-        Of the last step.
+        Rate of the last step, before Adam's bias corrections.
     seconds : float
-        Since the fit began.
+        Time since the fit began to train.
 
     Examples
     --------
@@ -271,10 +274,11 @@ class EarlyStopping(Callback):
 
 @dataclass
 class Checkpoint(Callback):
-    """Pickle the estimator, with the weights of the epoch and no callbacks, to a file.
+    """Pickle the model, with the weights of the epoch and no callbacks, to a file.
 
     The file is replaced as a whole: there is always a complete one. Loading it gives an
     estimator that predicts; with ``warm_start=True``, ``fit`` goes on from its weights.
+    Or it gives a Trainer, which trains on as if it had not been interrupted.
 
     Parameters
     ----------

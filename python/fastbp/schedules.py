@@ -4,7 +4,7 @@ A schedule maps ``(epoch, n_epochs)`` to a factor of the learning rate. ``epoch`
 time since training began, with fractions: step ``i`` of the ``n`` steps of epoch ``e``
 (both from 0) is at ``e + i / n``. It may be an array; then so is the factor. What
 happened in training is not theirs to know, except for :class:`Plateau`, which only says
-what the estimator is to do.
+what whoever trains is to do.
 """
 
 from __future__ import annotations

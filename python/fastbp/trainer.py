@@ -633,8 +633,16 @@ class _Fit(TrainingLoop):
         return stops
 
     def show(self) -> NDArray[Any]:
-        """Give the network the new parameters; returns by how much they changed."""
-        network = self.network
+        """Give the owner what there is now; returns by how much parameters changed.
+
+        Callbacks may keep a copy that is to train on.
+        """
+        network, memory = self.network, self.owner._memory
+        if self.hooks.callbacks:
+            memory.t, memory.moments = self.descent.trainer.get_state(
+                n_threads=self.n_threads
+            )
+            memory.rule = self.rule
         arrays = self.core.get_parameters(n_threads=self.n_threads)
         network._store(arrays, network.parameters, network.statistics)
         former, self.shown = self.shown, network._state.copy()
