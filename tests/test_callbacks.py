@@ -1,9 +1,11 @@
 """Callbacks of our own, and the progress bar."""
 
+import copy
 import csv
 import io
 import pickle
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +16,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
-from fastbp import MLPClassifier
+from fastbp import MLPClassifier, Network, Trainer
 from fastbp.callbacks import (
     Callback,
     Checkpoint,
@@ -24,6 +26,7 @@ from fastbp.callbacks import (
     History,
     Timer,
 )
+from fastbp.layers import Dense
 
 rng = np.random.RandomState(5)
 X = rng.standard_normal((90, 4))
@@ -522,3 +525,38 @@ def test_eta_is_that_of_the_epochs_or_of_the_time() -> None:
 def test_lbfgs_refuses_the_bar() -> None:
     with pytest.raises(ValueError, match="verbose='progress' needs a solver of"):
         classifier(solver="lbfgs", verbose="progress").fit(X, NAMES)
+
+
+class Keeper(Callback):
+    """Keeps copies of the model, and has what cannot be copied."""
+
+    reads_model = True
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.copies: list[Any] = []
+
+    def on_epoch_end(self, estimator: Any, record: EpochRecord) -> None:
+        self.copies.append(copy.deepcopy(estimator))
+
+
+def test_callback_may_keep_deep_copies_of_the_model() -> None:
+    keeper = Keeper()
+    model = classifier(callbacks=[keeper]).fit(X, NAMES)
+    np.testing.assert_array_equal(keeper.copies[-1].coefs_[0], model.coefs_[0])
+    model.callbacks = None
+    assert copy.deepcopy(model).n_iter_ == 5
+
+
+def test_callback_may_keep_deep_copies_of_the_trainer() -> None:
+    keeper = Keeper()
+    network = Network([Dense(3, "tanh"), Dense(1)], n_in=X.shape[1], random_state=0)
+    trainer = Trainer(network, "squared_error", callbacks=[keeper], random_state=0)
+    trainer.fit(X, X[:, 0], 3)
+    early = keeper.copies[0]
+    assert early.callbacks == [keeper]
+    early.callbacks = []
+    early.fit(X, X[:, 0], 2)
+    np.testing.assert_array_equal(
+        early.network.flat_parameters, network.flat_parameters
+    )

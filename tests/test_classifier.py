@@ -648,7 +648,9 @@ def test_nothing_is_printed_by_default(
 # ----------------------------------------------------- what skips scikit-learn's checks
 
 
-@pytest.mark.parametrize("dtype", ["i1", "u1", "i4", "i8", "u8", "f8", "?", "U2"])
+@pytest.mark.parametrize(
+    "dtype", ["i1", "u1", "i4", "i8", "u8", "f8", "?", "U2", ">i4"]
+)
 @pytest.mark.parametrize("values", [[1], [1, 2], [2, 0, 1], range(12)])
 def test_classes_are_those_of_scikit_learn(dtype: Any, values: Any) -> None:
     y = np.array([*values] * 3, dtype)

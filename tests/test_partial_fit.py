@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse
+import sklearn
 
 from fastbp import MLPClassifier, MLPRegressor
 from fastbp.callbacks import CSVLogger
@@ -274,6 +275,14 @@ def test_parameters_are_checked_when_they_have_changed(
     model.set_params(alpha=0.5)
     model.partial_fit(X, MULTICLASS).partial_fit(X, MULTICLASS)
     assert len(checks) == 1
+
+
+def test_parameters_that_were_not_checked_are_not_taken_as_checked() -> None:
+    model = classifier(alpha=-1.0)
+    with sklearn.config_context(skip_parameter_validation=True):
+        model.partial_fit(X, MULTICLASS, classes=[0, 1, 2]).partial_fit(X, MULTICLASS)
+    with pytest.raises(ValueError, match="The 'alpha' parameter"):
+        model.partial_fit(X, MULTICLASS)
 
 
 def test_activation_that_fit_refuses_is_refused() -> None:

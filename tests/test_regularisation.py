@@ -405,6 +405,7 @@ def test_norms_that_are_none_are_refused_by_name() -> None:
     gain = model.norms_[0]["gain"]
     for norms, said in (
         (5, "norms_ must be a list of dicts of arrays, got 5"),
+        (np.array([]), r"norms_ must be a list of dicts of arrays, got array\(\[\]"),
         ([5], r"norms_ must be a list of dicts of arrays, got \[5\]"),
         ([{"gain": gain}], r"norms_\[0\] must have an array .* as 'bias'"),
         ([{"gain": gain + 1j, "bias": gain}], r"norms_\[0\] must have .* as 'gain'"),

@@ -917,6 +917,47 @@ def test_trainer_pickled_by_a_callback_trains_on_as_the_trainer_does():
         assert content(loaded)[:5] == content(trainer)[:5]
 
 
+@pytest.mark.parametrize("where", ["loss", "schedule"])
+def test_functions_of_the_user_see_the_network_of_the_last_epoch(where):
+    net = network("identity")
+    seen = []
+
+    def look():
+        seen.append(net.flat_parameters.copy())
+
+    def half_squared(y, p):
+        look()
+        return 0.5 * ((p - y) ** 2).sum(axis=1), p - y
+
+    class Looking(Exponential):
+        def __call__(self, epoch, n_epochs):
+            look()
+            return super().__call__(epoch, n_epochs)
+
+    loss = half_squared if where == "loss" else "squared_error"
+    schedule = Warmup(1, Looking()) if where == "schedule" else None
+    trainer = Trainer(net, loss, schedule=schedule, batch_size=None, random_state=0)
+    trainer.fit(X, Y, 4)
+    assert len({bits(parameters) for parameters in seen}) == len(seen) >= 3
+
+
+def test_ctrl_c_after_another_network_was_set_keeps_the_one_that_trains():
+    def exchange(trainer, record):
+        if record.epoch == 2:
+            trainer.network = network("relu", "identity")
+            raise KeyboardInterrupt
+
+    net, other = network("identity"), network("identity")
+    options = {"loss": "squared_error", "optimizer": "adam", "random_state": 1}
+    trainer = Trainer(net, callbacks=[exchange], **options)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit(X, Y, 3)
+    assert trainer.network is net
+    trainer.callbacks = []
+    same = Trainer(other, **options).fit(X, Y, 3)
+    assert content(trainer.fit(X, Y, 1))[:5] == content(same)[:5]
+
+
 def test_callbacks_and_metrics_changed_in_place_are_checked():
     seen = []
     trainer = Trainer(

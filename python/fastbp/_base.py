@@ -270,7 +270,8 @@ class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimato
     ) -> KeyboardInterrupt | None:
         if incremental and not self._are_validated():
             self._validate_params()
-        self._validated = self._values()
+        if not incremental or not get_config()["skip_parameter_validation"]:
+            self._validated = self._values()
         refuse_contradictions(
             self,
             incremental=incremental,
@@ -458,7 +459,8 @@ class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimato
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         """Return a copy that can train on, as the original can."""
         copied = memo[id(self)] = object.__new__(type(self))
-        copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        own = {k: v for k, v in self.__dict__.items() if k != "_validated"}
+        copied.__dict__.update(copy.deepcopy(own, memo))
         return copied
 
     def __getstate__(self) -> dict[str, Any]:

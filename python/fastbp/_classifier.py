@@ -893,7 +893,9 @@ def _classes_of(y: Any) -> NDArray[Any]:
 
 
 def _are_integers(y: Any) -> bool:
-    return type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "iu"
+    if type(y) is not np.ndarray or y.ndim != 1:
+        return False
+    return y.dtype.kind in "iu" and y.dtype.isnative
 
 
 def _check_probabilities(y: Any) -> NDArray[np.float64]:

@@ -124,10 +124,13 @@ def initial_norms(est: BaseMLP, n_hidden_units: list[int], dtype: Any) -> Any:
 def fitted_normalization(est: Any) -> str | None:
     """Return the normalization that the model was fitted with, whatever is set now."""
     norms = getattr(est, "norms_", None)
-    if norms is None or norms == []:
+    if norms is None:
         return None
-    if not isinstance(norms, list | tuple) or not isinstance(norms[0], dict):
+    is_list = isinstance(norms, list | tuple)
+    if not is_list or not all(isinstance(norm, dict) for norm in norms):
         raise ValueError(f"norms_ must be a list of dicts of arrays, got {norms!r:.60}")
+    if not norms:
+        return None
     return "batch" if "mean" in norms[0] else "layer"
 
 
@@ -136,7 +139,7 @@ def check_norms(norms: Any, normalization: str) -> None:
     names = (*_NEUTRAL, *(_NEUTRAL_STATISTICS if normalization == "batch" else ()))
     for i, norm in enumerate(norms):
         for name in names:
-            array = np.asarray(norm.get(name) if isinstance(norm, dict) else None)
+            array = np.asarray(norm.get(name))
             if array.ndim != 1 or array.dtype.kind not in "fiu":
                 raise ValueError(
                     f"norms_[{i}] must have an array of numbers with 1 dimension(s) "

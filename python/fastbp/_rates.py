@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ScheduledRates",
+    "is_of_the_user",
     "is_only_warmup",
     "plateau_of",
     "rates_of_epoch",
@@ -36,6 +37,13 @@ def plateau_of(schedule: Schedule | None) -> Plateau | None:
     if isinstance(schedule, Warmup):
         schedule = schedule.then
     return schedule if isinstance(schedule, Plateau) else None
+
+
+def is_of_the_user(schedule: Schedule | None) -> bool:
+    """Tell whether a schedule is of a class that is not of this library."""
+    if isinstance(schedule, Warmup):
+        schedule = schedule.then
+    return schedule is not None and type(schedule).__module__ != Schedule.__module__
 
 
 def is_only_warmup(schedule: Schedule | None, n_epochs: int) -> bool:

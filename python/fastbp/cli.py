@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from . import __version__, _core, demo
 from ._config import get_config, show_config
@@ -74,15 +75,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         _leave_no_output()
         return 1
     except OSError as error:  # as when the disk is full
-        _leave_no_output()
         print(f"fastbp: error: {error}", file=sys.stderr)
+        _leave_no_output()
         return 1
     return 0
 
 
 def _leave_no_output() -> None:
     """Keep Python from complaining about its standard output at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with suppress(AttributeError, OSError):  # where it is none, or no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:

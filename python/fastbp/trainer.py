@@ -19,7 +19,7 @@ from ._hooks import Hooks
 from ._objective import NetworkObjective
 from ._objects import check_bool, check_number, check_size
 from ._prediction import predict_rows
-from ._rates import is_only_warmup, plateau_of, rates_of_epoch
+from ._rates import is_of_the_user, is_only_warmup, plateau_of, rates_of_epoch
 from ._threads import effective_n_threads
 from ._training_loop import NON_FINITE, TrainingLoop, first_order
 from .callbacks import Callback, EpochRecord, as_callback
@@ -56,7 +56,7 @@ class Trainer:
     ----------
     network : Network
         What is trained. Its parameters are written when training ends, and after each
-        epoch if callbacks, metrics or the like may look at them.
+        epoch if a function or an object of yours may look at them.
     loss : str, Loss or callable
         A name or an object of :mod:`fastbp.losses`, or a function ``(y_true, y_pred) ->
         (value per row, gradient)``, of the outputs of the network. 'squared_error' is
@@ -384,7 +384,9 @@ class Trainer:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Trainer:
         twin = memo[id(self)] = object.__new__(type(self))
-        twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        # Callbacks may be what keeps the copy.
+        own = {**self.__dict__, "callbacks": []}
+        twin.__dict__.update(copy.deepcopy(own, memo), callbacks=list(self.callbacks))
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
@@ -467,6 +469,7 @@ class _Fit(TrainingLoop):
         if owner.grad_tol is not None:
             _check_grad_tol(owner, owner.grad_tol)
         self.falls = _Falls(owner.schedule)
+        self.seed = owner._memory.dropout_seed
         self.core = owner.network._core_network(owner._objective, samples.y)
         self.descent = Descent(
             owner,
@@ -475,7 +478,7 @@ class _Fit(TrainingLoop):
             samples,
             batch_size=batch_size,
             outer_loss=owner._objective.outer_loss,
-            seed=owner._memory.dropout_seed,
+            seed=self.seed,
         )
         self.n_threads = self.descent.n_threads
         self.rule, _ = owner.optimizer._core_rule()
@@ -496,6 +499,8 @@ class _Fit(TrainingLoop):
             or owner.metrics
             or owner.diagnostics
             or owner.grad_tol is not None
+            or self.descent.outer_loss is not None
+            or is_of_the_user(owner.schedule)
         )
 
     def train(self) -> None:
@@ -544,7 +549,10 @@ class _Fit(TrainingLoop):
 
         But the order that was drawn for the next one: that is the one to go on with.
         """
-        del self.owner._records[self.complete.n_records :]
+        owner = self.owner
+        vars(owner)["network"] = self.network
+        owner._memory.dropout_seed = self.seed
+        del owner._records[self.complete.n_records :]
         self.save_complete(self.complete.t)
         self.take_saved()
 
