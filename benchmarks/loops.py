@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from abc import ABC, abstractmethod
 from contextlib import ExitStack
 from typing import Any
 
@@ -31,7 +32,7 @@ RATE = 0.01
 TOLERANCE = 1e-3
 
 
-class _Loop:
+class _Loop(ABC):
     """What both have in common; lives in a process of its own."""
 
     def __init__(self, job: Job, n_threads: int) -> None:
@@ -43,11 +44,17 @@ class _Loop:
         parts = [slice(i * n, (i + 1) * n) for i in range(N_BATCHES)]
         self.batches = [(self.X[part], self.y[part]) for part in parts]
 
+    @abstractmethod
     def load(self, job: Job, n_threads: int) -> None:
-        raise NotImplementedError
+        """Make the network, with the initial parameters of the job."""
 
-    def step(self, X: Any, y: Any) -> float:
-        raise NotImplementedError
+    @abstractmethod
+    def step(self, X: Any, y: Any) -> Any:
+        """Make a step on a batch; returns its loss."""
+
+    @abstractmethod
+    def versions(self) -> dict[str, str]:
+        """Return name and version."""
 
     def seconds(self, n_steps: int) -> tuple[float, float]:
         """Return the time of a step, and the loss of the last one."""

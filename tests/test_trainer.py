@@ -993,6 +993,26 @@ def test_weights_that_are_no_numbers_are_refused(weights):
         trainer.fit(X, Y, 1, sample_weight=weights)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"X_val": [["a"] * 4], "y_val": [1.0]}, "X_val: could not convert"),
+        ({"X_val": X[:0], "y_val": Y[:0]}, r"X_val: Found array with 0 sample"),
+        ({"X_val": X[0], "y_val": Y[:1]}, "X_val: Expected 2D array"),
+        ({"X_val": X[:2], "y_val": [[1.0], [1.0, 2.0]]}, "y_val must hold numbers: "),
+    ],
+    ids=["words", "no rows", "one row", "ragged"],
+)
+def test_bad_validation_set_is_named(arguments, said):
+    trainer = Trainer(network("identity"), "squared_error")
+    with pytest.raises(ValueError, match=f"^{said}"):
+        trainer.fit(X, Y, 1, **arguments)
+    network_ = network("identity")
+    network_.forward(X[:2])
+    with pytest.raises(ValueError, match="^grad_output must hold numbers: "):
+        network_.backward([[1.0], [1.0, 2.0]])
+
+
 def test_integer_too_large_for_a_float_is_refused():
     with pytest.raises(ValueError, match="SGD must be a finite number"):
         SGD(10**400)

@@ -464,7 +464,8 @@ default=None
         return self._fit(X, y, sample_weight, validation)
 
     @available_if(lambda est: est._has_partial_fit())
-    @fit_context(prefer_skip_nested_validation=False)  # it says what the user wants
+    # False: so `skip_parameter_validation` within it is what the user has set.
+    @fit_context(prefer_skip_nested_validation=False)
     def partial_fit(
         self,
         X: Any,

@@ -85,9 +85,14 @@ def check_inputs(X: Any, n_in: int, name: str = "X") -> Any:
     if _needs_no_check(X, n_in):
         return X
     _check_structure(X)
-    X = check_array(
-        X, accept_sparse=["csr", "csc"], dtype=_wanted_dtype(X), input_name=name
-    )
+    try:
+        X = check_array(
+            X, accept_sparse=["csr", "csc"], dtype=_wanted_dtype(X), input_name=name
+        )
+    except ValueError as error:
+        if name in str(error).split():
+            raise
+        raise ValueError(f"{name}: {error}") from error
     if X.shape[1] != n_in:
         raise ValueError(
             f"{name} has {X.shape[1]} columns, the network has {n_in} inputs"

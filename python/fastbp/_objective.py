@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
-from ._data import Samples, as_numbers
+from ._data import Samples, as_numbers, conversion_of
 from .activations import Activation
 from .losses import (
     SUM_TOLERANCE,
@@ -131,7 +131,8 @@ class NetworkObjective(Objective):
 
     def encode(self, y: Any, n_rows: int, dtype: Any, name: str = "y") -> NDArray[Any]:
         """Return y as the core wants it; ValueError unless it fits the network."""
-        y = np.asarray(y)
+        with conversion_of(name):
+            y = np.asarray(y)
         if y.dtype.kind not in "fiub":
             raise ValueError(f"{name} must hold numbers, got dtype {y.dtype}")
         if self.output == "softmax" and y.ndim == 1:

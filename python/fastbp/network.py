@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from . import _core
 from ._blas import one_blas_thread
 from ._config import configured_blas
-from ._data import Samples, check_inputs, check_weights, rows_of
+from ._data import Samples, check_inputs, check_weights, conversion_of, rows_of
 from ._gradient_check import worst_error
 from ._hidden_layers import layers_of
 from ._network_owner import NetworkOwner
@@ -398,7 +398,8 @@ class Network:
     ) -> tuple[Any, NDArray[Any]]:
         """Return the gradients of the parameters, as the core has them, and inputs."""
         check_trainable(self.layers)
-        gradient = np.asarray(grad_output)
+        with conversion_of("grad_output"):
+            gradient = np.asarray(grad_output)
         if gradient.dtype.kind not in "fiub":
             raise ValueError(f"grad_output must hold numbers, got {gradient.dtype}")
         gradient = np.ascontiguousarray(gradient, dtype=self.dtype)
