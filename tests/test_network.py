@@ -244,7 +244,7 @@ def test_loss_of_any_number_of_rows_agrees_with_formulas(n_rows, n_threads):
     X, y = rows(n_rows, 3), rows(n_rows, 2)
     error = network.predict(X) - y
     tape = _core.Tape(network._core_network(), _core.Rows.dense(X), n_threads=n_threads)
-    losses, ((of_weights,), (of_biases,)), dx = tape.loss_backward(
+    losses, ((of_weights,), (of_biases,)), dx = tape.backward(
         y, "squared_error", n_threads=n_threads
     )
     np.testing.assert_allclose(losses, (error**2).sum(axis=1) / 2, rtol=1e-13)
@@ -258,11 +258,11 @@ def test_tape_refuses_targets_of_other_rows():
     network = make_network((3, 2), ["identity"])
     tape = _core.Tape(network._core_network(), _core.Rows.dense(rows(4, 3)))
     with pytest.raises(ValueError, match=r"y must have shape \(4, 2\)"):
-        tape.loss_backward(rows(5, 2), "squared_error")
+        tape.backward(rows(5, 2), "squared_error")
     with pytest.raises(ValueError, match=r"sample_weight must have shape \(4\)"):
-        tape.loss_backward(rows(4, 2), "squared_error", sample_weight=np.ones(5))
+        tape.backward(rows(4, 2), "squared_error", sample_weight=np.ones(5))
     with pytest.raises(ValueError, match="do not go together"):
-        tape.loss_backward(rows(4, 2), _core.Loss("poisson", "tanh"))
+        tape.backward(rows(4, 2), _core.Loss("poisson", "tanh"))
     with pytest.raises(IndexError, match=r"layer must be in \[0, 1\), got 1"):
         tape.output(1)
 
@@ -524,7 +524,7 @@ def tape_bits(network, n_threads):
     core = network._core_network()
     tape = _core.Tape(core, _core.Rows.dense(X), n_threads=n_threads)
     z = tape.pre_activations(0, n_threads=n_threads)
-    (weights, biases), dx = tape.backward(gradient, n_threads=n_threads)
+    _, (weights, biases), dx = tape.backward(gradient, "linear", n_threads=n_threads)
     return bits(tape.output(1), z, weights, biases, dx)
 
 
@@ -544,7 +544,7 @@ def test_bits_do_not_depend_on_the_instruction_set():
         core = _core.Network(layers, "squared_error", "float64", n_in=20, isa=isa)
         core.set_parameters(start, [np.zeros(33), np.ones(3)])
         tape = _core.Tape(core, _core.Rows.dense(X))
-        (weights, biases), dx = tape.backward(gradient)
+        _, (weights, biases), dx = tape.backward(gradient, "linear")
         seen.add(bits(tape.output(1), weights, biases, dx))
     assert len(seen) <= 1
 

@@ -226,7 +226,9 @@ def tape_bits(network, X, dy, n_threads):
     tape = _core.Tape(
         core, _core.Rows.dense(X), training=True, seed=9, n_threads=n_threads
     )
-    (coefs, intercepts, *norms), dx = tape.backward(dy, n_threads=n_threads)
+    _, (coefs, intercepts, *norms), dx = tape.backward(
+        dy, "linear", n_threads=n_threads
+    )
     arrays = [a for norm in (norms[0] if norms else []) for a in norm.values()]
     z = tape.pre_activations(1, n_threads=n_threads)
     return bits(tape.output(2), z, coefs, intercepts, arrays, dx)

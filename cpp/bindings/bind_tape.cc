@@ -112,21 +112,11 @@ py::tuple gradients(const Tape<T>& tape, const Network<T>& network,
       to_arrays(network, gradient.data(), wanted.n_threads).as_tuple(), dx);
 }
 
-template <class T>
-py::tuple backward(Tape<T>& tape, const Network<T>& network, const py::array& dy,
-                   const Wanted& wanted) {
-  const auto at_outputs = expect_array<T>(dy, "dy", {tape.n_rows(), network.n_out()});
-  const T* data = at_outputs.data();
-  return gradients(tape, network, wanted, [&](T* gradient, T* dx, const Poll& poll) {
-    return tape.backward(data, gradient, dx, wanted.n_threads, poll);
-  });
-}
-
 // (losses, gradients of the parameters, dx)
 template <class T>
-py::tuple loss_backward(Tape<T>& tape, const Network<T>& network, const py::object& y,
-                        const LossSettings& settings, const py::object& sample_weight,
-                        const Wanted& wanted) {
+py::tuple backward(Tape<T>& tape, const Network<T>& network, const py::object& y,
+                   const LossSettings& settings, const py::object& sample_weight,
+                   const Wanted& wanted) {
   const LossOf<T> loss(settings, network.n_out());
   std::vector<py::array> arrays;
   const auto targets = targets_of<T>(loss, tape.n_rows(), network.n_out(), y, &arrays);
@@ -136,8 +126,8 @@ py::tuple loss_backward(Tape<T>& tape, const Network<T>& network, const py::obje
   T* data = losses.mutable_data();
   const py::tuple others =
       gradients(tape, network, wanted, [&](T* gradient, T* dx, const Poll& poll) {
-        return tape.loss_backward(loss, targets, weights_data, data, gradient, dx,
-                                  wanted.n_threads, poll);
+        return tape.backward(loss, targets, weights_data, data, gradient, dx,
+                             wanted.n_threads, poll);
       });
   return py::make_tuple(losses) + others;
 }
@@ -179,24 +169,13 @@ void bind_tape(py::module_& m) {
           py::arg("layer"), py::kw_only(), py::arg("n_threads") = 1)
       .def(
           "backward",
-          [](TapeHandle& h, const py::array& dy, bool parameters, bool inputs,
-             int n_threads) {
-            check_positive(n_threads, "n_threads");
-            return h.visit([&](auto& tape, auto& network) {
-              return backward(tape, network, dy, {parameters, inputs, n_threads});
-            });
-          },
-          py::arg("dy"), py::kw_only(), py::arg("parameters") = true,
-          py::arg("inputs") = true, py::arg("n_threads") = 1)
-      .def(
-          "loss_backward",
           [](TapeHandle& h, const py::object& y, const LossOrName& loss,
              const py::object& sample_weight, bool parameters, bool inputs,
              int n_threads) {
             check_positive(n_threads, "n_threads");
             return h.visit([&](auto& tape, auto& network) {
-              return loss_backward(tape, network, y, loss_settings(loss), sample_weight,
-                                   {parameters, inputs, n_threads});
+              return backward(tape, network, y, loss_settings(loss), sample_weight,
+                              {parameters, inputs, n_threads});
             });
           },
           py::arg("y"), py::arg("loss"), py::kw_only(),

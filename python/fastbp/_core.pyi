@@ -257,20 +257,6 @@ class Tape:
 
     def backward(
         self,
-        dy: Floats,
-        *,
-        parameters: bool = True,
-        inputs: bool = True,
-        n_threads: int = 1,
-    ) -> tuple[Any, Any]:
-        """Gradients of parameters and inputs from that at the outputs, dy.
-
-        Those of the parameters are as of `Network.loss_and_gradients`, but sums over
-        the rows. None for what is not wanted.
-        """
-
-    def loss_backward(
-        self,
         y: NDArray[Any],
         loss: Loss | str,
         *,
@@ -282,6 +268,8 @@ class Tape:
         """Losses of the rows, with weights, and then gradients of their sum.
 
         The loss need not be the network's; y is as in `Network.loss_and_gradients`.
+        None for what is not wanted. With the loss 'linear' y is a gradient at the
+        outputs, which is sent back.
         """
 
 @final

@@ -81,10 +81,13 @@ n_features)
         with one_blas_thread(network):
             tape = _core.Tape(network, rows_of(X), n_threads=n_threads)
             dtype: Any = network.dtype
+            at_outputs = _core.Loss("linear", "identity")  # before their activation
             for output in outputs:
                 dy = np.zeros((X.shape[0], self.n_outputs_), dtype)
                 dy[:, output] = 1
-                yield tape.backward(dy, parameters=False, n_threads=n_threads)[1]
+                yield tape.backward(
+                    dy, at_outputs, parameters=False, n_threads=n_threads
+                )[2]
 
     @property
     def feature_importances_(self) -> NDArray[np.float64]:

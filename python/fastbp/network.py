@@ -514,7 +514,7 @@ class Network:
         assert self._core is not None  # there is a tape
         n_threads = self._n_threads(tape)
         with one_blas_thread(self._core):
-            return tape.loss_backward(
+            return tape.backward(
                 y, loss, sample_weight=weights, n_threads=n_threads, **wanted
             )
 

@@ -48,9 +48,9 @@ struct Passed {
     losses.resize(static_cast<std::size_t>(samples.x.n_rows()));
     gradient.resize(static_cast<std::size_t>(network.parameters().size()));
     dx.resize(static_cast<std::size_t>(samples.x.n_rows() * network.n_in()));
-    REQUIRE(tape.loss_backward(network.loss(), samples.targets, samples.weights,
-                               losses.data(), gradient.data(), dx.data(), n_threads,
-                               kNever));
+    REQUIRE(tape.backward(network.loss(), samples.targets, samples.weights,
+                          losses.data(), gradient.data(), dx.data(), n_threads,
+                          kNever));
   }
 
   bool operator==(const Passed&) const = default;
@@ -176,8 +176,8 @@ TEST_CASE("a tape refuses labels that are not there") {
     const std::string message =
         "y[99] = " + std::to_string(label) + " is not a class index in [0, 5)";
     CHECK_THROWS_WITH_AS(
-        tape.loss_backward(task.network().loss(), task.samples().targets, nullptr,
-                           losses.data(), nullptr, nullptr, 1, kNever),
+        tape.backward(task.network().loss(), task.samples().targets, nullptr,
+                      losses.data(), nullptr, nullptr, 1, kNever),
         message.c_str(), std::invalid_argument);
   }
 }

@@ -206,13 +206,7 @@ void Batch<T>::loss(const Network<T>& network, const LossOf<T>& loss,
     block.entry_weights_stride = entry_weights_.view.stride;
   }
   network.kernels().loss(loss, block);
-  output_backward(network, first, n);
-}
-
-template <class T>
-void Batch<T>::output_backward(const Network<T>& network, Index first, Index n) {
-  const Index last = network.n_layers() - 1;
-  chain(network.kernels(), below(network, last, first, n), gradient(last, first, n));
+  chain(network.kernels(), below(network, last, first, n), dz);
 }
 
 template <class T>

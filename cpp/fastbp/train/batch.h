@@ -80,8 +80,6 @@ class Batch {
                Index first, Index n);
   void loss(const Network<T>& network, const LossOf<T>& loss, const T* row_weights,
             Index first, Index n, T* losses);
-  // From the gradient at the outputs, which gradient() of the last layer then holds.
-  void output_backward(const Network<T>& network, Index first, Index n);
   void backward(const Network<T>& network, const StepFacts& step, Index layer,
                 Index first, Index n);
   // On to the inputs: dx (n, n_in), padded.

@@ -77,41 +77,14 @@ bool Tape<T>::forward(const Rows& x, const double* weights, int n_threads,
 }
 
 template <class T>
-bool Tape<T>::backward(const T* dy, T* gradient, T* dx, int n_threads,
-                       const Poll& poll) {
-  const auto start = [&](Index first, Index n) {
-    const Index n_out = network_.n_out();
-    const auto dz = batch_.gradient(network_.n_layers() - 1, first, n);
-    for (Index i = 0; i < n; ++i) {
-      std::copy_n(dy + (first + i) * n_out, n_out, dz.row(i));
-    }
-    batch_.output_backward(network_, first, n);
-  };
-  return backward_from(start, gradient, dx, n_threads, poll);
-}
-
-template <class T>
-bool Tape<T>::loss_backward(const LossOf<T>& loss, const Targets<T>& targets,
-                            const double* weights, T* losses, T* gradient, T* dx,
-                            int n_threads, const Poll& poll) {
+bool Tape<T>::backward(const LossOf<T>& loss, const Targets<T>& targets,
+                       const double* weights, T* losses, T* gradient, T* dx,
+                       int n_threads, const Poll& poll) {
   check_labels(network_, targets, n_rows_);
   Buffer<T> row_weights(n_rows_);
   for (Index i = 0; i < n_rows_; ++i) {
     row_weights[i] = static_cast<T>(weights != nullptr ? weights[i] : 1);
   }
-  const auto start = [&](Index first, Index n) {
-    for (Index i = first; i < first + n; ++i) {
-      batch_.gather_target(loss, targets, i, i);
-    }
-    batch_.loss(network_, loss, row_weights.data() + first, first, n, losses);
-  };
-  return backward_from(start, gradient, dx, n_threads, poll);
-}
-
-template <class T>
-template <class Start>
-bool Tape<T>::backward_from(const Start& start, T* gradient, T* dx, int n_threads,
-                            const Poll& poll) {
   Matrix<T> padded;  // the kernels write whole panels
   if (dx != nullptr) padded = Matrix<T>(n_rows_, network_.n_in());
   if (!network_.refresh(n_threads, poll, dx != nullptr)) return false;
@@ -126,7 +99,10 @@ bool Tape<T>::backward_from(const Start& start, T* gradient, T* dx, int n_thread
   return run_team(n_threads, poll, [&](Member& member) {
     const Worker worker{member, n_rows_};
     const bool go_on = worker.for_each_block([&](Index first, Index n) {
-      start(first, n);
+      for (Index i = first; i < first + n; ++i) {
+        batch_.gather_target(loss, targets, i, i);
+      }
+      batch_.loss(network_, loss, row_weights.data() + first, first, n, losses);
       phases.backward_alone(worker, first, n, leave);
     });
     if (!go_on || !phases.backward_together(worker, leave)) return;

@@ -27,17 +27,13 @@ class Tape {
   // null for 1, are for batch normalization in training.
   bool forward(const Rows& x, const double* weights, int n_threads, const Poll& poll);
 
-  // From dy (n_rows, n_out), the gradient at the outputs of the last layer: `gradient`,
-  // with the shape of the flat parameters, and dx (n_rows, n_in), both unless null. The
-  // parameters must be those of forward().
-  bool backward(const T* dy, T* gradient, T* dx, int n_threads, const Poll& poll);
-
-  // The same from a loss, which need not be the network's: that of each row, (n_rows),
-  // with its weight (n_rows; null: 1), and the gradients of their sum. Throws if a
-  // label is not that of an output.
-  bool loss_backward(const LossOf<T>& loss, const Targets<T>& targets,
-                     const double* weights, T* losses, T* gradient, T* dx,
-                     int n_threads, const Poll& poll);
+  // From a loss, which need not be the network's: that of each row, (n_rows), with its
+  // weight (n_rows; null: 1), and the gradients of their sum: `gradient`, with the
+  // shape of the flat parameters, and dx (n_rows, n_in), both unless null. The linear
+  // loss sends any gradient at the outputs back. The parameters must be those of
+  // forward(). Throws if a label is not that of an output.
+  bool backward(const LossOf<T>& loss, const Targets<T>& targets, const double* weights,
+                T* losses, T* gradient, T* dx, int n_threads, const Poll& poll);
 
   // x (n_rows, n_in) as the first layer has it: after dropout of the inputs.
   void inputs(T* x) const;
@@ -50,12 +46,6 @@ class Tape {
   }
 
  private:
-  // Backward, when start(first, n) has put the gradient at the outputs or, behind them,
-  // at the last pre-activations of a block of rows in its place.
-  template <class Start>
-  bool backward_from(const Start& start, T* gradient, T* dx, int n_threads,
-                     const Poll& poll);
-
   Network<T>& network_;
   Index n_rows_;
   StepFacts facts_;
