@@ -244,8 +244,12 @@ def test_loss_of_any_number_of_rows_agrees_with_formulas(n_rows, n_threads):
     X, y = rows(n_rows, 3), rows(n_rows, 2)
     error = network.predict(X) - y
     tape = _core.Tape(network._core_network(), _core.Rows.dense(X), n_threads=n_threads)
-    losses, ((of_weights,), (of_biases,)), dx = tape.backward(
-        y, "squared_error", n_threads=n_threads
+    of_weights, of_biases = np.empty((3, 2)), np.empty(2)
+    losses, dx = tape.backward(
+        y,
+        "squared_error",
+        gradients=([of_weights], [of_biases]),
+        n_threads=n_threads,
     )
     np.testing.assert_allclose(losses, (error**2).sum(axis=1) / 2, rtol=1e-13)
     np.testing.assert_allclose(of_weights, X.T @ error, rtol=1e-10, atol=1e-12)
@@ -265,6 +269,88 @@ def test_tape_refuses_targets_of_other_rows():
         tape.backward(rows(4, 2), _core.Loss("poisson", "tanh"))
     with pytest.raises(IndexError, match=r"layer must be in \[0, 1\), got 1"):
         tape.output(1)
+
+
+def test_tape_refuses_arrays_that_gradients_do_not_fit_in():
+    network = make_network((3, 2), ["identity"])
+    tape = _core.Tape(network._core_network(), _core.Rows.dense(rows(4, 3)))
+    right = np.zeros((3, 2)), np.zeros(2)
+    for gradients, message in [
+        (([right[0]],), r"must be \(coefs, intercepts\)"),
+        (([right[0]], [right[1]], [{}]), "expected 0 norms, got 1"),
+        (([right[0]], []), "expected 1 coefs and intercepts, got 1 and 0"),
+        (([right[0]], [np.zeros(3)]), r"intercepts\[0\] must have shape \(2\)"),
+        (([right[0].T.copy().T], [right[1]]), r"coefs\[0\] must be C-contiguous"),
+        (([np.broadcast_to(0.0, (3, 2)).copy()], [read_only(2)]), "not writeable"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            tape.backward(rows(4, 2), "squared_error", gradients=gradients)
+    assert not right[0].any()
+    assert not right[1].any()
+
+
+def read_only(n):
+    array = np.zeros(n)
+    array.flags.writeable = False
+    return array
+
+
+def test_tape_takes_other_rows_if_they_have_room():
+    network = make_network((3, 5, 2), ["tanh", "identity"])
+    core, X, other, y = network._core_network(), rows(4, 3), rows(4, 3) + 1, rows(4, 2)
+    tape, expected = (_core.Tape(core, _core.Rows.dense(x)) for x in (X, other))
+    assert tape.forward(_core.Rows.dense(other))
+    assert bits(tape.output(1)) == bits(expected.output(1))
+    got, once = (t.backward(y, "squared_error") for t in (tape, expected))
+    assert bits(*got) == bits(*once)
+    for refused in (rows(5, 3), rows(4, 2)):
+        assert not tape.forward(_core.Rows.dense(refused))
+    indptr, indices = np.arange(5, dtype=np.int32), np.zeros(4, np.int32)
+    assert not tape.forward(_core.Rows.csr(indptr, indices, np.ones(4), 3))
+    assert bits(tape.output(1)) == bits(expected.output(1))
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_memory_of_a_pass_with_former_parameters_is_used_again(training):
+    network = make_network((3, 50, 2), ["tanh", "identity"])
+    twin = network.copy()
+    for step in range(4):
+        X, y = rows(40, 3) + step, rows(40, 2)
+        if step == 2:
+            X, y = X[:30], y[:30]  # no room
+        loss, _ = network.loss_and_gradients(X, y, "squared_error", training=training)
+        fresh = twin.copy()
+        expected, _ = fresh.loss_and_gradients(X, y, "squared_error", training=training)
+        assert loss == expected
+        assert bits(network.flat_gradients) == bits(fresh.flat_gradients)
+        for each in (network, twin):
+            each.flat_parameters[...] -= 0.1 * fresh.flat_gradients
+
+
+def test_failed_pass_leaves_the_last_one():
+    network = make_network((3, 5, 2), ["tanh", "identity"])
+    X, dy = rows(4, 3), rows(4, 2)
+    network.forward(X)
+    expected = network.copy()
+    expected.forward(X)
+    with pytest.raises(ValueError, match="X"):
+        network.forward(rows(4, 2))
+    assert bits(network.backward(dy)) == bits(expected.backward(dy))
+
+
+def test_parameters_that_are_set_again_are_no_others():
+    network = make_network((3, 5, 2), ["tanh", "identity"])
+    core, (weights, biases, _) = network._core_network(), network._parameter_arrays
+    assert not core.set_parameters(weights, biases)
+    for array in (weights[0], weights[1], biases[1]):
+        array.flat[-1] = -array.flat[-1] - 1
+        assert core.set_parameters(weights, biases)
+        assert not core.set_parameters(weights, biases)
+    biases[0][:] = 0.0
+    core.set_parameters(weights, biases)
+    biases[0][:] = -0.0
+    assert core.set_parameters(weights, biases)
+    assert bits(*core.get_parameters()[1]) == bits(*biases)
 
 
 def fourth_power(y, p):
@@ -524,8 +610,9 @@ def tape_bits(network, n_threads):
     core = network._core_network()
     tape = _core.Tape(core, _core.Rows.dense(X), n_threads=n_threads)
     z = tape.pre_activations(0, n_threads=n_threads)
-    _, (weights, biases), dx = tape.backward(gradient, "linear", n_threads=n_threads)
-    return bits(tape.output(1), z, weights, biases, dx)
+    gradients = network._gradient_arrays
+    _, dx = tape.backward(gradient, "linear", gradients=gradients, n_threads=n_threads)
+    return bits(tape.output(1), z, network.flat_gradients, dx)
 
 
 def test_bits_do_not_depend_on_the_number_of_threads():
@@ -544,8 +631,10 @@ def test_bits_do_not_depend_on_the_instruction_set():
         core = _core.Network(layers, "squared_error", "float64", n_in=20, isa=isa)
         core.set_parameters(start, [np.zeros(33), np.ones(3)])
         tape = _core.Tape(core, _core.Rows.dense(X))
-        _, (weights, biases), dx = tape.backward(gradient, "linear")
-        seen.add(bits(tape.output(1), weights, biases, dx))
+        weights = [np.empty_like(W) for W in start]
+        biases = [np.empty(33), np.empty(3)]
+        _, dx = tape.backward(gradient, "linear", gradients=(weights, biases))
+        seen.add(bits(tape.output(1), *weights, *biases, dx))
     assert len(seen) <= 1
 
 

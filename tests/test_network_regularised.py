@@ -54,7 +54,7 @@ def make_network(
 
 def reference_of(network, dropout, input_dropout, seed=0):
     """The same network in plain NumPy and float64."""
-    own = [network._own(i) for i in range(len(network.layers))]
+    own = [network._own(i, network.parameters) for i in range(len(network.layers))]
     own = [{k: v.astype(np.float64) for k, v in parts.items()} for parts in own]
     hidden = next(x for x in network.layers if x.activation.name != "identity")
     reference = Regularised(
@@ -226,12 +226,10 @@ def tape_bits(network, X, dy, n_threads):
     tape = _core.Tape(
         core, _core.Rows.dense(X), training=True, seed=9, n_threads=n_threads
     )
-    _, (coefs, intercepts, *norms), dx = tape.backward(
-        dy, "linear", n_threads=n_threads
-    )
-    arrays = [a for norm in (norms[0] if norms else []) for a in norm.values()]
+    gradients = network._gradient_arrays
+    _, dx = tape.backward(dy, "linear", gradients=gradients, n_threads=n_threads)
     z = tape.pre_activations(1, n_threads=n_threads)
-    return bits(tape.output(2), z, coefs, intercepts, arrays, dx)
+    return bits(tape.output(2), z, network.flat_gradients, dx)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -281,10 +279,10 @@ def test_dropout_of_one_random_state_is_the_same_for_trainer_and_estimator():
     layers = [Dense(17, "relu"), Dropout(0.4), Dense(3)]
     network = Network(layers, n_in=6, random_state=0)
     zeros = [np.zeros(17), np.zeros(3)]
-    network._store((given, zeros), network.parameters)
+    network._store((given, zeros))
     options = {"batch_size": 16, "random_state": 5}
     Trainer(network, "squared_error", Adam(0.001), **options).fit(X, y, 3)
-    weights, biases, _ = network._arrays()
+    weights, biases, _ = network._parameter_arrays
     assert bits(weights, biases) == bits(model.coefs_, model.intercepts_)
 
 
@@ -312,14 +310,14 @@ def test_trainer_and_estimator_give_the_same_bits(normalization, input_dropout):
     network = make_network(normalization, dropout, input_dropout)
     neutral = Network(network.layers, n_in=6)
     network._state[:] = neutral._state
-    start = (first.coefs_, first.intercepts_, network._arrays()[2])
-    network._store(start, network.parameters)
+    norms = network._parameter_arrays[2]
+    network._store((first.coefs_, first.intercepts_, norms))
     trainer = Trainer(
         network, "squared_error", Adam(0.01), batch_size=16, shuffle=False
     )
     trainer._memory.dropout_seed = model._optimizer.dropout_seed or 0
     trainer.fit(X, y, 1)
-    weights, biases, norms = network._arrays()
+    weights, biases, norms = network._parameter_arrays
     assert bits(weights, biases) == bits(model.coefs_, model.intercepts_)
     for got, expected in zip(norms, model.norms_, strict=True):
         assert got.keys() == expected.keys()

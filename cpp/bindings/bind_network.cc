@@ -135,14 +135,13 @@ std::unique_ptr<NetworkHandle> make_dense_network(
 }
 
 template <class T>
-void set_parameters(Network<T>& network, const py::sequence& coefs,
+bool set_parameters(Network<T>& network, const py::sequence& coefs,
                     const py::sequence& intercepts, const py::sequence& norms,
                     int n_threads) {
-  T* parameters = network.parameters().data();
-  const auto copies = copies_of_norms(network, norms, parameters, true);
-  network.parameters_written();  // also if Ctrl-C ends the copy
-  from_arrays(network, coefs, intercepts, parameters, n_threads);
-  copies.make();
+  const bool were_others = from_arrays(network, coefs, intercepts, norms,
+                                       network.parameters().data(), true, n_threads);
+  if (were_others) network.parameters_written();
+  return were_others;
 }
 
 template <class T>
@@ -303,8 +302,8 @@ void bind_network(py::module_& m) {
           [](NetworkHandle& h, const py::sequence& coefs,
              const py::sequence& intercepts, const py::sequence& norms, int n_threads) {
             check_positive(n_threads, "n_threads");
-            h.visit([&](auto& network) {
-              set_parameters(network, coefs, intercepts, norms, n_threads);
+            return h.visit([&](auto& network) {
+              return set_parameters(network, coefs, intercepts, norms, n_threads);
             });
           },
           py::arg("coefs"), py::arg("intercepts"), py::arg("norms") = py::tuple(),

@@ -32,17 +32,24 @@ const double* data_of(const std::optional<py::array_t<double>>& array) {
   return array ? array->data() : nullptr;
 }
 
+template <class T>
+void forward(Tape<T>& tape, const Rows& x, const py::object& sample_weight,
+             bool training, std::uint64_t seed, int n_threads) {
+  const auto weights = weights_of(sample_weight, x.n_rows());
+  const double* data = data_of(weights);
+  unlocked_until_interrupt([&](const Poll& poll) {
+    return tape.forward(x, data, {training, seed}, n_threads, poll);
+  });
+}
+
 std::unique_ptr<TapeHandle> make_tape(NetworkHandle& network, const RowsHandle& x,
                                       const py::object& sample_weight, bool training,
                                       std::uint64_t seed, int n_threads) {
   check_positive(n_threads, "n_threads");
-  const auto weights = weights_of(sample_weight, x.rows.n_rows());
-  const double* data = data_of(weights);
   auto handle = std::make_unique<TapeHandle>(TapeHandle{{}, network});
   network.visit([&]<class T>(Network<T>& n) {
-    auto tape = std::make_unique<Tape<T>>(n, x.rows, training, seed);
-    unlocked_until_interrupt(
-        [&](const Poll& poll) { return tape->forward(x.rows, data, n_threads, poll); });
+    auto tape = std::make_unique<Tape<T>>(n, x.rows);
+    forward(*tape, x.rows, sample_weight, training, seed, n_threads);
     handle->tape = std::move(tape);
   });
   return handle;
@@ -85,51 +92,52 @@ py::array_t<T> pre_activations(const Tape<T>& tape, const Network<T>& network,
   return z;
 }
 
-// What a backward pass shall give.
-struct Wanted {
-  bool parameters, inputs;
-  int n_threads;
-};
-
-// work(gradient, dx, poll) makes those that are not null. Returns the gradients of the
-// parameters, as a network gives these, and dx; None for what is not wanted.
-template <class T, class Work>
-py::tuple gradients(const Tape<T>& tape, const Network<T>& network,
-                    const Wanted& wanted, const Work& work) {
-  Buffer<T> gradient(wanted.parameters ? network.parameters().size() : 0);
-  py::object dx = py::none();
-  T* dx_data = nullptr;
-  if (wanted.inputs) {
-    py::array_t<T> array({tape.n_rows(), network.n_in()});
-    dx_data = array.mutable_data();
-    dx = array;
+// Where the gradients of the parameters go, a tuple like that of a network's parameters
+// or none.
+template <class T>
+std::optional<ParameterArrays<T>> places_of(Network<T>& network,
+                                            const py::object& gradients) {
+  if (gradients.is_none()) return {};
+  const auto parts = gradients.cast<std::vector<py::sequence>>();
+  if (parts.size() != 2 && parts.size() != 3) {
+    throw py::value_error(
+        "gradients must be (coefs, intercepts) or (coefs, intercepts, "
+        "norms), got " +
+        std::to_string(parts.size()) + " parts");
   }
-  unlocked_until_interrupt([&](const Poll& poll) {
-    return work(wanted.parameters ? gradient.data() : nullptr, dx_data, poll);
-  });
-  if (!wanted.parameters) return py::make_tuple(py::none(), dx);
-  return py::make_tuple(
-      to_arrays(network, gradient.data(), wanted.n_threads).as_tuple(), dx);
+  return ParameterArrays<T>(network, parts[0], parts[1],
+                            parts.size() > 2 ? parts[2] : py::sequence(py::tuple()));
 }
 
-// (losses, gradients of the parameters, dx)
+// (losses, dx), and the gradients of the parameters where they shall go.
 template <class T>
-py::tuple backward(Tape<T>& tape, const Network<T>& network, const py::object& y,
+py::tuple backward(Tape<T>& tape, Network<T>& network, const py::object& y,
                    const LossSettings& settings, const py::object& sample_weight,
-                   const Wanted& wanted) {
+                   const py::object& gradients, bool inputs, int n_threads) {
   const LossOf<T> loss(settings, network.n_out());
   std::vector<py::array> arrays;
   const auto targets = targets_of<T>(loss, tape.n_rows(), network.n_out(), y, &arrays);
   const auto weights = weights_of(sample_weight, tape.n_rows());
   const double* weights_data = data_of(weights);
+  auto places = places_of(network, gradients);
   py::array_t<T> losses(tape.n_rows());
-  T* data = losses.mutable_data();
-  const py::tuple others =
-      gradients(tape, network, wanted, [&](T* gradient, T* dx, const Poll& poll) {
-        return tape.backward(loss, targets, weights_data, data, gradient, dx,
-                             wanted.n_threads, poll);
-      });
-  return py::make_tuple(losses) + others;
+  T* losses_data = losses.mutable_data();
+  py::object dx = py::none();
+  T* dx_data = nullptr;
+  if (inputs) {
+    py::array_t<T> array({tape.n_rows(), network.n_in()});
+    dx_data = array.mutable_data();
+    dx = array;
+  }
+  unlocked_until_interrupt([&](const Poll& poll) {
+    const bool finished = tape.backward(loss, targets, weights_data, losses_data,
+                                        places.has_value(), dx_data, n_threads, poll);
+    // Ctrl-C waits: there are no halves of gradients.
+    if (finished && places)
+      places->fill(network, tape.gradient().data(), n_threads, {});
+    return finished;
+  });
+  return py::make_tuple(losses, dx);
 }
 
 }  // namespace
@@ -139,6 +147,19 @@ void bind_tape(py::module_& m) {
       .def(py::init(&make_tape), py::keep_alive<1, 2>(), py::arg("network"),
            py::arg("X"), py::kw_only(), py::arg("sample_weight") = py::none(),
            py::arg("training") = false, py::arg("seed") = 0, py::arg("n_threads") = 1)
+      .def(
+          "forward",
+          [](TapeHandle& h, const RowsHandle& x, const py::object& sample_weight,
+             bool training, std::uint64_t seed, int n_threads) {
+            check_positive(n_threads, "n_threads");
+            return h.visit([&](auto& tape, auto&) {
+              if (!tape.has_room(x.rows)) return false;
+              forward(tape, x.rows, sample_weight, training, seed, n_threads);
+              return true;
+            });
+          },
+          py::arg("X"), py::kw_only(), py::arg("sample_weight") = py::none(),
+          py::arg("training") = false, py::arg("seed") = 0, py::arg("n_threads") = 1)
       .def_property_readonly(
           "n_rows",
           [](TapeHandle& h) {
@@ -170,16 +191,16 @@ void bind_tape(py::module_& m) {
       .def(
           "backward",
           [](TapeHandle& h, const py::object& y, const LossOrName& loss,
-             const py::object& sample_weight, bool parameters, bool inputs,
+             const py::object& sample_weight, const py::object& gradients, bool inputs,
              int n_threads) {
             check_positive(n_threads, "n_threads");
             return h.visit([&](auto& tape, auto& network) {
               return backward(tape, network, y, loss_settings(loss), sample_weight,
-                              {parameters, inputs, n_threads});
+                              gradients, inputs, n_threads);
             });
           },
           py::arg("y"), py::arg("loss"), py::kw_only(),
-          py::arg("sample_weight") = py::none(), py::arg("parameters") = true,
+          py::arg("sample_weight") = py::none(), py::arg("gradients") = py::none(),
           py::arg("inputs") = true, py::arg("n_threads") = 1);
 }
 

@@ -145,7 +145,6 @@ void set_state(Trainer<T>& trainer, Index t, const py::sequence& moments,
     const std::size_t norms_at = end - std::min(end, 2 * n_norms);
     const py::list coefs = part(0, n_dense), intercepts = part(n_dense, norms_at);
     checked.emplace_back(trainer.network().parameters().size());
-    from_arrays(trainer.network(), coefs, intercepts, checked.back().data(), n_threads);
     py::list norms;
     for (std::size_t at = norms_at; at + 1 < end; at += 2) {
       py::dict norm;
@@ -153,7 +152,8 @@ void set_state(Trainer<T>& trainer, Index t, const py::sequence& moments,
       norm["bias"] = arrays[at + 1];
       norms.append(norm);
     }
-    copies_of_norms(trainer.network(), norms, checked.back().data(), false).make();
+    from_arrays(trainer.network(), coefs, intercepts, norms, checked.back().data(),
+                false, n_threads);
   }
   const bool begins = n == first_average;
   if (averages && begins) {

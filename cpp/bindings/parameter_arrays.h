@@ -2,6 +2,8 @@
 // such: coefs and intercepts of the dense layers, and a dict for each norm.
 #pragma once
 
+#include <atomic>
+
 #include "bindings/unlocked.h"
 
 namespace fastbp::bindings {
@@ -41,25 +43,19 @@ void for_norm_arrays(const Norm<T>& norm, U* flat, bool with_running, const Use&
   use("variance", norm.running_variance());
 }
 
-// Arrays that have been checked, each with the place that it is to be copied to.
+// Arrays that have been checked, each with its place in flat buffers.
 template <class T>
-struct Copies {
-  std::vector<std::pair<py::array_t<T>, T*>> all;
+using Placed = std::vector<std::pair<py::array_t<T>, T*>>;
 
-  void make() const {
-    for (const auto& [array, to] : all) std::copy_n(array.data(), array.size(), to);
-  }
-};
-
-// norms, a list with a dict for each, into a flat buffer and the running averages.
+// norms, a list with a dict for each, for a flat buffer and the running averages.
 template <class T>
-Copies<T> copies_of_norms(const Network<T>& network, const py::sequence& norms, T* flat,
-                          bool with_running) {
+Placed<T> placed_norms(const Network<T>& network, const py::sequence& norms, T* flat,
+                       bool with_running) {
   if (static_cast<Index>(norms.size()) != network.n_norms()) {
     throw py::value_error("expected " + std::to_string(network.n_norms()) +
                           " norms, got " + std::to_string(norms.size()));
   }
-  Copies<T> copies;
+  Placed<T> placed;
   for (Index i = 0; i < network.n_norms(); ++i) {
     const std::string at = "norms[" + std::to_string(i) + "]";
     const py::object norm = norms[static_cast<std::size_t>(i)];
@@ -68,48 +64,74 @@ Copies<T> copies_of_norms(const Network<T>& network, const py::sequence& norms, 
     }
     for_norm_arrays(network.norm(i), flat, with_running, [&](const char* name, T* to) {
       if (!norm.contains(name)) throw py::value_error(at + " has no '" + name + "'");
-      copies.all.emplace_back(expect_array<T>(norm[name], at + "['" + name + "']",
-                                              {network.norm(i).n_out()}),
-                              to);
+      placed.emplace_back(expect_array<T>(norm[name], at + "['" + name + "']",
+                                          {network.norm(i).n_out()}),
+                          to);
     });
   }
-  return copies;
+  return placed;
 }
 
-// coefs and intercepts, lists with an array for each layer, into a flat buffer.
+// coefs and intercepts, lists with an array for each layer.
 template <class T>
-void from_arrays(const Network<T>& network, const py::sequence& coefs,
-                 const py::sequence& intercepts, T* flat, int n_threads) {
+struct DenseArrays {
+  std::vector<py::array_t<T>> weights, biases;
+};
+
+template <class T>
+DenseArrays<T> dense_arrays(const Network<T>& network, const py::sequence& coefs,
+                            const py::sequence& intercepts) {
   const auto n_layers = static_cast<std::size_t>(network.n_dense());
   if (coefs.size() != n_layers || intercepts.size() != n_layers) {
     throw py::value_error("expected " + std::to_string(n_layers) +
                           " coefs and intercepts, got " + std::to_string(coefs.size()) +
                           " and " + std::to_string(intercepts.size()));
   }
-  std::vector<py::array_t<T>> weights, biases;  // all, before anything is written
+  DenseArrays<T> arrays;
   for (std::size_t l = 0; l < n_layers; ++l) {
     const Dense<T>& layer = network.dense(static_cast<Index>(l));
     const std::string index = "[" + std::to_string(l) + "]";
-    weights.push_back(
+    arrays.weights.push_back(
         expect_array<T>(coefs[l], "coefs" + index, {layer.n_in(), layer.n_out()}));
-    biases.push_back(
+    arrays.biases.push_back(
         expect_array<T>(intercepts[l], "intercepts" + index, {layer.n_out()}));
   }
-  unlocked_until_interrupt([&](const Poll& poll) {
-    return for_weight_rows(
-        network, n_threads, poll, [&](Index l, Index first, Index n) {
-          network.dense(l).pack_rows(first, n,
-                                     weights[static_cast<std::size_t>(l)].data(), flat);
-        });
-  });
-  for (Index l = 0; l < network.n_dense(); ++l) {
-    const auto& bias = biases[static_cast<std::size_t>(l)];
-    std::copy_n(bias.data(), bias.size(), flat + network.dense(l).bias_offset());
-  }
+  return arrays;
 }
 
-// New arrays, coefs and intercepts and what norms have, that flat buffers can be copied
-// to; with the running averages also these.
+// coefs, intercepts and norms into a flat buffer; with the running averages, also into
+// these. All is checked before anything is written, and Ctrl-C waits: there is no half
+// of it. Returns whether the numbers were others.
+template <class T>
+bool from_arrays(const Network<T>& network, const py::sequence& coefs,
+                 const py::sequence& intercepts, const py::sequence& norms, T* flat,
+                 bool with_running, int n_threads) {
+  const auto placed = placed_norms(network, norms, flat, with_running);
+  const auto [weights, biases] = dense_arrays(network, coefs, intercepts);
+  std::vector<const T*> coef_data;
+  for (const auto& array : weights) coef_data.push_back(array.data());
+  std::atomic<bool> were_others{false};
+  {
+    const Unlocked unlocked;
+    for_weight_rows(network, n_threads, {}, [&](Index l, Index first, Index n) {
+      const T* coef = coef_data[static_cast<std::size_t>(l)];
+      if (network.dense(l).pack_rows(first, n, coef, flat)) were_others = true;
+    });
+  }
+  bool others = were_others;
+  for (Index l = 0; l < network.n_dense(); ++l) {
+    const auto& bias = biases[static_cast<std::size_t>(l)];
+    T* to = flat + network.dense(l).bias_offset();
+    others = replace(bias.data(), bias.size(), to, others);
+  }
+  for (const auto& [array, to] : placed) {
+    others = replace(array.data(), array.size(), to, others);
+  }
+  return others;
+}
+
+// Arrays, coefs and intercepts and what norms have, that flat buffers can be copied to:
+// new ones, with the running averages also for these, or such as are there.
 template <class T>
 struct ParameterArrays {
   py::list coefs, intercepts, norms;
@@ -137,6 +159,21 @@ struct ParameterArrays {
       coefs.append(coef);
       intercepts.append(intercept);
     }
+  }
+
+  ParameterArrays(Network<T>& network, const py::sequence& its_coefs,
+                  const py::sequence& its_intercepts, const py::sequence& its_norms)
+      : coefs(its_coefs),
+        intercepts(its_intercepts),
+        norms(its_norms),
+        with_running(false) {
+    T* flat = network.parameters().data();  // not where they go; fill() asks for that
+    for (auto& [array, _] : placed_norms(network, its_norms, flat, false)) {
+      of_norms.push_back(array.mutable_data());
+    }
+    auto dense = dense_arrays(network, its_coefs, its_intercepts);
+    for (auto& array : dense.weights) weights.push_back(array.mutable_data());
+    for (auto& array : dense.biases) biases.push_back(array.mutable_data());
   }
 
   // Without the GIL; false if poll stopped it.

@@ -182,8 +182,11 @@ class Network:
         norms: Sequence[dict[str, Any]] = (),
         *,
         n_threads: int = 1,
-    ) -> None:
-        """Copy weights (n_in, n_out) and biases (n_out,) of every layer in."""
+    ) -> bool:
+        """Copy weights (n_in, n_out) and biases (n_out,) of every layer in.
+
+        Returns whether something was other.
+        """
 
     def get_parameters(self, *, n_threads: int = 1) -> tuple[Any, ...]:
         """Return fresh arrays (coefs, intercepts), and norms if there are any."""
@@ -245,6 +248,20 @@ class Tape:
         ``seed``. Running averages stay as they are.
         """
 
+    def forward(
+        self,
+        X: Rows,
+        *,
+        sample_weight: NDArray[np.float64] | None = None,
+        training: bool = False,
+        seed: int = 0,
+        n_threads: int = 1,
+    ) -> bool:
+        """Run other rows forward, in the same memory.
+
+        Returns False, and nothing has been done, unless they are dense and as many.
+        """
+
     @property
     def n_rows(self) -> int: ...
     def inputs(self) -> Any:
@@ -261,14 +278,16 @@ class Tape:
         loss: Loss | str,
         *,
         sample_weight: NDArray[np.float64] | None = None,
-        parameters: bool = True,
+        gradients: Sequence[Any] | None = None,
         inputs: bool = True,
         n_threads: int = 1,
-    ) -> tuple[Any, Any, Any]:
-        """Losses of the rows, with weights, and then gradients of their sum.
+    ) -> tuple[Any, Any]:
+        """Losses of the rows, with weights, and the gradient of their sum.
 
-        The loss need not be the network's; y is as in `Network.loss_and_gradients`.
-        None for what is not wanted. With the loss 'linear' y is a gradient at the
+        That of the inputs is returned, if it is wanted, else None. That of the
+        parameters is written into ``gradients``, (coefs, intercepts) and norms, if it
+        is not None. The loss need not be the network's; y is as in
+        `Network.loss_and_gradients`. With the loss 'linear' y is a gradient at the
         outputs, which is sent back.
         """
 

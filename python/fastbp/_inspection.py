@@ -85,9 +85,7 @@ n_features)
             for output in outputs:
                 dy = np.zeros((X.shape[0], self.n_outputs_), dtype)
                 dy[:, output] = 1
-                yield tape.backward(
-                    dy, at_outputs, parameters=False, n_threads=n_threads
-                )[2]
+                yield tape.backward(dy, at_outputs, n_threads=n_threads)[1]
 
     @property
     def feature_importances_(self) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ from ._data import check_X
 from ._hidden_layers import check_norms, fitted_normalization, stack
 from ._objective import Objective
 from ._prediction import predict_rows
-from ._threads import effective_n_threads
+from ._threads import effective_n_threads, n_threads_to_copy
 from .losses import Loss
 
 __all__ = ["NetworkOwner", "refuse_nan"]
@@ -96,7 +96,7 @@ class NetworkOwner(ABC):
             n_in=n_units[0],
             blas=configured_blas(),
         )
-        n_threads = self._n_threads() if _are_large(coefs) else 1
+        n_threads = n_threads_to_copy(coefs, self.n_jobs)
         network.set_parameters(*parameters, n_threads=n_threads)
         return network
 
@@ -185,11 +185,6 @@ def refuse_nan(outputs: NDArray[Any]) -> None:
             f"the prediction of X[{row}] is NaN: its values, or the weights, are too "
             f"large for {outputs.dtype}"
         )
-
-
-def _are_large(coefs: list[Any]) -> bool:
-    """Tell whether there is enough to copy for more than one thread."""
-    return bool(sum(coef.size for coef in coefs) > 2**20)
 
 
 def _as_required(array: Any, dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from functools import lru_cache
 from numbers import Integral
 from time import monotonic
+from typing import Any
 
 import joblib
+from numpy.typing import NDArray
 
 from . import _core
 from ._compat import openmp_effective_n_threads
 
-__all__ = ["check_n_jobs", "effective_n_threads"]
+__all__ = ["check_n_jobs", "effective_n_threads", "n_threads_to_copy"]
 
 # More threads than any processor has cores for; a typing error in n_jobs should not
 # cost a machine all its threads.
 _MOST_THREADS = 512
 
+
+# Copying less is done before a second thread is awake.
+_MANY_NUMBERS = 2**20
 
 # To count, joblib reads files of the system: longer than a small network takes to learn
 # a batch.
@@ -74,6 +80,12 @@ def effective_n_threads(n_jobs: int | None = None) -> tuple[int, str]:
     if limit < n_cores:
         return limit, "limit of the parallel runtime"
     return n_cores, "physical cores"
+
+
+def n_threads_to_copy(coefs: Iterable[NDArray[Any]], n_jobs: int | None = None) -> int:
+    """Return the threads for copying weights, as ``n_jobs`` allows."""
+    many = sum(coef.size for coef in coefs) > _MANY_NUMBERS
+    return effective_n_threads(n_jobs)[0] if many else 1
 
 
 def _physical_cores() -> int:

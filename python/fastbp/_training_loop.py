@@ -1,7 +1,8 @@
 """The loop of training: the epochs, what is recorded after each, and when they end.
 
 Trainer and the estimators train by this one loop. They differ in the rules, which a
-subclass has: the plain ones of ``trainer.py``, scikit-learn's in ``_stochastic.py``.
+subclass has: the plain ones of ``_trainer_fit.py``, scikit-learn's in
+``_stochastic.py``.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from ._network_owner import NetworkOwner
 from ._objective import NetworkObjective
 from ._objects import check_bool, check_size
 from ._prediction import n_threads_for, predict_rows
+from ._threads import n_threads_to_copy
 from .activations import Activation
 from .layers import Dense, Dropout, Layer, check_trainable, drawn_seed
 from .losses import OUTPUTS
@@ -80,9 +81,8 @@ class Network:
     The parameters are one flat, row-major vector that belongs to the network;
     ``parameters`` are views of it by name, and so are ``gradients`` of another one.
     ``statistics`` are what ``BatchNorm`` keeps besides. Write into them as you like.
-    The core computes with its own copy in another layout, which is made anew whenever
-    the vector has changed: a call with changed parameters copies them once, training
-    copies them back after each epoch.
+    The core computes with its own copy in another layout. Every call compares the two
+    and copies what has changed; training copies it back after each epoch.
 
     Nothing here depends on the number of threads.
 
@@ -192,10 +192,10 @@ class Network:
         self.parameters = self._views_of(self._flat)
         self.gradients = self._views_of(self._flat_gradients)
         self.statistics = _views(self._state[self._flat.size :], statistics)
+        self._parameter_arrays = self._arrays_of(self.parameters)
+        self._gradient_arrays = self._arrays_of(self.gradients)
         self._core: _core.Network | None = None
         self._blas: _core.Blas | None = None  # that it was made with
-        self._copied: NDArray[Any] | None = None  # the state that the core has
-        self._tape: _core.Tape | None = None
 
     def _views_of(self, flat: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
         """Return views of a vector like that of the parameters, by their names."""
@@ -219,6 +219,12 @@ class Network:
 
     statistics: Mapping[str, NDArray[Any]]
     """Views of what batch normalization keeps: 'batch_norm_1.mean' and so on."""
+
+    _tape: _core.Tape | None = None
+    """The last forward pass, with the parameters that the core has."""
+
+    _spare: _core.Tape | None = None
+    """One with others: memory for the next. To allocate it takes long."""
 
     @property
     def n_out(self) -> int:
@@ -279,7 +285,7 @@ class Network:
         n_units = [len(arrays[0][0]), *map(len, arrays[1])]
         layers = layers_of(estimator, n_units)
         network = cls(layers, n_in=n_units[0], dtype=dtype.name, random_state=0)
-        network._store(arrays, network.parameters, network.statistics)
+        network._store(arrays)
         return network
 
     # Forward and backward.
@@ -320,15 +326,23 @@ class Network:
     ) -> _core.Tape:
         """Return the forward pass of X."""
         core = self._synchronized()
+        rows = rows_of(X)
+        how: Any = {
+            "sample_weight": weights,
+            "training": step.training,
+            "seed": step.seed,
+            "n_threads": n_threads_for(core, X),
+        }
+        spare = self._taken("_spare")
         with one_blas_thread(core):
-            return _core.Tape(
-                core,
-                rows_of(X),
-                sample_weight=weights,
-                training=step.training,
-                seed=step.seed,
-                n_threads=n_threads_for(core, X),
-            )
+            if spare is not None and spare.forward(rows, **how):
+                return spare
+            return _core.Tape(core, rows, **how)
+
+    def _taken(self, name: str) -> _core.Tape | None:
+        """Return a tape that is held here no more: only one thread gets it."""
+        tape: _core.Tape | None = vars(self).pop(name, None)
+        return tape
 
     @property
     def activations(self) -> list[NDArray[Any]]:
@@ -387,16 +401,14 @@ class Network:
         ValueError
             If the shape is wrong, or a layer is a threshold.
         """
-        if self._copied is not None and not _same_bits(self._state, self._copied):
-            self._tape = None
-        gradients, grad_input = self._backward(self._last_tape(), grad_output)
-        self._store(gradients, self.gradients)
-        return grad_input
+        if self._core is not None:
+            self._pass_on_parameters(self._core)
+        return self._backward(self._last_tape(), grad_output, self._gradient_arrays)
 
     def _backward(
-        self, tape: _core.Tape, grad_output: ArrayLike, *, parameters: bool = True
-    ) -> tuple[Any, NDArray[Any]]:
-        """Return the gradients of the parameters, as the core has them, and inputs."""
+        self, tape: _core.Tape, grad_output: ArrayLike, gradients: Any = None
+    ) -> NDArray[Any]:
+        """Return the gradient of the inputs; that of the parameters is written."""
         check_trainable(self.layers)
         with conversion_of("grad_output"):
             gradient = np.asarray(grad_output)
@@ -408,10 +420,10 @@ class Network:
                 f"grad_output must have shape {(tape.n_rows, self.n_out)}, got "
                 f"{gradient.shape}"
             )
-        _, *gradients = self._loss_backward(
-            tape, gradient, _through(self._output), parameters=parameters
-        )
-        return gradients[0], gradients[1]
+        grad_input: NDArray[Any] = self._loss_backward(
+            tape, gradient, _through(self._output), gradients=gradients
+        )[1]
+        return grad_input
 
     def loss_and_gradients(
         self,
@@ -469,11 +481,10 @@ class Network:
             weights = np.ones(X.shape[0])
         shares = weights / weights.sum()
         tape = self._taped(X, step, shares)
-        losses, gradients, _ = self._objective_backward(
-            tape, y, objective, shares, inputs=False
+        losses, _ = self._objective_backward(
+            tape, y, objective, shares, gradients=self._gradient_arrays, inputs=False
         )
         self._tape = tape
-        self._store(gradients, self.gradients)
         return float(losses.sum(dtype=np.float64))
 
     def _objective_backward(
@@ -482,22 +493,19 @@ class Network:
         y: NDArray[Any],
         objective: NetworkObjective,
         weights: NDArray[np.float64],
-        **wanted: bool,
-    ) -> tuple[NDArray[Any], Any, Any]:
-        """Return losses of the rows, times their weights, and gradients of the sum.
-
-        The gradients are those of :meth:`_loss_backward`.
-        """
+        **wanted: Any,
+    ) -> tuple[NDArray[Any], Any]:
+        """Return losses of the rows, times their weights, and dX as _loss_backward."""
         check_trainable(self.layers)
         if objective.outer_loss is None:
             loss = objective.in_core(y)
             return self._loss_backward(tape, y, loss, weights, **wanted)
         own = objective.numbers(y, self.dtype).copy()
         losses, gradient = objective.outer_loss(own, self._outputs(tape))
-        gradients = self._loss_backward(
+        _, dX = self._loss_backward(
             tape, gradient, _through(self._output), weights, **wanted
         )
-        return losses * weights.astype(self.dtype), *gradients[1:]
+        return losses * weights.astype(self.dtype), dX
 
     def _loss_backward(
         self,
@@ -505,17 +513,25 @@ class Network:
         y: NDArray[Any],
         loss: _core.Loss,
         weights: NDArray[np.float64] | None = None,
-        **wanted: bool,
-    ) -> tuple[NDArray[Any], Any, Any]:
-        """Return losses, and the gradients of their sum that are ``wanted``.
+        *,
+        gradients: Any = None,
+        inputs: bool = True,
+    ) -> tuple[NDArray[Any], Any]:
+        """Return losses, and the gradient of their sum: dX, if that is wanted.
 
-        Those of the parameters are as the core has them.
+        That of the parameters is written into arrays like those of
+        :meth:`_arrays_of`, if there are any.
         """
         assert self._core is not None  # there is a tape
         n_threads = self._n_threads(tape)
         with one_blas_thread(self._core):
             return tape.backward(
-                y, loss, sample_weight=weights, n_threads=n_threads, **wanted
+                y,
+                loss,
+                sample_weight=weights,
+                gradients=gradients,
+                inputs=inputs,
+                n_threads=n_threads,
             )
 
     def _n_threads(self, tape: _core.Tape) -> int:
@@ -552,7 +568,7 @@ class Network:
         if y is None and loss is None:
             tape = self._taped(X)
             gradient = self._unit_gradient(tape, self._checked_output(output))
-            return self._backward(tape, gradient, parameters=False)[1]
+            return self._backward(tape, gradient)
         if y is None or loss is None or output is not None:
             raise ValueError(
                 "input_gradient needs an output, or both y and loss, got "
@@ -563,9 +579,7 @@ class Network:
         y = objective.encode(y, X.shape[0], self.dtype)
         ones = np.ones(X.shape[0])
         tape = self._taped(X)
-        of_losses: NDArray[Any] = self._objective_backward(
-            tape, y, objective, ones, parameters=False
-        )[2]
+        of_losses: NDArray[Any] = self._objective_backward(tape, y, objective, ones)[1]
         return of_losses
 
     def _checked_output(self, output: int | None) -> int:
@@ -603,7 +617,7 @@ class Network:
         tape = self._taped(check_inputs(X, self.n_in))
         return np.stack(
             [
-                self._backward(tape, self._unit_gradient(tape, k), parameters=False)[1]
+                self._backward(tape, self._unit_gradient(tape, k))
                 for k in range(self.n_out)
             ],
             axis=1,
@@ -709,7 +723,7 @@ class Network:
         def loss_now() -> float:
             if training:
                 return twin._loss_and_gradients(X, y, objective, weights, step)
-            core.set_parameters(*twin._arrays())
+            core.set_parameters(*twin._parameter_arrays)
             return objective.mean(samples, predict_rows(core, X))
 
         return {
@@ -777,16 +791,17 @@ class Network:
         """Return the core's network with the parameters as they are now."""
         blas = configured_blas()
         if self._core is None or self._blas is not blas:
-            self._tape = None  # was made by the former one
-            self._copied = None
             self._core, self._blas = self._core_network(), blas
-        elif self._copied is None or not _same_bits(self._state, self._copied):
-            self._tape = None  # was made with others
-            self._copied = None
-            self._core.set_parameters(*self._arrays())
-        if self._copied is None:
-            self._copied = self._state.copy()
+            self._tape = self._spare = None  # were made by the former one
+        else:
+            self._pass_on_parameters(self._core)
         return self._core
+
+    def _pass_on_parameters(self, core: _core.Network) -> None:
+        """Give the core the parameters; a tape with others has no other use then."""
+        arrays = self._parameter_arrays
+        if core.set_parameters(*arrays, n_threads=n_threads_to_copy(arrays[0])):
+            self._spare = self._taken("_tape") or self._spare
 
     def _core_network(
         self, objective: NetworkObjective | None = None, y: Any = None
@@ -805,14 +820,19 @@ class Network:
             for i, layer in enumerate(self.layers)
         ]
         core = _core.Network(specs, loss, dtype, n_in=self.n_in, blas=configured_blas())
-        core.set_parameters(*self._arrays())
+        core.set_parameters(*self._parameter_arrays)
         return core
 
-    def _arrays(self) -> tuple[list[Any], list[Any], list[dict[str, Any]]]:
-        """Return the state for the core: weights, biases or zeros, and norms."""
+    def _arrays_of(
+        self, views: Mapping[str, NDArray[Any]]
+    ) -> tuple[list[Any], list[Any], list[dict[str, Any]]]:
+        """Return them as the core has them: weights, biases or zeros, and norms.
+
+        With statistics, if there are any.
+        """
         weights, biases, norms = [], [], []
         for i, n_out in enumerate(self._n_units[1:]):
-            own = self._own(i)
+            own = self._own(i, views)
             if "weights" in own:
                 weights.append(own["weights"])
                 biases.append(own.get("biases", np.zeros(n_out, self.dtype)))
@@ -820,28 +840,30 @@ class Network:
                 norms.append(own)
         return weights, biases, norms
 
-    def _own(self, layer: int) -> dict[str, NDArray[Any]]:
-        """Return what a layer has, by the names of its parts."""
+    def _own(
+        self, layer: int, views: Mapping[str, NDArray[Any]]
+    ) -> dict[str, NDArray[Any]]:
+        """Return views of a layer and its statistics, by the names of its parts."""
         n_in = self._n_units[layer]
         parts = self.layers[layer]._shapes(n_in)
         statistics = self.layers[layer]._statistics(n_in)
-        own = {part: self.parameters[self._name(layer, part)] for part in parts}
+        own = {part: views[self._name(layer, part)] for part in parts}
         of_others = {p: self.statistics[self._name(layer, p)] for p in statistics}
         return {**own, **of_others}
 
-    def _store(self, arrays: Sequence[Any], *views: Mapping[str, NDArray[Any]]) -> None:
-        """Copy arrays of the core, (weights, biases) and norms if any, into views."""
-        weights, biases, *norms = map(iter, arrays)
-        for i, layer in enumerate(self.layers):
-            parts: Mapping[str, Any] = {}
-            if isinstance(layer, Dense):
-                parts = {"weights": next(weights), "biases": next(biases)}
-            elif layer._shapes(self._n_units[i]):
-                parts = next(norms[0])
-            for part, array in parts.items():
-                for held in views:
-                    if self._name(i, part) in held:
-                        held[self._name(i, part)][...] = array
+    def _store(self, arrays: Sequence[Any]) -> None:
+        """Take over parameters and statistics from the core."""
+        copy_arrays(arrays, self._parameter_arrays)
+
+
+def copy_arrays(arrays: Sequence[Any], to: Sequence[Any]) -> None:
+    """Copy (weights, biases), and norms if any, of the core into like arrays."""
+    weights, biases, *norms = arrays
+    for held, array in zip((*to[0], *to[1]), (*weights, *biases), strict=True):
+        held[...] = array
+    for held, norm in zip(to[2], norms[0] if norms else (), strict=True):
+        for part, array in norm.items():
+            held[part][...] = array
 
 
 def _through(output: str) -> _core.Loss:
@@ -874,8 +896,3 @@ def _views(
         views[name] = flat[first : first + size].reshape(shape)
         first += size
     return MappingProxyType(views)
-
-
-def _same_bits(a: NDArray[Any], b: NDArray[Any]) -> bool:
-    bits = f"u{a.dtype.itemsize}"
-    return bool(np.array_equal(a.view(bits), b.view(bits)))

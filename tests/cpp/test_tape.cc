@@ -43,17 +43,26 @@ struct Passed {
   Passed(LearningTask<T>& task, int n_threads, bool is_training = false) {
     Samples<T> samples = task.samples();
     Network<T>& network = task.network();
-    Tape<T> tape(network, samples.x, is_training, kSeed);
-    REQUIRE(tape.forward(samples.x, samples.weights, n_threads, kNever));
-    losses.resize(static_cast<std::size_t>(samples.x.n_rows()));
-    gradient.resize(static_cast<std::size_t>(network.parameters().size()));
-    dx.resize(static_cast<std::size_t>(samples.x.n_rows() * network.n_in()));
-    REQUIRE(tape.backward(network.loss(), samples.targets, samples.weights,
-                          losses.data(), gradient.data(), dx.data(), n_threads,
-                          kNever));
+    Tape<T> tape(network, samples.x);
+    pass(tape, network.loss(), samples, {is_training, kSeed}, n_threads);
+  }
+  Passed(LearningTask<T>& task, Tape<T>& tape, bool is_training) {
+    pass(tape, task.network().loss(), task.samples(), {is_training, kSeed}, 1);
   }
 
   bool operator==(const Passed&) const = default;
+
+ private:
+  void pass(Tape<T>& tape, const LossOf<T>& loss, const Samples<T>& samples,
+            typename Tape<T>::Mode mode, int n_threads) {
+    REQUIRE(tape.forward(samples.x, samples.weights, mode, n_threads, kNever));
+    losses.resize(static_cast<std::size_t>(samples.x.n_rows()));
+    dx.resize(static_cast<std::size_t>(samples.x.n_rows() * samples.x.n_cols()));
+    REQUIRE(tape.backward(loss, samples.targets, samples.weights, losses.data(), true,
+                          dx.data(), n_threads, kNever));
+    const Buffer<T>& made = tape.gradient();
+    gradient.assign(made.data(), made.data() + made.size());
+  }
 };
 
 // Losses and gradients of a tape are those of the full batch, to the last bit.
@@ -107,7 +116,7 @@ TEST_CASE_TEMPLATE("a tape of a prediction is another one", T, float, double) {
     Network<T>& network = task.network();
     const Index n_out = network.n_out();
     Tape<T> tape(network, samples.x);
-    REQUIRE(tape.forward(samples.x, nullptr, 2, kNever));
+    REQUIRE(tape.forward(samples.x, nullptr, {}, 2, kNever));
     std::vector<T> outputs(static_cast<std::size_t>(samples.x.n_rows() * n_out));
     REQUIRE(predict(network, samples.x, Predicted::kRaw, outputs.data(), 1, kNever));
     const auto z = tape.output(network.n_layers() - 1);
@@ -143,6 +152,18 @@ TEST_CASE_TEMPLATE("a tape gives the same bits on any number of threads", T, flo
   }
 }
 
+TEST_CASE_TEMPLATE("a tape that is used again gives the same bits", T, float, double) {
+  for (const Recipe& recipe : regularised()) {
+    LearningTask<T> task(recipe);
+    Samples<T> samples = task.samples();
+    Tape<T> tape(task.network(), samples.x);
+    REQUIRE(tape.has_room(samples.x) == !recipe.is_sparse);
+    for (const bool is_training : {true, false, true}) {
+      CHECK(Passed<T>(task, tape, is_training) == Passed<T>(task, 1, is_training));
+    }
+  }
+}
+
 // The first of them makes what the first layer keeps for the gradient at the inputs.
 TEST_CASE_TEMPLATE("several threads may have the first gradients at once", T, float,
                    double) {
@@ -169,7 +190,7 @@ TEST_CASE("a tape refuses labels that are not there") {
   LearningTask<double> task{Recipe{}};
   const Rows& x = task.dense_rows();
   Tape<double> tape(task.network(), x);
-  REQUIRE(tape.forward(x, nullptr, 1, kNever));
+  REQUIRE(tape.forward(x, nullptr, {}, 1, kNever));
   std::vector<double> losses(static_cast<std::size_t>(x.n_rows()));
   for (const Index label : {-1, 5}) {
     task.labels().back() = label;
@@ -177,7 +198,7 @@ TEST_CASE("a tape refuses labels that are not there") {
         "y[99] = " + std::to_string(label) + " is not a class index in [0, 5)";
     CHECK_THROWS_WITH_AS(
         tape.backward(task.network().loss(), task.samples().targets, nullptr,
-                      losses.data(), nullptr, nullptr, 1, kNever),
+                      losses.data(), false, nullptr, 1, kNever),
         message.c_str(), std::invalid_argument);
   }
 }

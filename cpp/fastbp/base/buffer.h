@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <new>
 #include <type_traits>
@@ -86,5 +87,15 @@ class Buffer {
   T* data_ = nullptr;
   Index size_ = 0;
 };
+
+// Copies n numbers. Returns whether some were others, by their bits, or have been
+// before: then it need not look.
+template <class T>
+bool replace(const T* from, Index n, T* to, bool were_others = false) {
+  const std::size_t bytes = static_cast<std::size_t>(n) * sizeof(T);
+  if (!were_others && std::memcmp(from, to, bytes) == 0) return false;
+  std::copy_n(from, n, to);
+  return true;
+}
 
 }  // namespace fastbp

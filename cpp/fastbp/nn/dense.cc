@@ -314,15 +314,18 @@ void Dense<T>::refresh(Index i) {
 }
 
 template <class T>
-void Dense<T>::pack_rows(Index first, Index n, const T* coef, T* flat) const {
+bool Dense<T>::pack_rows(Index first, Index n, const T* coef, T* flat) const {
+  bool were_others = false;
   for (Index p = 0; p < n_panels_; ++p) {
     const Index col = p * kPanel<T>;
     const Index width = std::min(kPanel<T>, n_out_ - col);
     T* panel = flat + weights_offset() + p * layout_.panel_size;
     for (Index i = first; i < first + n; ++i) {
-      std::copy_n(coef + i * n_out_ + col, width, panel + i * layout_.row_stride);
+      T* row = panel + i * layout_.row_stride;
+      were_others = replace(coef + i * n_out_ + col, width, row, were_others);
     }
   }
+  return were_others;
 }
 
 template <class T>
@@ -338,9 +341,9 @@ void Dense<T>::unpack_rows(Index first, Index n, const T* flat, T* coef) const {
 }
 
 template <class T>
-void Dense<T>::pack(const T* coef, const T* intercept, T* flat) const {
-  pack_rows(0, n_in_, coef, flat);
-  std::copy_n(intercept, n_out_, flat + bias_offset());
+bool Dense<T>::pack(const T* coef, const T* intercept, T* flat) const {
+  const bool were_others = pack_rows(0, n_in_, coef, flat);
+  return replace(intercept, n_out_, flat + bias_offset(), were_others);
 }
 
 template <class T>

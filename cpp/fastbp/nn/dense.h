@@ -48,10 +48,10 @@ class Dense : public Layer<T> {
   void refresh(Index tile) override;
 
   // Between the layer's part of a flat buffer and plain row-major W (n_in, n_out) and b
-  // (n_out): some rows of W, and all.
-  void pack_rows(Index first, Index n, const T* coef, T* flat) const;
+  // (n_out): some rows of W, and all. Packing returns whether the numbers were others.
+  bool pack_rows(Index first, Index n, const T* coef, T* flat) const;
   void unpack_rows(Index first, Index n, const T* flat, T* coef) const;
-  void pack(const T* coef, const T* intercept, T* flat) const;
+  bool pack(const T* coef, const T* intercept, T* flat) const;
   void unpack(const T* flat, T* coef, T* intercept) const;
   // b's place in the flat buffer.
   Index bias_offset() const { return offset_ + n_panels_ * n_in_ * kPanel<T>; }

@@ -37,10 +37,9 @@ void copy_rows(MatrixView<const T> from, T* to) {
 }  // namespace
 
 template <class T>
-Tape<T>::Tape(Network<T>& network, const Rows& x, bool is_training, std::uint64_t seed)
+Tape<T>::Tape(Network<T>& network, const Rows& x)
     : network_(network),
       n_rows_(x.n_rows()),
-      facts_{seed, 0, 0, 0, is_training},
       batch_(network, x.n_rows(),
              x.is_sparse() ? most_entries(x, x.n_rows()) : Batch<T>::kDense,
              BatchUse::kTape) {
@@ -58,8 +57,15 @@ Tape<T>::Tape(Network<T>& network, const Rows& x, bool is_training, std::uint64_
 }
 
 template <class T>
-bool Tape<T>::forward(const Rows& x, const double* weights, int n_threads,
-                      const Poll& poll) {
+bool Tape<T>::has_room(const Rows& x) const {
+  return first_entry_.size() == 0 && !x.is_sparse() && x.n_rows() == n_rows_ &&
+         x.n_cols() == network_.n_in();
+}
+
+template <class T>
+bool Tape<T>::forward(const Rows& x, const double* weights, const Mode& mode,
+                      int n_threads, const Poll& poll) {
+  facts_ = {mode.seed, 0, 0, 0, mode.is_training};
   facts_.weight = static_cast<double>(n_rows_);
   if (weights != nullptr)
     facts_.weight = std::accumulate(weights, weights + n_rows_, 0.0);
@@ -78,7 +84,7 @@ bool Tape<T>::forward(const Rows& x, const double* weights, int n_threads,
 
 template <class T>
 bool Tape<T>::backward(const LossOf<T>& loss, const Targets<T>& targets,
-                       const double* weights, T* losses, T* gradient, T* dx,
+                       const double* weights, T* losses, bool wants_gradient, T* dx,
                        int n_threads, const Poll& poll) {
   check_labels(network_, targets, n_rows_);
   Buffer<T> row_weights(n_rows_);
@@ -87,6 +93,9 @@ bool Tape<T>::backward(const LossOf<T>& loss, const Targets<T>& targets,
   }
   Matrix<T> padded;  // the kernels write whole panels
   if (dx != nullptr) padded = Matrix<T>(n_rows_, network_.n_in());
+  if (wants_gradient && gradient_.size() == 0) {
+    gradient_ = Buffer<T>(network_.parameters().size());
+  }
   if (!network_.refresh(n_threads, poll, dx != nullptr)) return false;
   const Phases<T> phases(network_, batch_, facts_, n_rows_);
   const auto leave = [&](Index first, Index n) {
@@ -95,7 +104,7 @@ bool Tape<T>::backward(const LossOf<T>& loss, const Targets<T>& targets,
     batch_.inputs_backward(network_, facts_, first, n, rows);
     copy_rows<T>(rows, dx + first * network_.n_in());
   };
-  const auto n_tiles = static_cast<Index>(gradient != nullptr ? tiles_.size() : 0);
+  const auto n_tiles = static_cast<Index>(wants_gradient ? tiles_.size() : 0);
   return run_team(n_threads, poll, [&](Member& member) {
     const Worker worker{member, n_rows_};
     const bool go_on = worker.for_each_block([&](Index first, Index n) {
@@ -108,8 +117,8 @@ bool Tape<T>::backward(const LossOf<T>& loss, const Targets<T>& targets,
     if (!go_on || !phases.backward_together(worker, leave)) return;
     worker.for_each(n_tiles, [&](Index i) {
       const auto [l, tile] = tiles_[static_cast<std::size_t>(i)];
-      network_.layer(l).gradient(tile, batch_.trace(facts_, l, 0, n_rows_), gradient,
-                                 false);
+      network_.layer(l).gradient(tile, batch_.trace(facts_, l, 0, n_rows_),
+                                 gradient_.data(), false);
     });
   });
 }

@@ -17,23 +17,32 @@ template <class T>
 class Tape {
  public:
   // Reserves all memory for the rows; throws if the network has not as many inputs.
-  // In training dropout is that of the seed.
-  Tape(Network<T>& network, const Rows& x, bool is_training = false,
-       std::uint64_t seed = 0);
+  Tape(Network<T>& network, const Rows& x);
+
+  // Whether these rows have room too: they are dense, as many and as wide.
+  bool has_room(const Rows& x) const;
 
   // All of these return false if poll stopped them.
 
-  // The rows that the tape was made for, through all layers. Their weights, (n_rows) or
-  // null for 1, are for batch normalization in training.
-  bool forward(const Rows& x, const double* weights, int n_threads, const Poll& poll);
+  // How layers do; in training dropout is that of the seed.
+  struct Mode {
+    bool is_training = false;
+    std::uint64_t seed = 0;
+  };
+  // The rows that the tape was made for, or others that have room, through all layers.
+  // Their weights, (n_rows) or null for 1, are for batch normalization in training.
+  bool forward(const Rows& x, const double* weights, const Mode& mode, int n_threads,
+               const Poll& poll);
 
   // From a loss, which need not be the network's: that of each row, (n_rows), with its
-  // weight (n_rows; null: 1), and the gradients of their sum: `gradient`, with the
-  // shape of the flat parameters, and dx (n_rows, n_in), both unless null. The linear
-  // loss sends any gradient at the outputs back. The parameters must be those of
-  // forward(). Throws if a label is not that of an output.
+  // weight (n_rows; null: 1), and the gradients of their sum: that of the parameters,
+  // if wanted, in gradient(), and dx (n_rows, n_in), unless null. The linear loss sends
+  // any gradient at the outputs back. The parameters must be those of forward(). Throws
+  // if a label is not that of an output.
   bool backward(const LossOf<T>& loss, const Targets<T>& targets, const double* weights,
-                T* losses, T* gradient, T* dx, int n_threads, const Poll& poll);
+                T* losses, bool wants_gradient, T* dx, int n_threads, const Poll& poll);
+  // With the shape of the flat parameters; of nothing before the first that was wanted.
+  const Buffer<T>& gradient() const { return gradient_; }
 
   // x (n_rows, n_in) as the first layer has it: after dropout of the inputs.
   void inputs(T* x) const;
@@ -52,6 +61,7 @@ class Tape {
   Buffer<Index> first_entry_;  // of each row, if x is sparse
   Batch<T> batch_;
   std::vector<std::pair<Index, Index>> tiles_;  // layer and number in it
+  Buffer<T> gradient_;
 };
 
 extern template class Tape<float>;
