@@ -1,5 +1,6 @@
 """partial_fit: one epoch a call, over rows that need not be seen again."""
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -263,18 +264,43 @@ def test_log_that_would_begin_anew_is_refused(tmp_path: Any) -> None:
     assert len(path.read_text().splitlines()) == 4
 
 
-def test_parameters_are_checked_when_they_have_changed(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ({"alpha": 0.5}, {"alpha": -0.5}),
+        ({"max_iter": 1}, {"max_iter": 1.0}),
+        ({"shuffle": True}, {"shuffle": 1}),
+        ({"batch_size": 7}, {"batch_size": np.float64(7)}),
+        ({"hidden_layer_sizes": (1,)}, {"hidden_layer_sizes": (True, 1.5)}),
+        ({"activation": ["tanh"]}, {"activation": {"tanh"}}),
+        ({"random_state": np.random.RandomState(0)}, {"random_state": object()}),
+    ],
+)
+def test_parameters_are_checked_in_every_call(
+    right: dict[str, Any], wrong: dict[str, Any]
 ) -> None:
-    model = classifier().partial_fit(X, MULTICLASS, classes=[0, 1, 2])
-    checks = []
-    check = model._validate_params
-    monkeypatch.setattr(model, "_validate_params", lambda: checks.append(check()))
-    model.partial_fit(X, MULTICLASS).partial_fit(X, MULTICLASS)
-    assert len(checks) == 0
-    model.set_params(alpha=0.5)
-    model.partial_fit(X, MULTICLASS).partial_fit(X, MULTICLASS)
-    assert len(checks) == 1
+    (name,) = right
+    model = classifier(**right).partial_fit(X, MULTICLASS, classes=[0, 1, 2])
+    for _ in range(2):
+        with pytest.raises(ValueError, match=name):
+            model.set_params(**wrong).partial_fit(X, MULTICLASS)
+        with pytest.raises(ValueError, match=name):
+            sklearn.clone(model).fit(X, MULTICLASS)
+        model.set_params(**right).partial_fit(X, MULTICLASS)
+
+
+def test_names_of_parameters_are_those_of_each_class() -> None:
+    class Fewer(MLPClassifier):
+        def __init__(self, alpha: float = 0.5) -> None:
+            super().__init__(alpha=alpha)
+
+    assert Fewer().get_params() == {"alpha": 0.5}
+    assert set(MLPClassifier().get_params()) == set(
+        inspect.signature(MLPClassifier).parameters
+    )
+    assert set(MLPRegressor().get_params()) == set(
+        inspect.signature(MLPRegressor).parameters
+    )
 
 
 def test_parameters_that_were_not_checked_are_not_taken_as_checked() -> None:

@@ -14,7 +14,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from sklearn import get_config
-from sklearn.base import BaseEstimator
 from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_random_state
 
@@ -32,6 +31,7 @@ from ._initial import initial_parameters
 from ._inspection import InputGradients
 from ._lbfgs import fit_lbfgs, packed_loss_and_gradient
 from ._optimizer import OptimizerState, solver_name
+from ._parameters import RememberedParameters
 from ._refusals import refuse_contradictions
 from ._stochastic import fit_stochastic
 from ._tasks import FitTask, begin_context
@@ -52,7 +52,9 @@ ACTIVATIONS = {
 }
 
 
-class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimator):
+class BaseMLP(
+    CallbackSupportMixin, HiddenFeatures, InputGradients, RememberedParameters
+):
     """Base of the estimators: a multilayer perceptron with one loss at its end."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -233,19 +235,6 @@ class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimato
             raise interrupt
         return self
 
-    def _values(self) -> list[Any]:
-        return [getattr(self, name) for name in self._parameter_constraints]
-
-    def _are_validated(self) -> bool:
-        """Tell whether all parameters are those that have been validated last.
-
-        Scikit-learn validates in the first call of ``partial_fit`` only.
-        """
-        if get_config()["skip_parameter_validation"]:
-            return True
-        former = getattr(self, "_validated", None)
-        return former is not None and all(map(operator.is_, former, self._values()))
-
     @contextmanager
     def _unchanged_if_it_fails(self) -> Iterator[None]:
         """Put everything back on an error, a RandomState parameter included."""
@@ -268,10 +257,8 @@ class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimato
         validation: tuple[Any, Any, Any],
         incremental: bool,
     ) -> KeyboardInterrupt | None:
-        if incremental and not self._are_validated():
-            self._validate_params()
-        if not incremental or not get_config()["skip_parameter_validation"]:
-            self._validated = self._values()
+        if incremental and not get_config()["skip_parameter_validation"]:
+            self._validate_params()  # scikit-learn does in the first call only
         refuse_contradictions(
             self,
             incremental=incremental,
@@ -459,8 +446,7 @@ class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimato
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         """Return a copy that can train on, as the original can."""
         copied = memo[id(self)] = object.__new__(type(self))
-        own = {k: v for k, v in self.__dict__.items() if k != "_validated"}
-        copied.__dict__.update(copy.deepcopy(own, memo))
+        copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
         return copied
 
     def __getstate__(self) -> dict[str, Any]:
@@ -469,7 +455,6 @@ class BaseMLP(CallbackSupportMixin, HiddenFeatures, InputGradients, BaseEstimato
         if not state.get("_is_resumable"):
             for name in ("_optimizer", "_random_state"):
                 state.pop(name, None)
-        state.pop("_validated", None)
         state["_fastbp_version"] = _core.__version__
         return state
 

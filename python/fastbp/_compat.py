@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from sklearn.base import _fit_context
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import (
+    Interval,
+    Options,
+    StrOptions,
+    validate_parameter_constraints,
+)
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.optimize import _check_optimize_result
 from sklearn.utils.validation import _check_sample_weight
@@ -43,4 +48,5 @@ __all__ = [
     "check_sample_weight",
     "fit_context",
     "openmp_effective_n_threads",
+    "validate_parameter_constraints",
 ]

@@ -191,7 +191,7 @@ def snapshot(est: BaseMLP, network: _core.Network) -> BaseMLP:
         if hasattr(model, name):
             setattr(model, name, copy.deepcopy(getattr(model, name)))
     of_callbacks = ("_skl_callbacks", "_callback_fit_ctx", "_skl_callbacks_to_teardown")
-    of_training = ("_order", "_optimizer", "_random_state", "_validated")
+    of_training = ("_order", "_optimizer", "_random_state")
     for name in (*of_callbacks, *of_training):
         model.__dict__.pop(name, None)
     model._set_parameters(network.get_parameters())
