@@ -306,6 +306,7 @@ def test_initializer_of_ones_own_is_used(own: Any) -> None:
         (["he"], r"weight_init\[0\]: an initializer must be one of"),
         (OfShape(np.ones((1, 4))), r"OfShape must return .* \(4, 1\), got .* \(1, 4\)"),
         (OfShape([["a"]] * 4), "OfShape must return an array of numbers"),
+        (OfShape([[1.0], []] * 2), "array of weight_init: OfShape must hold numbers"),
         (OfShape([[np.nan]] * 4), "OfShape must return finite numbers of float64"),
     ],
 )

@@ -299,14 +299,15 @@ def test_tape_takes_other_rows_if_they_have_room():
     network = make_network((3, 5, 2), ["tanh", "identity"])
     core, X, other, y = network._core_network(), rows(4, 3), rows(4, 3) + 1, rows(4, 2)
     tape, expected = (_core.Tape(core, _core.Rows.dense(x)) for x in (X, other))
-    assert tape.forward(_core.Rows.dense(other))
+    assert tape.forward(core, _core.Rows.dense(other))
     assert bits(tape.output(1)) == bits(expected.output(1))
     got, once = (t.backward(y, "squared_error") for t in (tape, expected))
     assert bits(*got) == bits(*once)
     for refused in (rows(5, 3), rows(4, 2)):
-        assert not tape.forward(_core.Rows.dense(refused))
+        assert not tape.forward(core, _core.Rows.dense(refused))
+    assert not tape.forward(network._core_network(), _core.Rows.dense(X))
     indptr, indices = np.arange(5, dtype=np.int32), np.zeros(4, np.int32)
-    assert not tape.forward(_core.Rows.csr(indptr, indices, np.ones(4), 3))
+    assert not tape.forward(core, _core.Rows.csr(indptr, indices, np.ones(4), 3))
     assert bits(tape.output(1)) == bits(expected.output(1))
 
 
@@ -676,7 +677,7 @@ def test_ctrl_c_ends_a_jacobian():
         ({"layers": [Dense(1, weights=[[1.0]])]}, "have 1 rows, but the layer has 2"),
         (
             {"layers": [Dense(1, initializer=lambda *_: np.zeros(3))]},
-            r"initializer of .* must return an array of shape \(2, 1\)",
+            r"initializer of .* must return an array of numbers of shape \(2, 1\)",
         ),
     ],
 )
@@ -789,7 +790,11 @@ def test_types_may_be_those_of_numpy(dtype):
         ),
         (
             lambda: Network([Dense(1, initializer=lambda *_: [[1j]])], n_in=1),
-            "initializer of .* must return real numbers",
+            "initializer of .* must return an array of numbers",
+        ),
+        (
+            lambda: Network([Dense(1, initializer=lambda *_: [[1.0], []])], n_in=2),
+            "the array of initializer of .* must hold numbers",
         ),
     ],
 )

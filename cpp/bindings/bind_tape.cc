@@ -149,17 +149,19 @@ void bind_tape(py::module_& m) {
            py::arg("training") = false, py::arg("seed") = 0, py::arg("n_threads") = 1)
       .def(
           "forward",
-          [](TapeHandle& h, const RowsHandle& x, const py::object& sample_weight,
-             bool training, std::uint64_t seed, int n_threads) {
+          [](TapeHandle& h, const NetworkHandle& network, const RowsHandle& x,
+             const py::object& sample_weight, bool training, std::uint64_t seed,
+             int n_threads) {
             check_positive(n_threads, "n_threads");
             return h.visit([&](auto& tape, auto&) {
-              if (!tape.has_room(x.rows)) return false;
+              if (&network != &h.network || !tape.has_room(x.rows)) return false;
               forward(tape, x.rows, sample_weight, training, seed, n_threads);
               return true;
             });
           },
-          py::arg("X"), py::kw_only(), py::arg("sample_weight") = py::none(),
-          py::arg("training") = false, py::arg("seed") = 0, py::arg("n_threads") = 1)
+          py::arg("network"), py::arg("X"), py::kw_only(),
+          py::arg("sample_weight") = py::none(), py::arg("training") = false,
+          py::arg("seed") = 0, py::arg("n_threads") = 1)
       .def_property_readonly(
           "n_rows",
           [](TapeHandle& h) {

@@ -250,6 +250,7 @@ class Tape:
 
     def forward(
         self,
+        network: Network,
         X: Rows,
         *,
         sample_weight: NDArray[np.float64] | None = None,
@@ -259,7 +260,8 @@ class Tape:
     ) -> bool:
         """Run other rows forward, in the same memory.
 
-        Returns False, and nothing has been done, unless they are dense and as many.
+        Returns False, and nothing has been done, unless they are dense and as many, and
+        the network is that of the tape.
         """
 
     @property

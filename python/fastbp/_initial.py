@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .initializers import get_initializer
+from ._data import conversion_of
+from .initializers import fill_in_pieces, get_initializer
 
 if TYPE_CHECKING:
     from ._base import BaseMLP
 
-__all__ = ["initial_parameters"]
-
-_DRAWN_AT_ONCE = 2**20  # random numbers, a few milliseconds
+__all__ = ["drawn_weights", "initial_parameters"]
 
 
 def initial_parameters(
@@ -41,19 +40,31 @@ def _initialized(
     coefs = []
     sizes = list(pairwise(n_units))
     for initializer, size in zip(_initializers(est, len(sizes)), sizes, strict=True):
-        coef = np.asarray(initializer(*size, est._random_state))
-        if coef.shape != size or coef.dtype.kind not in "fiu":
-            raise ValueError(
-                f"weight_init: {initializer!r} must return an array of numbers of "
-                f"shape {size}, got {coef.dtype} of shape {coef.shape}"
-            )
+        name = f"weight_init: {initializer!r}"
+        coef = drawn_weights(initializer, size, est._random_state, name)
         with np.errstate(over="ignore"):  # of float32
             coefs.append(coef.astype(dtype, order="C"))
         if not np.isfinite(coefs[-1]).all():
-            raise ValueError(
-                f"weight_init: {initializer!r} must return finite numbers of {dtype}"
-            )
+            raise ValueError(f"{name} must return finite numbers of {dtype}")
     return coefs, [np.zeros(n, dtype) for n in n_units[1:]]
+
+
+def drawn_weights(
+    initializer: Callable[[int, int, Any], Any],
+    size: tuple[int, int],
+    generator: np.random.RandomState,
+    name: str,
+) -> NDArray[Any]:
+    """Return what an initializer, called ``name`` in messages, gives for a layer."""
+    answer = initializer(*size, generator)
+    with conversion_of(f"the array of {name}"):
+        weights = np.asarray(answer)
+    if weights.shape != size or weights.dtype.kind not in "fiub":
+        raise ValueError(
+            f"{name} must return an array of numbers of shape {size}, got "
+            f"{weights.dtype} of shape {weights.shape}"
+        )
+    return weights
 
 
 def _initializers(est: BaseMLP, n_layers: int) -> list[Callable[[int, int, Any], Any]]:
@@ -104,9 +115,6 @@ def _draw(
     factor = 2.0 if activation == "logistic" else 6.0
     bound = np.sqrt(factor / (fan_in + fan_out))
     coef, intercept = np.empty((fan_in, fan_out), dtype), np.empty(fan_out, dtype)
-    for array in (coef.ravel(), intercept):
-        # In pieces, so that Ctrl-C need not wait for the last.
-        for first in range(0, array.size, _DRAWN_AT_ONCE):
-            piece = array[first : first + _DRAWN_AT_ONCE]
-            piece[:] = est._random_state.uniform(-bound, bound, piece.size)
+    for array in (coef, intercept):
+        fill_in_pieces(array, lambda n: est._random_state.uniform(-bound, bound, n))
     return coef, intercept

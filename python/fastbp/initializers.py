@@ -90,13 +90,13 @@ def _empty(fan_in: int, fan_out: int) -> Weights:
     return np.empty((fan_in, fan_out))
 
 
-def _fill(weights: Weights, draw: Callable[[int], Weights]) -> Weights:
-    """Fill the array in pieces, so that Ctrl-C need not wait for the last."""
-    flat = weights.ravel()
+def fill_in_pieces(array: NDArray[Any], draw: Callable[[int], Weights]) -> NDArray[Any]:
+    """Fill a contiguous array in pieces: Ctrl-C need not wait for the last."""
+    flat = array.ravel()
     for first in range(0, flat.size, _DRAWN_AT_ONCE):
         piece = flat[first : first + _DRAWN_AT_ONCE]
         piece[:] = draw(piece.size)
-    return weights
+    return array
 
 
 class _Uniform(Initializer):
@@ -108,7 +108,7 @@ class _Uniform(Initializer):
     def __call__(self, fan_in: int, fan_out: int, rng: Rng) -> Weights:
         weights = _empty(fan_in, fan_out)
         bound = self._bound(fan_in, fan_out)
-        return _fill(weights, lambda n: rng.uniform(-bound, bound, n))
+        return fill_in_pieces(weights, lambda n: rng.uniform(-bound, bound, n))
 
 
 class _Normal(Initializer):
@@ -120,7 +120,7 @@ class _Normal(Initializer):
     def __call__(self, fan_in: int, fan_out: int, rng: Rng) -> Weights:
         weights = _empty(fan_in, fan_out)
         deviation = self._deviation(fan_in, fan_out)
-        return _fill(weights, lambda n: deviation * rng.standard_normal(n))
+        return fill_in_pieces(weights, lambda n: deviation * rng.standard_normal(n))
 
 
 @dataclass(frozen=True)
@@ -280,7 +280,7 @@ class Orthogonal(Initializer):
         check_field(self, "gain", 0, closed="neither")
 
     def __call__(self, fan_in: int, fan_out: int, rng: Rng) -> Weights:
-        weights = _fill(_empty(fan_in, fan_out), rng.standard_normal)
+        weights = fill_in_pieces(_empty(fan_in, fan_out), rng.standard_normal)
         is_wide = fan_in < fan_out
         with held_to_one_thread():
             q, r = qr(weights.T if is_wide else weights, mode="economic")

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
+from ._initial import drawn_weights
 from ._objects import check_bool, check_field, check_size
 from .activations import Activation, Identity, get_activation
 from .initializers import get_initializer
@@ -168,18 +169,12 @@ class Dense(Layer):
     def _draw(self, n_in: int, generator: np.random.RandomState) -> dict[str, Any]:
         weights = self.weights
         if weights is None:
-            initializer = get_initializer(self.initializer)
-            weights = np.asarray(initializer(n_in, self.n_out, generator))
-            if weights.dtype.kind not in "fiub":
-                raise ValueError(
-                    f"initializer of {self!r} must return real numbers, got an array "
-                    f"of dtype {weights.dtype}"
-                )
-            if weights.shape != (n_in, self.n_out):
-                raise ValueError(
-                    f"initializer of {self!r} must return an array of shape "
-                    f"{(n_in, self.n_out)}, got {weights.shape}"
-                )
+            weights = drawn_weights(
+                get_initializer(self.initializer),
+                (n_in, self.n_out),
+                generator,
+                f"initializer of {self!r}",
+            )
         values = {"weights": weights}
         if self.bias:
             zeros = np.zeros(self.n_out)

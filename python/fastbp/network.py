@@ -221,10 +221,10 @@ class Network:
     """Views of what batch normalization keeps: 'batch_norm_1.mean' and so on."""
 
     _tape: _core.Tape | None = None
-    """The last forward pass, with the parameters that the core has."""
+    """The last forward pass, if it is one with the parameters of the core."""
 
     _spare: _core.Tape | None = None
-    """One with others: memory for the next. To allocate it takes long."""
+    """Memory for the next one, of a pass with other parameters."""
 
     @property
     def n_out(self) -> int:
@@ -315,8 +315,8 @@ class Network:
             If X is not finite numbers of that shape.
         """
         step = _Step(training, random_state)
-        self._tape = self._taped(check_inputs(X, self.n_in), step)
-        return self._outputs(self._tape)
+        self._tape = tape = self._taped(check_inputs(X, self.n_in), step)
+        return self._outputs(tape)
 
     def _taped(
         self,
@@ -335,7 +335,7 @@ class Network:
         }
         spare = self._taken("_spare")
         with one_blas_thread(core):
-            if spare is not None and spare.forward(rows, **how):
+            if spare is not None and spare.forward(core, rows, **how):
                 return spare
             return _core.Tape(core, rows, **how)
 

@@ -221,6 +221,15 @@ void chain(const Backward<T>& b) {
   }
 }
 
+// What the epilogue reads arrives while the product is computed.
+template <class T>
+void prefetch_chain(const Backward<T>& b, Index row, int n_rows, Index panel,
+                    int n_panels) {
+  for (int r = 0; r < n_rows; ++r) {
+    prefetch(b.x + (row + r) * b.x_stride + panel * kPanel<T>, n_panels * kCacheLine);
+  }
+}
+
 template <class T>
 void backward(const Backward<T>& b) {
   alignas(kCacheLine) T tile[kTileSize<T>];
@@ -228,6 +237,7 @@ void backward(const Backward<T>& b) {
   for_panel_tiles<T, false>(b.n_panels, b.is_half_panel,
                             [&](Index panel, int n_panels, const Product<T>* products) {
                               for_row_tiles(b.n_rows, [&](Index row, int n_rows) {
+                                prefetch_chain(b, row, n_rows, panel, n_panels);
                                 products[n_rows - 1](b.n_out, b.dz + row * b.dz_stride,
                                                      b.dz_stride,
                                                      b.mirror + panel * panel_size,
@@ -249,6 +259,10 @@ void for_gradient_tiles(const GradientTile<T>& g, Soon soon, Use use) {
   for (Index first = 0; first < g.n_batch || first == 0; first += kSumChunk) {
     const Index left = g.n_batch - first;
     const bool is_last = left <= kSumChunk;
+    // Scattered over as many pages, and as a rule only in the third-level cache.
+    for (Index i = first; i < first + (is_last ? left : kSumChunk); ++i) {
+      prefetch(g.dz + i * g.dz_stride, g.n_panels * kCacheLine);
+    }
     T* sum = sums;  // of the tile
     for_panel_tiles<T, true>(
         g.n_panels, g.is_half_panel,
