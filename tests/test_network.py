@@ -328,6 +328,70 @@ def test_memory_of_a_pass_with_former_parameters_is_used_again(training):
             each.flat_parameters[...] -= 0.1 * fresh.flat_gradients
 
 
+def test_prediction_with_other_parameters_frees_the_memory_of_the_last_pass():
+    network = make_network((3, 5, 2), ["tanh", "identity"])
+    network.forward(rows(4, 3))
+    network.predict(rows(1, 3))
+    assert network.activations[0].shape == (4, 5)
+    network.flat_parameters[...] += 1
+    network.predict(rows(1, 3))
+    assert network._tape is None
+
+
+class InterruptedCore:
+    """A core whose parameters are set when Ctrl-C comes."""
+
+    def __init__(self, core):
+        self.core = core
+
+    def __getattr__(self, name):
+        return getattr(self.core, name)
+
+    def set_parameters(self, *arrays, **options):
+        self.core.set_parameters(*arrays, **options)
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_while_parameters_are_taken_over_leaves_no_former_pass():
+    network = make_network((3, 5, 2), ["tanh", "identity"])
+    network.forward(rows(4, 3))
+    network.flat_parameters[...] *= 3
+    core = network._core
+    network._core = InterruptedCore(core)
+    with pytest.raises(KeyboardInterrupt):
+        network.predict(rows(4, 3))
+    network._core = core
+    with pytest.raises(RuntimeError, match="no forward pass with these parameters"):
+        network.backward(rows(4, 2))
+
+
+def test_first_gradients_of_threads_after_a_change_are_those_of_the_new_parameters():
+    n_threads, n_rounds, X, rng = 4, 300, rows(4, 3), np.random.default_rng(0)
+    network = make_network((3, 16, 16, 2), ["tanh", "tanh", "identity"])
+    begin, end = (threading.Barrier(n_threads + 1, timeout=60) for _ in range(2))
+    got = [None] * n_threads
+
+    def work(i):
+        for _ in range(n_rounds):
+            begin.wait()
+            got[i] = network.input_gradient(X, output=0)
+            end.wait()
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(n_threads)]
+    for thread in threads:
+        thread.start()
+    wrong = 0
+    for _ in range(n_rounds):
+        network.parameters["dense_1.weights"][...] = rng.normal(size=(16, 16))
+        right = bits(network.copy().input_gradient(X, output=0))
+        begin.wait()
+        end.wait()
+        wrong += sum(bits(gradient) != right for gradient in got)
+    for thread in threads:
+        thread.join()
+    assert wrong == 0
+
+
 def test_failed_pass_leaves_the_last_one():
     network = make_network((3, 5, 2), ["tanh", "identity"])
     X, dy = rows(4, 3), rows(4, 2)

@@ -1,12 +1,14 @@
 """partial_fit: one epoch a call, over rows that need not be seen again."""
 
 import inspect
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import pytest
 import scipy.sparse
 import sklearn
+from sklearn.utils._param_validation import Interval
 
 from fastbp import MLPClassifier, MLPRegressor
 from fastbp.callbacks import CSVLogger
@@ -287,6 +289,25 @@ def test_parameters_are_checked_in_every_call(
         with pytest.raises(ValueError, match=name):
             sklearn.clone(model).fit(X, MULTICLASS)
         model.set_params(**right).partial_fit(X, MULTICLASS)
+
+
+def test_the_first_of_several_wrong_parameters_is_named() -> None:
+    model = classifier(learning_rate="bad", hidden_layer_sizes=object())
+    with pytest.raises(ValueError, match="'hidden_layer_sizes' parameter"):
+        model.fit(X, MULTICLASS)
+
+
+def test_constraints_of_one_object_count() -> None:
+    model = classifier().fit(X, MULTICLASS)
+    stricter = {"alpha": [Interval(Real, 0.5, None, closed="left")]}
+    model._parameter_constraints = {**model._parameter_constraints, **stricter}
+    with pytest.raises(ValueError, match="'alpha' parameter"):
+        model.fit(X, MULTICLASS)
+
+
+def test_names_of_parameters_may_be_changed_by_who_asks() -> None:
+    MLPClassifier._get_param_names().clear()
+    assert "alpha" in MLPClassifier().get_params()
 
 
 def test_names_of_parameters_are_those_of_each_class() -> None:

@@ -134,13 +134,20 @@ std::unique_ptr<NetworkHandle> make_dense_network(
   return make_network(layers, loss, dtype, n_units[0], isa, blas);
 }
 
+// Whether they were others.
 template <class T>
 bool set_parameters(Network<T>& network, const py::sequence& coefs,
                     const py::sequence& intercepts, const py::sequence& norms,
                     int n_threads) {
-  const bool were_others = from_arrays(network, coefs, intercepts, norms,
-                                       network.parameters().data(), true, n_threads);
-  if (were_others) network.parameters_written();
+  const GivenArrays<T> arrays(network, coefs, intercepts, norms,
+                              network.parameters().data(), true);
+  bool were_others = false;
+  unlocked_until_interrupt([&](const Poll& poll) {
+    bool finished = false;
+    were_others =
+        network.change([&] { return arrays.copy_in(n_threads, poll, &finished); });
+    return finished;
+  });
   return were_others;
 }
 

@@ -95,23 +95,25 @@ py::array_t<T> pre_activations(const Tape<T>& tape, const Network<T>& network,
 // Where the gradients of the parameters go, a tuple like that of a network's parameters
 // or none.
 template <class T>
-std::optional<ParameterArrays<T>> places_of(Network<T>& network,
-                                            const py::object& gradients) {
+std::optional<GivenArrays<T>> places_of(Tape<T>& tape, const Network<T>& network,
+                                        const py::object& gradients) {
   if (gradients.is_none()) return {};
   const auto parts = gradients.cast<std::vector<py::sequence>>();
   if (parts.size() != 2 && parts.size() != 3) {
     throw py::value_error(
-        "gradients must be (coefs, intercepts) or (coefs, intercepts, "
-        "norms), got " +
+        "gradients must be (coefs, intercepts) or (coefs, intercepts, norms), got " +
         std::to_string(parts.size()) + " parts");
   }
-  return ParameterArrays<T>(network, parts[0], parts[1],
-                            parts.size() > 2 ? parts[2] : py::sequence(py::tuple()));
+  GivenArrays<T> places(network, parts[0], parts[1],
+                        parts.size() > 2 ? parts[2] : py::sequence(py::tuple()),
+                        tape.gradient().data(), false);
+  places.check_writable();
+  return places;
 }
 
 // (losses, dx), and the gradients of the parameters where they shall go.
 template <class T>
-py::tuple backward(Tape<T>& tape, Network<T>& network, const py::object& y,
+py::tuple backward(Tape<T>& tape, const Network<T>& network, const py::object& y,
                    const LossSettings& settings, const py::object& sample_weight,
                    const py::object& gradients, bool inputs, int n_threads) {
   const LossOf<T> loss(settings, network.n_out());
@@ -119,7 +121,7 @@ py::tuple backward(Tape<T>& tape, Network<T>& network, const py::object& y,
   const auto targets = targets_of<T>(loss, tape.n_rows(), network.n_out(), y, &arrays);
   const auto weights = weights_of(sample_weight, tape.n_rows());
   const double* weights_data = data_of(weights);
-  auto places = places_of(network, gradients);
+  auto places = places_of(tape, network, gradients);
   py::array_t<T> losses(tape.n_rows());
   T* losses_data = losses.mutable_data();
   py::object dx = py::none();
@@ -132,9 +134,7 @@ py::tuple backward(Tape<T>& tape, Network<T>& network, const py::object& y,
   unlocked_until_interrupt([&](const Poll& poll) {
     const bool finished = tape.backward(loss, targets, weights_data, losses_data,
                                         places.has_value(), dx_data, n_threads, poll);
-    // Ctrl-C waits: there are no halves of gradients.
-    if (finished && places)
-      places->fill(network, tape.gradient().data(), n_threads, {});
+    if (finished && places) places->copy_out(n_threads);
     return finished;
   });
   return py::make_tuple(losses, dx);
@@ -162,6 +162,11 @@ void bind_tape(py::module_& m) {
           py::arg("network"), py::arg("X"), py::kw_only(),
           py::arg("sample_weight") = py::none(), py::arg("training") = false,
           py::arg("seed") = 0, py::arg("n_threads") = 1)
+      .def_property_readonly(
+          "is_current",
+          [](TapeHandle& h) {
+            return h.visit([](auto& tape, auto&) { return tape.is_current(); });
+          })
       .def_property_readonly(
           "n_rows",
           [](TapeHandle& h) {

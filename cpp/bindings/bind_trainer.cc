@@ -152,8 +152,13 @@ void set_state(Trainer<T>& trainer, Index t, const py::sequence& moments,
       norm["bias"] = arrays[at + 1];
       norms.append(norm);
     }
-    from_arrays(trainer.network(), coefs, intercepts, norms, checked.back().data(),
-                false, n_threads);
+    const GivenArrays<T> given(trainer.network(), coefs, intercepts, norms,
+                               checked.back().data(), false);
+    unlocked_until_interrupt([&](const Poll& poll) {
+      bool finished = false;
+      given.copy_in(n_threads, poll, &finished);
+      return finished;
+    });
   }
   const bool begins = n == first_average;
   if (averages && begins) {

@@ -72,66 +72,82 @@ Placed<T> placed_norms(const Network<T>& network, const py::sequence& norms, T* 
   return placed;
 }
 
-// coefs and intercepts, lists with an array for each layer.
+// coefs, intercepts and norms that have been checked, to be copied to a flat buffer,
+// with the running averages also to these, or from it.
 template <class T>
-struct DenseArrays {
-  std::vector<py::array_t<T>> weights, biases;
+class GivenArrays {
+ public:
+  GivenArrays(const Network<T>& network, const py::sequence& coefs,
+              const py::sequence& intercepts, const py::sequence& norms, T* flat,
+              bool with_running)
+      : network_(network),
+        flat_(flat),
+        norms_(placed_norms(network, norms, flat, with_running)) {
+    const auto n_layers = static_cast<std::size_t>(network.n_dense());
+    if (coefs.size() != n_layers || intercepts.size() != n_layers) {
+      throw py::value_error(
+          "expected " + std::to_string(n_layers) + " coefs and intercepts, got " +
+          std::to_string(coefs.size()) + " and " + std::to_string(intercepts.size()));
+    }
+    for (std::size_t l = 0; l < n_layers; ++l) {
+      const Dense<T>& layer = network.dense(static_cast<Index>(l));
+      const std::string index = "[" + std::to_string(l) + "]";
+      weights_.push_back(
+          expect_array<T>(coefs[l], "coefs" + index, {layer.n_in(), layer.n_out()}));
+      biases_.emplace_back(
+          expect_array<T>(intercepts[l], "intercepts" + index, {layer.n_out()}),
+          flat + layer.bias_offset());
+    }
+  }
+
+  // Without the GIL. Returns whether the numbers were others, or may have been: if poll
+  // stopped it.
+  bool copy_in(int n_threads, const Poll& poll, bool* finished) const {
+    std::atomic<bool> were_others{false};
+    *finished =
+        for_weight_rows(network_, n_threads, poll, [&](Index l, Index first, Index n) {
+          const T* coef = weights_[static_cast<std::size_t>(l)].data();
+          if (network_.dense(l).pack_rows(first, n, coef, flat_)) were_others = true;
+        });
+    bool others = were_others || !*finished;
+    for (const auto* small : {&biases_, &norms_}) {
+      for (const auto& [array, to] : *small) {
+        others = replace(array.data(), array.size(), to, others);
+      }
+    }
+    return others;
+  }
+
+  // Throws if one of them is read-only.
+  void check_writable() {
+    for (auto& array : weights_) array.mutable_data();
+    for (auto* small : {&biases_, &norms_}) {
+      for (auto& [array, _] : *small) array.mutable_data();
+    }
+  }
+
+  // Without the GIL. Nothing stops it: there are no halves.
+  void copy_out(int n_threads) {
+    for_weight_rows(network_, n_threads, {}, [&](Index l, Index first, Index n) {
+      T* coef = weights_[static_cast<std::size_t>(l)].mutable_data();
+      network_.dense(l).unpack_rows(first, n, flat_, coef);
+    });
+    for (auto* small : {&biases_, &norms_}) {
+      for (auto& [array, from] : *small) {
+        std::copy_n(from, array.size(), array.mutable_data());
+      }
+    }
+  }
+
+ private:
+  const Network<T>& network_;
+  T* flat_;
+  std::vector<py::array_t<T>> weights_;
+  Placed<T> biases_, norms_;
 };
 
-template <class T>
-DenseArrays<T> dense_arrays(const Network<T>& network, const py::sequence& coefs,
-                            const py::sequence& intercepts) {
-  const auto n_layers = static_cast<std::size_t>(network.n_dense());
-  if (coefs.size() != n_layers || intercepts.size() != n_layers) {
-    throw py::value_error("expected " + std::to_string(n_layers) +
-                          " coefs and intercepts, got " + std::to_string(coefs.size()) +
-                          " and " + std::to_string(intercepts.size()));
-  }
-  DenseArrays<T> arrays;
-  for (std::size_t l = 0; l < n_layers; ++l) {
-    const Dense<T>& layer = network.dense(static_cast<Index>(l));
-    const std::string index = "[" + std::to_string(l) + "]";
-    arrays.weights.push_back(
-        expect_array<T>(coefs[l], "coefs" + index, {layer.n_in(), layer.n_out()}));
-    arrays.biases.push_back(
-        expect_array<T>(intercepts[l], "intercepts" + index, {layer.n_out()}));
-  }
-  return arrays;
-}
-
-// coefs, intercepts and norms into a flat buffer; with the running averages, also into
-// these. All is checked before anything is written, and Ctrl-C waits: there is no half
-// of it. Returns whether the numbers were others.
-template <class T>
-bool from_arrays(const Network<T>& network, const py::sequence& coefs,
-                 const py::sequence& intercepts, const py::sequence& norms, T* flat,
-                 bool with_running, int n_threads) {
-  const auto placed = placed_norms(network, norms, flat, with_running);
-  const auto [weights, biases] = dense_arrays(network, coefs, intercepts);
-  std::vector<const T*> coef_data;
-  for (const auto& array : weights) coef_data.push_back(array.data());
-  std::atomic<bool> were_others{false};
-  {
-    const Unlocked unlocked;
-    for_weight_rows(network, n_threads, {}, [&](Index l, Index first, Index n) {
-      const T* coef = coef_data[static_cast<std::size_t>(l)];
-      if (network.dense(l).pack_rows(first, n, coef, flat)) were_others = true;
-    });
-  }
-  bool others = were_others;
-  for (Index l = 0; l < network.n_dense(); ++l) {
-    const auto& bias = biases[static_cast<std::size_t>(l)];
-    T* to = flat + network.dense(l).bias_offset();
-    others = replace(bias.data(), bias.size(), to, others);
-  }
-  for (const auto& [array, to] : placed) {
-    others = replace(array.data(), array.size(), to, others);
-  }
-  return others;
-}
-
-// Arrays, coefs and intercepts and what norms have, that flat buffers can be copied to:
-// new ones, with the running averages also for these, or such as are there.
+// New arrays, coefs and intercepts and what norms have, that flat buffers can be copied
+// to; with the running averages also these.
 template <class T>
 struct ParameterArrays {
   py::list coefs, intercepts, norms;
@@ -159,21 +175,6 @@ struct ParameterArrays {
       coefs.append(coef);
       intercepts.append(intercept);
     }
-  }
-
-  ParameterArrays(Network<T>& network, const py::sequence& its_coefs,
-                  const py::sequence& its_intercepts, const py::sequence& its_norms)
-      : coefs(its_coefs),
-        intercepts(its_intercepts),
-        norms(its_norms),
-        with_running(false) {
-    T* flat = network.parameters().data();  // not where they go; fill() asks for that
-    for (auto& [array, _] : placed_norms(network, its_norms, flat, false)) {
-      of_norms.push_back(array.mutable_data());
-    }
-    auto dense = dense_arrays(network, its_coefs, its_intercepts);
-    for (auto& array : dense.weights) weights.push_back(array.mutable_data());
-    for (auto& array : dense.biases) biases.push_back(array.mutable_data());
   }
 
   // Without the GIL; false if poll stopped it.

@@ -260,9 +260,13 @@ class Tape:
     ) -> bool:
         """Run other rows forward, in the same memory.
 
-        Returns False, and nothing has been done, unless they are dense and as many, and
-        the network is that of the tape.
+        Returns False, and nothing has been done, unless they are dense, as many and as
+        wide, and the network is that of the tape.
         """
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the network has still the parameters of the last forward pass."""
 
     @property
     def n_rows(self) -> int: ...

@@ -6,7 +6,7 @@ hyperparameters asks for them again and again: what is known is remembered.
 
 from __future__ import annotations
 
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from sklearn.base import BaseEstimator
@@ -24,22 +24,31 @@ class RememberedParameters(BaseEstimator):
 
     _parameter_constraints: ClassVar[dict[str, Any]]
 
+    _remembered_names: ClassVar[tuple[str, ...]]
+
     @classmethod
-    @cache
     def _get_param_names(cls) -> list[str]:
-        names: list[str] = super()._get_param_names()
-        return names
+        if "_remembered_names" not in vars(cls):
+            cls._remembered_names = tuple(super()._get_param_names())
+        return list(cls._remembered_names)
 
     def _validate_params(self) -> None:
         estimator: Any = type(self)
+        if "_parameter_constraints" in vars(self):
+            super()._validate_params()
+            return
         plain, others = [], {}
         for name, value in self.get_params(deep=False).items():
             if type(value) in _PLAIN:
                 plain.append((name, type(value), value))
             else:
                 others[name] = value
-        _validate_plain(estimator, tuple(plain))
-        _validate(estimator, others)
+        try:
+            _validate_plain(estimator, tuple(plain))
+            _validate(estimator, others)
+        except ValueError:
+            super()._validate_params()  # names the first, of all
+            raise
 
 
 @lru_cache(maxsize=256)

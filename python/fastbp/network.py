@@ -221,10 +221,7 @@ class Network:
     """Views of what batch normalization keeps: 'batch_norm_1.mean' and so on."""
 
     _tape: _core.Tape | None = None
-    """The last forward pass, if it is one with the parameters of the core."""
-
-    _spare: _core.Tape | None = None
-    """Memory for the next one, of a pass with other parameters."""
+    """The last forward pass; memory for the next if the core has others now."""
 
     @property
     def n_out(self) -> int:
@@ -315,8 +312,10 @@ class Network:
             If X is not finite numbers of that shape.
         """
         step = _Step(training, random_state)
-        self._tape = tape = self._taped(check_inputs(X, self.n_in), step)
-        return self._outputs(tape)
+        tape = self._taped(check_inputs(X, self.n_in), step)
+        outputs = self._outputs(tape)
+        self._tape = tape
+        return outputs
 
     def _taped(
         self,
@@ -333,15 +332,21 @@ class Network:
             "seed": step.seed,
             "n_threads": n_threads_for(core, X),
         }
-        spare = self._taken("_spare")
+        spare = self._without_old_tape()
         with one_blas_thread(core):
             if spare is not None and spare.forward(core, rows, **how):
                 return spare
+            spare = None  # its memory is free before more is asked for
             return _core.Tape(core, rows, **how)
 
-    def _taken(self, name: str) -> _core.Tape | None:
-        """Return a tape that is held here no more: only one thread gets it."""
-        tape: _core.Tape | None = vars(self).pop(name, None)
+    def _without_old_tape(self) -> _core.Tape | None:
+        """Give away the last pass if the core has other parameters now."""
+        if self._tape is None or self._tape.is_current:
+            return None
+        tape: _core.Tape | None = vars(self).pop("_tape", None)  # for one thread
+        if tape is not None and tape.is_current:  # of another thread, just now
+            self._tape = tape
+            return None
         return tape
 
     @property
@@ -371,11 +376,12 @@ class Network:
         return len(self.layers) - self._n_before
 
     def _last_tape(self) -> _core.Tape:
-        if self._tape is None:
+        tape = self._tape
+        if tape is None or not tape.is_current:
             raise RuntimeError(
                 "there is no forward pass with these parameters: call forward(X) first"
             )
-        return self._tape
+        return tape
 
     def backward(self, grad_output: ArrayLike) -> NDArray[Any]:
         """Send a gradient at the outputs back through the last forward pass.
@@ -641,7 +647,9 @@ class Network:
             If X has the wrong shape or values.
         """
         X = check_inputs(X, self.n_in)
-        return self._finished(predict_rows(self._synchronized(), X, raw=True))
+        core = self._synchronized()
+        self._without_old_tape()  # which may be large, and is not needed here
+        return self._finished(predict_rows(core, X, raw=True))
 
     # To look at.
 
@@ -792,16 +800,15 @@ class Network:
         blas = configured_blas()
         if self._core is None or self._blas is not blas:
             self._core, self._blas = self._core_network(), blas
-            self._tape = self._spare = None  # were made by the former one
+            self._tape = None  # was made by the former one
         else:
             self._pass_on_parameters(self._core)
         return self._core
 
     def _pass_on_parameters(self, core: _core.Network) -> None:
-        """Give the core the parameters; a tape with others has no other use then."""
+        """Give the core the parameters as they are now."""
         arrays = self._parameter_arrays
-        if core.set_parameters(*arrays, n_threads=n_threads_to_copy(arrays[0])):
-            self._spare = self._taken("_tape") or self._spare
+        core.set_parameters(*arrays, n_threads=n_threads_to_copy(arrays[0]))
 
     def _core_network(
         self, objective: NetworkObjective | None = None, y: Any = None
@@ -820,7 +827,7 @@ class Network:
             for i, layer in enumerate(self.layers)
         ]
         core = _core.Network(specs, loss, dtype, n_in=self.n_in, blas=configured_blas())
-        core.set_parameters(*self._parameter_arrays)
+        self._pass_on_parameters(core)
         return core
 
     def _arrays_of(

@@ -153,7 +153,7 @@ class LearningTask {
       const auto intercept = fill(layer.n_out());
       layer.pack(coef.data(), intercept.data(), network_.parameters().data());
     }
-    network_.parameters_written();
+    network_.change([] { return true; });
   }
 
   Network<T> network_;

@@ -58,9 +58,10 @@ struct Passed {
     REQUIRE(tape.forward(samples.x, samples.weights, mode, n_threads, kNever));
     losses.resize(static_cast<std::size_t>(samples.x.n_rows()));
     dx.resize(static_cast<std::size_t>(samples.x.n_rows() * samples.x.n_cols()));
+    const Buffer<T>& made = tape.gradient();
+    REQUIRE(tape.is_current());
     REQUIRE(tape.backward(loss, samples.targets, samples.weights, losses.data(), true,
                           dx.data(), n_threads, kNever));
-    const Buffer<T>& made = tape.gradient();
     gradient.assign(made.data(), made.data() + made.size());
   }
 };
@@ -150,6 +151,20 @@ TEST_CASE_TEMPLATE("a tape gives the same bits on any number of threads", T, flo
       CHECK(Passed<T>(task, n_threads, true) == expected);
     }
   }
+}
+
+TEST_CASE_TEMPLATE("a tape is current until parameters are changed", T, float, double) {
+  LearningTask<T> task{Recipe{}};
+  const Samples<T> samples = task.samples();
+  Network<T>& network = task.network();
+  Tape<T> tape(network, samples.x);
+  REQUIRE(tape.forward(samples.x, nullptr, {}, 1, kNever));
+  CHECK_FALSE(network.change([] { return false; }));
+  CHECK(tape.is_current());
+  CHECK(network.change([] { return true; }));
+  CHECK_FALSE(tape.is_current());
+  REQUIRE(tape.forward(samples.x, nullptr, {}, 1, kNever));
+  CHECK(tape.is_current());
 }
 
 TEST_CASE_TEMPLATE("a tape that is used again gives the same bits", T, float, double) {

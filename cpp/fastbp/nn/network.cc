@@ -144,7 +144,7 @@ void Network<T>::add_dense(const LayerSpec& spec, Index n_in, Index offset) {
 
 template <class T>
 bool Network<T>::refresh(int n_threads, const Poll& poll, bool needs_first_mirror) {
-  const std::lock_guard lock(refreshing_);
+  const std::lock_guard lock(deriving_);
   if (needs_first_mirror && dense(0).keep_mirror()) {
     n_stale_ = std::max<Index>(n_stale_, 1);
   }

@@ -2,6 +2,8 @@
 // end.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -67,20 +69,29 @@ class Network {
 
   Buffer<T>& parameters() { return parameters_; }
   const Buffer<T>& parameters() const { return parameters_; }
-  // To be called after `parameters` have been written. What layers derive from them is
-  // made anew by the next refresh(), which gradients need and predictions do not; false
-  // if poll stopped it. The first layer's mirror is for the gradient at the inputs only
-  // and kept from the first call that needs it.
+  // Runs write(), which tells whether it has changed parameters or running averages,
+  // and returns that. What layers derive from them is made anew by the next refresh(),
+  // which gradients need and predictions do not; false if poll stopped it. The first
+  // layer's mirror is for the gradient at the inputs only and kept from the first call
+  // that needs it.
   //
-  // Threads may call refresh() at once, but not while one trains or writes parameters.
-  void parameters_written() { n_stale_ = n_layers(); }
+  // Threads may call both at once, but not while one trains.
+  template <class Write>
+  bool change(const Write& write) {
+    const std::lock_guard lock(deriving_);
+    if (!write()) return false;
+    n_stale_ = n_layers();
+    ++version_;
+    return true;
+  }
   bool refresh(int n_threads, const Poll& poll, bool needs_first_mirror = false);
 
   // Running averages of batch normalization: what training changes besides parameters.
   Buffer<T>& running() { return running_; }
   const Buffer<T>& running() const { return running_; }
 
-  bool is_finite() const;  // all parameters and averages
+  bool is_finite() const;                             // all parameters and averages
+  std::uint64_t version() const { return version_; }  // how often change() did
 
   // Multiply-adds of one row's forward pass, of which `first_layer` in the first.
   struct Work {
@@ -93,7 +104,8 @@ class Network {
   LossOf<T> loss_;
   Blas<T> blas_;
   Buffer<T> parameters_;
-  std::mutex refreshing_;
+  std::mutex deriving_;
+  std::atomic<std::uint64_t> version_ = 0;
   Index n_stale_ = 0;  // layers, from the first
   std::vector<std::unique_ptr<Layer<T>>> layers_;
   std::vector<Dense<T>*> dense_;

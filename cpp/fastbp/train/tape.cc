@@ -65,6 +65,7 @@ bool Tape<T>::has_room(const Rows& x) const {
 template <class T>
 bool Tape<T>::forward(const Rows& x, const double* weights, const Mode& mode,
                       int n_threads, const Poll& poll) {
+  version_ = network_.version();
   facts_ = {mode.seed, 0, 0, 0, mode.is_training};
   facts_.weight = static_cast<double>(n_rows_);
   if (weights != nullptr)
@@ -83,6 +84,12 @@ bool Tape<T>::forward(const Rows& x, const double* weights, const Mode& mode,
 }
 
 template <class T>
+Buffer<T>& Tape<T>::gradient() {
+  if (gradient_.size() == 0) gradient_ = Buffer<T>(network_.parameters().size());
+  return gradient_;
+}
+
+template <class T>
 bool Tape<T>::backward(const LossOf<T>& loss, const Targets<T>& targets,
                        const double* weights, T* losses, bool wants_gradient, T* dx,
                        int n_threads, const Poll& poll) {
@@ -93,9 +100,6 @@ bool Tape<T>::backward(const LossOf<T>& loss, const Targets<T>& targets,
   }
   Matrix<T> padded;  // the kernels write whole panels
   if (dx != nullptr) padded = Matrix<T>(n_rows_, network_.n_in());
-  if (wants_gradient && gradient_.size() == 0) {
-    gradient_ = Buffer<T>(network_.parameters().size());
-  }
   if (!network_.refresh(n_threads, poll, dx != nullptr)) return false;
   const Phases<T> phases(network_, batch_, facts_, n_rows_);
   const auto leave = [&](Index first, Index n) {

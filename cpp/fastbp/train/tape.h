@@ -29,6 +29,9 @@ class Tape {
     bool is_training = false;
     std::uint64_t seed = 0;
   };
+  // Whether parameters are those of the last forward pass.
+  bool is_current() const { return version_ == network_.version(); }
+
   // The rows that the tape was made for, or others that have room, through all layers.
   // Their weights, (n_rows) or null for 1, are for batch normalization in training.
   bool forward(const Rows& x, const double* weights, const Mode& mode, int n_threads,
@@ -37,12 +40,13 @@ class Tape {
   // From a loss, which need not be the network's: that of each row, (n_rows), with its
   // weight (n_rows; null: 1), and the gradients of their sum: that of the parameters,
   // if wanted, in gradient(), and dx (n_rows, n_in), unless null. The linear loss sends
-  // any gradient at the outputs back. The parameters must be those of forward(). Throws
-  // if a label is not that of an output.
+  // any gradient at the outputs back. The tape must be current. Throws if a label is
+  // not that of an output.
   bool backward(const LossOf<T>& loss, const Targets<T>& targets, const double* weights,
                 T* losses, bool wants_gradient, T* dx, int n_threads, const Poll& poll);
-  // With the shape of the flat parameters; of nothing before the first that was wanted.
-  const Buffer<T>& gradient() const { return gradient_; }
+  // With the shape of the flat parameters. The first call reserves memory for it, and
+  // is to come before the first backward() that wants it.
+  Buffer<T>& gradient();
 
   // x (n_rows, n_in) as the first layer has it: after dropout of the inputs.
   void inputs(T* x) const;
@@ -57,6 +61,7 @@ class Tape {
  private:
   Network<T>& network_;
   Index n_rows_;
+  std::uint64_t version_ = 0;  // of the network
   StepFacts facts_;
   Buffer<Index> first_entry_;  // of each row, if x is sparse
   Batch<T> batch_;
