@@ -119,6 +119,39 @@ print("all", n_forks, "well")
 """
 )
 
+# A thread of the parent is in the core, with its lock, most of the time.
+NETWORK = (
+    COMMON
+    + """
+from fastbp import Network
+from fastbp.layers import Dense
+
+network = Network([Dense(2000, "relu"), Dense(500)], n_in=64, random_state=0)
+twin = network.copy()
+right = twin.forward(X[:2]), twin.backward(np.ones((2, 500)))
+
+
+def predict():
+    while not stop.is_set():
+        network.predict(X[:2])
+
+
+predicting = threading.Thread(target=predict, daemon=True)
+predicting.start()
+for _ in range(n_forks):
+    pid = os.fork()
+    if pid == 0:
+        end_with_alarm()
+        got = network.forward(X[:2]), network.backward(np.ones((2, 500)))
+        os._exit(0 if all(map(np.array_equal, got, right)) else 1)
+    _, status = os.waitpid(pid, 0)
+    assert status == 0, status
+stop.set()
+predicting.join()
+print("all", n_forks, "well")
+"""
+)
+
 
 def run(script: str, parent: str, n_forks: int) -> None:
     process = subprocess.run(
@@ -141,6 +174,10 @@ def test_forked_child_trains_the_same_model(parent: str) -> None:
 @pytest.mark.parametrize("parent", ["idle", "busy"])
 def test_multiprocessing_child_trains_the_same_model(parent: str) -> None:
     run(MULTIPROCESSING, parent, 10)
+
+
+def test_child_has_a_network_that_a_thread_of_the_parent_uses() -> None:
+    run(NETWORK, "idle", 20)
 
 
 def test_child_of_a_child_trains_the_same_model() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
 from types import MappingProxyType
@@ -195,7 +196,8 @@ class Network:
         self._parameter_arrays = self._arrays_of(self.parameters)
         self._gradient_arrays = self._arrays_of(self.gradients)
         self._core: _core.Network | None = None
-        self._blas: _core.Blas | None = None  # that it was made with
+        self._blas: _core.Blas | None = None  # that it was made with,
+        self._process = 0  # and by whom
 
     def _views_of(self, flat: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
         """Return views of a vector like that of the parameters, by their names."""
@@ -407,8 +409,9 @@ class Network:
         ValueError
             If the shape is wrong, or a layer is a threshold.
         """
-        if self._core is not None:
-            self._pass_on_parameters(self._core)
+        core = self._own_core()
+        if core is not None:
+            self._pass_on_parameters(core)
         return self._backward(self._last_tape(), grad_output, self._gradient_arrays)
 
     def _backward(
@@ -797,12 +800,22 @@ class Network:
 
     def _synchronized(self) -> _core.Network:
         """Return the core's network with the parameters as they are now."""
-        blas = configured_blas()
-        if self._core is None or self._blas is not blas:
-            self._core, self._blas = self._core_network(), blas
+        core, blas = self._own_core(), configured_blas()
+        if core is None or self._blas is not blas:
+            self._core = core = self._core_network()
+            self._blas, self._process = blas, os.getpid()
             self._tape = None  # was made by the former one
         else:
-            self._pass_on_parameters(self._core)
+            self._pass_on_parameters(core)
+        return core
+
+    def _own_core(self) -> _core.Network | None:
+        """Return the core's network, unless it is that of a parent process.
+
+        There a thread may have held its lock that is not in this one to release it.
+        """
+        if self._process != os.getpid():
+            self._core = self._tape = None
         return self._core
 
     def _pass_on_parameters(self, core: _core.Network) -> None:
