@@ -119,10 +119,15 @@ class GivenArrays {
   }
 
   // Throws if one of them is read-only.
-  void check_writable() {
-    for (auto& array : weights_) array.mutable_data();
-    for (auto* small : {&biases_, &norms_}) {
-      for (auto& [array, _] : *small) array.mutable_data();
+  void check_writable() const {
+    const auto check = [](const py::array& array) {
+      if (array.writeable()) return;
+      throw py::value_error("gradients must be writable, got a read-only " +
+                            describe(array));
+    };
+    for (const auto& array : weights_) check(array);
+    for (const auto* small : {&biases_, &norms_}) {
+      for (const auto& [array, _] : *small) check(array);
     }
   }
 

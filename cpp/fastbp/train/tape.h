@@ -21,6 +21,8 @@ class Tape {
 
   // Whether these rows have room too: they are dense, as many and as wide.
   bool has_room(const Rows& x) const;
+  // Whether parameters are those of the last forward pass.
+  bool is_current() const { return version_ == network_.version(); }
 
   // All of these return false if poll stopped them.
 
@@ -29,9 +31,6 @@ class Tape {
     bool is_training = false;
     std::uint64_t seed = 0;
   };
-  // Whether parameters are those of the last forward pass.
-  bool is_current() const { return version_ == network_.version(); }
-
   // The rows that the tape was made for, or others that have room, through all layers.
   // Their weights, (n_rows) or null for 1, are for batch normalization in training.
   bool forward(const Rows& x, const double* weights, const Mode& mode, int n_threads,
