@@ -283,7 +283,7 @@ def test_tape_refuses_arrays_that_gradients_do_not_fit_in():
         (([right[0].T.copy().T], [right[1]]), r"coefs\[0\] must be C-contiguous"),
         (
             ([np.broadcast_to(0.0, (3, 2)).copy()], [read_only(2)]),
-            r"gradients must be writable, got a read-only float64 array of shape \(2,\)",
+            r"gradients must be writable, got a read-only float64 array .*\(2,\)",
         ),
     ]:
         with pytest.raises(ValueError, match=message):
