@@ -161,14 +161,17 @@ struct Activations {
   MatrixView<T> view;
 };
 
-// Around a tile, which is 128 rows high and 8 panels wide.
+// Around a tile, which is 128 rows high and 8 panels wide, and around a block of tiles
+// of the built-in kernels, 32 panels wide.
 template <class T>
 std::vector<Shape> layer_shapes() {
   constexpr Index kWide = 8 * kPanel<T>;
   std::vector<Shape> shapes = {{3, 128, kWide},
                                {17, 129, kWide + 1},
                                {5, 260, 2 * kWide + 3 * kPanel<T>},
-                               {129, 127, kWide - 1}};
+                               {129, 127, kWide - 1},
+                               {9, 100, 4 * kWide},
+                               {9, 100, 4 * kWide + 3 * kPanel<T> + 1}};
   for (const Index n : {1, 2, 3, 15, 16, 17, 31, 32, 33, 100}) {
     shapes.push_back({n, 7, n});
     shapes.push_back({4, n, 19});

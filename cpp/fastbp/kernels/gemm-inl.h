@@ -21,6 +21,7 @@ void product(Index k, const T* a, Index a_stride, const T* b, Index b_stride,
              Index b_panel, T* tile) {
   constexpr int kPanelVecs = static_cast<int>(kPanel<T>) / V::kLanes;
   constexpr int kTileCols = (kCols + kPanelVecs - 1) / kPanelVecs * kPanelVecs;
+  constexpr Index kAhead = kTransposed ? kRowsAhead : kWeightsAhead;
   for (Index first = 0; first < k || first == 0; first += kSumChunk) {
     const Index last = k < first + kSumChunk ? k : first + kSumChunk;
     V sum[kRows][kCols];
@@ -30,12 +31,13 @@ void product(Index k, const T* a, Index a_stride, const T* b, Index b_stride,
       for (int c = 0; c < kCols; ++c) sum[r][c] = V(0);
     }
     for (Index i = first; i < last; ++i) {
-      if constexpr (kTransposed) {
-        // The rows lie further apart than the processor's own prefetching reaches.
-        prefetch_element(a, (i + kRowsAhead) * a_stride);
+      // The rows of a batch lie further apart than the processor's own prefetching
+      // reaches.
+      if constexpr (kTransposed) prefetch_element(a, (i + kAhead) * a_stride);
+      if constexpr (kAhead > 0) {
         FASTBP_UNROLL
         for (int c = 0; c < kCols; c += kPanelVecs)
-          prefetch_element(b, (c / kPanelVecs) * b_panel + (i + kRowsAhead) * b_stride);
+          prefetch_element(b, (c / kPanelVecs) * b_panel + (i + kAhead) * b_stride);
       }
       V b_row[kCols];
       FASTBP_UNROLL
@@ -113,23 +115,6 @@ void for_panel_tiles(Index n, bool is_half_panel, F f) {
     const int width = static_cast<int>(left < kTilePanels ? left : kTilePanels);
     f(p, width, kProducts<T, kTransposed>.of[is_half ? 0 : width]);
     p += width;
-  }
-}
-
-// Calls use(i, at) for each vector of a tile: i its place in the tile, at(panel_size,
-// stride) its place in an array of panels, or of rows (panel_size = kPanel), that
-// starts at the tile.
-template <class T, class Use>
-void for_tile_vectors(int n_rows, int n_panels, Index panel_size, Index stride,
-                      Use use) {
-  for (int r = 0; r < n_rows; ++r) {
-    for (int p = 0; p < n_panels; ++p) {
-      FASTBP_UNROLL
-      for (int v = 0; v < kVecs<T>; ++v) {
-        const Index lane = v * Vec<T>::kLanes;
-        use((r * n_panels + p) * kPanel<T> + lane, p * panel_size + r * stride + lane);
-      }
-    }
   }
 }
 
@@ -247,40 +232,64 @@ void backward(const Backward<T>& b) {
                             });
 }
 
-// The tiles of a gradient, one after the other: soon(first row, n_rows, panel,
-// n_panels) before the last sum of a tile is computed, then use(tile, first row,
-// n_rows, panel, n_panels). All tiles come to an end of a chunk of the batch before the
-// next begins: its part of x and dz stays in the cache.
-template <class T, class Soon, class Use>
-void for_gradient_tiles(const GradientTile<T>& g, Soon soon, Use use) {
-  alignas(kCacheLine) T tile[kTileSize<T>];
-  alignas(kCacheLine) T sums[kMaxTileHeight * kMaxTilePanels * kPanel<T>];
-  const bool has_chunks = g.n_batch > kSumChunk;
-  for (Index first = 0; first < g.n_batch || first == 0; first += kSumChunk) {
-    const Index left = g.n_batch - first;
-    const bool is_last = left <= kSumChunk;
-    // Scattered over as many pages, and as a rule only in the third-level cache.
-    for (Index i = first; i < first + (is_last ? left : kSumChunk); ++i) {
-      prefetch(g.dz + i * g.dz_stride, g.n_panels * kCacheLine);
+// What comes after a chunk of dz, as a rule: the next chunk, or the first one of the
+// columns beside the tile. Its rows are scattered over as many pages, and in the
+// third-level cache; they are asked for little by little.
+template <class T>
+struct NextColumns {
+  const T* dz;
+  Index n_rows, share;  // that falls to each row of the tile
+
+  NextColumns(const GradientTile<T>& g, Index end_of_chunk)
+      : dz(g.dz + g.n_panels * kPanel<T>), n_rows(g.n_batch) {
+    if (end_of_chunk < g.n_batch) {
+      dz = g.dz + end_of_chunk * g.dz_stride;
+      n_rows -= end_of_chunk;
     }
-    T* sum = sums;  // of the tile
+    if (n_rows > kSumChunk) n_rows = kSumChunk;
+    share = (n_rows + g.n_in - 1) / g.n_in;
+  }
+
+  void prefetch_part(Index dz_stride, Index row, int height, Index panel,
+                     int n_panels) const {
+    const Index end = (row + height) * share;
+    for (Index i = row * share; i < end && i < n_rows; ++i) {
+      prefetch(dz + i * dz_stride + panel * kPanel<T>, n_panels * kCacheLine);
+    }
+  }
+};
+
+// The sums of a gradient's tile: soon(row, n_rows, panel, n_panels) before the last
+// part of some rows is computed, then use(sums, stride, panel, n_panels), where row r
+// of panel + p is at sums + r * stride + p * kPanel. Whole panels, because what the
+// sums are for lies in memory, which is fast in long runs. All panels come to an end of
+// a chunk of the batch before the next begins: its part of x stays in the cache.
+template <class T, class Soon, class Use>
+void for_gradient_sums(const GradientTile<T>& g, Soon soon, Use use) {
+  alignas(kCacheLine) T tile[kTileSize<T>];
+  alignas(kCacheLine) T tile_sums[kMaxTileHeight * kMaxTilePanels * kPanel<T>];
+  for (Index first = 0; first < g.n_batch || first == 0; first += kSumChunk) {
+    const bool is_last = g.n_batch - first <= kSumChunk;
+    const Index end = is_last ? g.n_batch : first + kSumChunk;
+    const NextColumns<T> next(g, end);
     for_panel_tiles<T, true>(
         g.n_panels, g.is_half_panel,
         [&](Index panel, int n_panels, const Product<T>* products) {
+          const Index stride = n_panels * kPanel<T>;
+          T* sums = tile_sums + panel * g.n_in * kPanel<T>;
           for_row_tiles(g.n_in, [&](Index row, int n_rows) {
+            next.prefetch_part(g.dz_stride, row, n_rows, panel, n_panels);
             if (is_last) soon(row, n_rows, panel, n_panels);
-            products[n_rows - 1](is_last ? left : kSumChunk,
-                                 g.x + first * g.x_stride + row, g.x_stride,
+            T* sum = sums + row * stride;
+            products[n_rows - 1](end - first, g.x + first * g.x_stride + row,
+                                 g.x_stride,
                                  g.dz + first * g.dz_stride + panel * kPanel<T>,
-                                 g.dz_stride, kPanel<T>, tile);
-            const Index size = n_rows * n_panels * kPanel<T>;
-            for (Index i = 0; i < size && has_chunks; i += Vec<T>::kLanes) {
-              const auto of_chunk = Vec<T>::load(tile + i);
-              (first == 0 ? of_chunk : Vec<T>::load(sum + i) + of_chunk).store(sum + i);
+                                 g.dz_stride, kPanel<T>, first == 0 ? sum : tile);
+            for (Index i = 0; i < n_rows * stride && first > 0; i += Vec<T>::kLanes) {
+              (Vec<T>::load(sum + i) + Vec<T>::load(tile + i)).store(sum + i);
             }
-            if (is_last) use(has_chunks ? sum : tile, row, n_rows, panel, n_panels);
-            sum += size;
           });
+          if (is_last) use(sums, stride, panel, n_panels);
         });
   }
 }

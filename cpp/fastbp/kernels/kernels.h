@@ -35,9 +35,10 @@ inline constexpr Index kSumChunk = 512;
 
 // A product's tile is at most this many panels wide, on any instruction set.
 inline constexpr Index kMaxTilePanels = 2;
-// Rows of a tile of a weight gradient, at most: a multiple of the micro-kernels'
-// heights (8 x 14 rows, 18 x 6 and a bit).
-inline constexpr Index kMaxTileHeight = 112;
+// Rows of a tile of a weight gradient, at most: 8 x 6 or 4 x 12 of a micro-kernel. The
+// part of x that they need, 96 kB of a chunk of the batch, leaves room in a
+// second-level cache of 256 kB.
+inline constexpr Index kMaxTileHeight = 48;
 
 enum class Activation {
   kIdentity,

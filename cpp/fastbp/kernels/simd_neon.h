@@ -12,7 +12,8 @@ namespace {
 constexpr bool kFmaRoundsOnce = true;
 constexpr int kTileRows = 6;  // 6 x 4 sums use 24 of 32 registers, a panel's row 4
 constexpr int kTilePanels = 1;
-constexpr Index kRowsAhead = 6;  // as with AVX2
+constexpr Index kRowsAhead = 6;     // as with AVX2
+constexpr Index kWeightsAhead = 0;  // not at all
 
 template <class T>
 struct Vec;

@@ -68,7 +68,7 @@ const Entry<T>* lower_bound(const Entry<T>* first, const Entry<T>* end, Index co
 }
 
 template <class T, class Soon, class Use>
-void for_gradient_tiles(const SparseGradientTile<T>& g, Soon, Use use) {
+void for_gradient_sums(const SparseGradientTile<T>& g, Soon, Use use) {
   using V = Vec<T>;
   alignas(kCacheLine) T tile[kSparseTileRows * kMaxTilePanels * kPanel<T>];
   const Index width = g.n_panels * kPanel<T>;
@@ -85,7 +85,7 @@ void for_gradient_tiles(const SparseGradientTile<T>& g, Soon, Use use) {
       }
     }
   }
-  use(tile, Index{0}, static_cast<int>(g.n_in), Index{0}, static_cast<int>(g.n_panels));
+  use(tile, width, Index{0}, static_cast<int>(g.n_panels));
 }
 
 }  // namespace

@@ -149,27 +149,29 @@ Index row_stride(const Tile& g) {
   return g.row_stride;
 }
 
-// A tile that is summed already, row by row.
+// A tile that is summed already.
 template <class T, class Soon, class Use>
-void for_gradient_tiles(const SummedTile<T>& g, Soon, Use use) {
-  for (Index i = 0; i < g.n_in; ++i) {
-    use(g.gradient + i * g.gradient_stride, i, 1, Index{0},
-        static_cast<int>(g.n_panels));
-  }
+void for_gradient_sums(const SummedTile<T>& g, Soon, Use use) {
+  use(g.gradient, g.gradient_stride, Index{0}, static_cast<int>(g.n_panels));
 }
 
 template <class T, class Tile>
 void store_gradient(const Tile& g, T* out, bool add) {
   using V = Vec<T>;
-  for_gradient_tiles(
+  for_gradient_sums(
       g, [](Index, int, Index, int) {},
-      [&](const T* tile, Index row, int n_rows, Index panel, int n_panels) {
-        T* to = out + panel * g.panel_size + row * row_stride(g);
-        for_tile_vectors<T>(n_rows, n_panels, g.panel_size, row_stride(g),
-                            [&](Index i, Index at) {
-                              const V sum = V::load(tile + i);
-                              (add ? V::load(to + at) + sum : sum).store(to + at);
-                            });
+      [&](const T* sums, Index stride, Index panel, int n_panels) {
+        for (int p = 0; p < n_panels; ++p) {
+          T* first = out + (panel + p) * g.panel_size;
+          for (Index r = 0; r < g.n_in; ++r) {
+            FASTBP_UNROLL
+            for (Index lane = 0; lane < kPanel<T>; lane += V::kLanes) {
+              const V sum = V::load(sums + r * stride + p * kPanel<T> + lane);
+              T* to = first + r * row_stride(g) + lane;
+              (add ? V::load(to) + sum : sum).store(to);
+            }
+          }
+        }
       });
 }
 
@@ -201,10 +203,8 @@ PenaltySums update(const Tile& g, const Update<T>& u, const Parameters<T>& param
       if (u.rule >= Rule::kAdam) prefetch(parameters.moment_2 + at, n_bytes);
     }
   };
-  for_gradient_tiles(
-      g, prefetch_tile,
-      [&](const T* tile, Index row, int n_rows, Index panel, int n_panels) {
-        const Index first = panel * g.panel_size + row * row_stride(g);
+  for_gradient_sums(
+      g, prefetch_tile, [&](const T* sums, Index stride, Index panel, int n_panels) {
         const auto step_all = [&](auto penalties, auto step) {
           for (int p = 0; p < n_panels; ++p) {
             FASTBP_UNROLL
@@ -214,9 +214,9 @@ PenaltySums update(const Tile& g, const Update<T>& u, const Parameters<T>& param
               T* lane_magnitudes = magnitudes + (panel + p) * kPanel<T> + lane;
               V square = V::load(lane_squares);
               V magnitude = V::load(lane_magnitudes);
-              for (int r = 0; r < n_rows; ++r) {
-                const Index at = first + p * g.panel_size + r * row_stride(g) + lane;
-                const V sum = V::load(tile + (r * n_panels + p) * kPanel<T> + lane);
+              for (Index r = 0; r < g.n_in; ++r) {
+                const Index at = (panel + p) * g.panel_size + r * row_stride(g) + lane;
+                const V sum = V::load(sums + r * stride + p * kPanel<T> + lane);
                 const V w = V::load(parameters.weights + at);
                 square = fma(w, w, square);
                 magnitude = penalties.add_magnitude(magnitude, w);

@@ -11,6 +11,11 @@ namespace {
 // whole). A small layer has lower tiles, so that two threads find about as much to do.
 constexpr Index kMinTileHeight = 32, kTilesWanted = 8;
 
+// Tiles of the same rows follow each other, so that their part of x stays in the
+// second-level cache, up to this many: those below them need the same columns of dz,
+// 1 MB for 512 rows of a batch, which then come from the third-level cache.
+constexpr Index kBlockTiles = 16;
+
 Index tile_height_for(Index n_in, Index n_panels, Index panel_width) {
   const Index wanted = n_in * n_panels / (kMaxTilePanels * kTilesWanted);
   const Index height = std::clamp(wanted, kMinTileHeight, kMaxTileHeight);
@@ -152,10 +157,13 @@ typename Dense<T>::Tile Dense<T>::tile(Index i, bool sparse_input) const {
 
 template <class T>
 typename Dense<T>::Tile Dense<T>::tile_of(Index i, Index height, Index n_panels) const {
-  // Tiles of the same rows follow each other: their part of x stays in the cache.
   const Index n_wide = ceil_div(n_panels_, n_panels);
-  const Index first_in = i / n_wide * height;
-  const Index panel = i % n_wide * n_panels;
+  const Index n_high = ceil_div(n_in_, height);
+  const Index block = i / (n_high * kBlockTiles) * kBlockTiles;
+  const Index block_width = std::min(kBlockTiles, n_wide - block);
+  const Index in_block = i - block * n_high;
+  const Index first_in = in_block / block_width * height;
+  const Index panel = (block + in_block % block_width) * n_panels;
   const Index n_taken = std::min(n_panels, n_panels_ - panel);
   return {first_in, std::min(height, n_in_ - first_in), panel, n_taken,
           panel + n_taken == n_panels_ && has_half_panel<T>(n_out_)};
