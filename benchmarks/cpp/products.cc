@@ -100,7 +100,7 @@ void backward(benchmark::State& state, const Kernels<T>& kernels, const Layer& l
 }
 
 // Calls use(tile, offset of the tile in the layer's weights) for each parameter task,
-// cut as in nn/dense.cc.
+// cut as in nn/dense.cc, but not ordered in blocks of columns.
 template <class T, class Use>
 void for_tiles(const Layer& l, Matrix<T>& x, Matrix<T>& dz, const Use& use) {
   const Index height =

@@ -19,24 +19,24 @@ constexpr struct {
 constexpr struct {
   const char* name;
   Index n_rows;
-} kTiles[] = {{"tile", 112}, {"stream", 256 * 1024}};
+} kTiles[] = {{"tile", kMaxTileHeight}, {"stream", 256 * 1024}};
 
-// The gradient is that of a batch of one row: the shortest product that is not zero.
+// The gradient of all rows is that of the first, and stays in the L1 cache.
 template <class T>
 void step(benchmark::State& state, const Kernels<T>& kernels, Rule rule, int n_passed,
           double l1, Index n_rows) {
   constexpr Index kWidth = kMaxTilePanels * kPanel<T>;
   const Index size = n_rows * kWidth;
-  const auto x = random_buffer<T>(n_rows), dz = random_buffer<T>(kWidth);
+  const auto gradient = random_buffer<T>(kWidth);
   auto weights = random_buffer<T>(size);
   auto moment_1 = random_buffer<T>(size), moment_2 = random_buffer<T>(size, 0, 1);
-  const GradientTile<T> tile{1,      n_rows,    kMaxTilePanels, x.data(),
-                             n_rows, dz.data(), kWidth,         n_rows * kPanel<T>};
+  const SummedTile<T> tile{n_rows, kMaxTilePanels,     gradient.data(),
+                           0,      n_rows * kPanel<T>, kPanel<T>};
   auto update = standing_update<T>(rule, 1);
   update.l1 = static_cast<T>(l1);
   update.decay = update.rate * update.l1;
   for (auto _ : state) {
-    kernels.update(tile, update, {weights.data(), moment_1.data(), moment_2.data()});
+    kernels.step(tile, update, {weights.data(), moment_1.data(), moment_2.data()});
     benchmark::ClobberMemory();
   }
   state.SetItemsProcessed(state.iterations() * size);
@@ -46,7 +46,7 @@ void step(benchmark::State& state, const Kernels<T>& kernels, Rule rule, int n_p
 // The blocks of a panel of a parameter task's tile.
 template <class T>
 void transpose(benchmark::State& state, const Kernels<T>& kernels) {
-  constexpr Index kRows = 112, kBlock = kPanel<T> * kPanel<T>;
+  constexpr Index kRows = kMaxTileHeight, kBlock = kPanel<T> * kPanel<T>;
   const auto panel = random_buffer<T>(kRows * kPanel<T>);
   Buffer<T> mirror(panel.size());
   for (auto _ : state) {

@@ -247,7 +247,8 @@ struct NextColumns {
       n_rows -= end_of_chunk;
     }
     if (n_rows > kSumChunk) n_rows = kSumChunk;
-    share = (n_rows + g.n_in - 1) / g.n_in;
+    // Biases come before the weights of the same columns, which will ask.
+    share = g.n_in > 1 ? (n_rows + g.n_in - 1) / g.n_in : 0;
   }
 
   void prefetch_part(Index dz_stride, Index row, int height, Index panel,
@@ -285,7 +286,8 @@ void for_gradient_sums(const GradientTile<T>& g, Soon soon, Use use) {
                                  g.x_stride,
                                  g.dz + first * g.dz_stride + panel * kPanel<T>,
                                  g.dz_stride, kPanel<T>, first == 0 ? sum : tile);
-            for (Index i = 0; i < n_rows * stride && first > 0; i += Vec<T>::kLanes) {
+            if (first == 0) return;
+            for (Index i = 0; i < n_rows * stride; i += Vec<T>::kLanes) {
               (Vec<T>::load(sum + i) + Vec<T>::load(tile + i)).store(sum + i);
             }
           });

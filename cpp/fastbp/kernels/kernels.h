@@ -36,7 +36,7 @@ inline constexpr Index kSumChunk = 512;
 // A product's tile is at most this many panels wide, on any instruction set.
 inline constexpr Index kMaxTilePanels = 2;
 // Rows of a tile of a weight gradient, at most: 8 x 6 or 4 x 12 of a micro-kernel. The
-// part of x that they need, 96 kB of a chunk of the batch, leaves room in a
+// part of x that they need, 96 kB of a chunk of float32, leaves room in a
 // second-level cache of 256 kB.
 inline constexpr Index kMaxTileHeight = 48;
 

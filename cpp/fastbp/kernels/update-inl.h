@@ -191,8 +191,8 @@ PenaltySums update(const Tile& g, const Update<T>& u, const Parameters<T>& param
   const V scale(u.scale);
   // Squared weights and magnitudes, by panel and lane in the order of rows: the same on
   // all instruction sets.
-  alignas(kCacheLine) T squares[kMaxTilePanels * kPanel<T>] = {};
-  alignas(kCacheLine) T magnitudes[kMaxTilePanels * kPanel<T>] = {};
+  alignas(kCacheLine) T squares[kMaxTilePanels * kPanel<T>];
+  alignas(kCacheLine) T magnitudes[kMaxTilePanels * kPanel<T>];
   // The parameters arrive while the product is computed.
   const auto prefetch_tile = [&](Index row, int n_rows, Index panel, int n_panels) {
     const Index n_bytes = n_rows * kCacheLine;
@@ -207,25 +207,28 @@ PenaltySums update(const Tile& g, const Update<T>& u, const Parameters<T>& param
       g, prefetch_tile, [&](const T* sums, Index stride, Index panel, int n_panels) {
         const auto step_all = [&](auto penalties, auto step) {
           for (int p = 0; p < n_panels; ++p) {
+            V square[kVecs<T>], magnitude[kVecs<T>];
             FASTBP_UNROLL
-            for (int c = 0; c < kVecs<T>; ++c) {
-              const Index lane = c * V::kLanes;
-              T* lane_squares = squares + (panel + p) * kPanel<T> + lane;
-              T* lane_magnitudes = magnitudes + (panel + p) * kPanel<T> + lane;
-              V square = V::load(lane_squares);
-              V magnitude = V::load(lane_magnitudes);
-              for (Index r = 0; r < g.n_in; ++r) {
+            for (int c = 0; c < kVecs<T>; ++c) square[c] = magnitude[c] = V(0);
+            for (Index r = 0; r < g.n_in; ++r) {
+              FASTBP_UNROLL
+              for (int c = 0; c < kVecs<T>; ++c) {
+                const Index lane = c * V::kLanes;
                 const Index at = (panel + p) * g.panel_size + r * row_stride(g) + lane;
                 const V sum = V::load(sums + r * stride + p * kPanel<T> + lane);
                 const V w = V::load(parameters.weights + at);
-                square = fma(w, w, square);
-                magnitude = penalties.add_magnitude(magnitude, w);
+                square[c] = fma(w, w, square[c]);
+                magnitude[c] = penalties.add_magnitude(magnitude[c], w);
                 step(penalties.decayed(w), penalties.gradient(sum, w) * scale,
                      parameters.moment_1 + at, parameters.moment_2 + at)
                     .store(parameters.weights + at);
               }
-              square.store(lane_squares);
-              magnitude.store(lane_magnitudes);
+            }
+            FASTBP_UNROLL
+            for (int c = 0; c < kVecs<T>; ++c) {
+              const Index at = (panel + p) * kPanel<T> + c * V::kLanes;
+              square[c].store(squares + at);
+              magnitude[c].store(magnitudes + at);
             }
           }
         };

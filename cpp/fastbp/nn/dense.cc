@@ -13,7 +13,8 @@ constexpr Index kMinTileHeight = 32, kTilesWanted = 8;
 
 // Tiles of the same rows follow each other, so that their part of x stays in the
 // second-level cache, up to this many: those below them need the same columns of dz,
-// 1 MB for 512 rows of a batch, which then come from the third-level cache.
+// 1 MB for 512 rows of a batch (but of a BLAS's wide tiles), which then come from the
+// third-level cache.
 constexpr Index kBlockTiles = 16;
 
 Index tile_height_for(Index n_in, Index n_panels, Index panel_width) {
