@@ -51,7 +51,7 @@ inline std::vector<Shape> shapes() {
   for (std::size_t i = 0; i < all.size(); i += kStep) taken.push_back(all[i]);
   for (const Index around : {kSumChunk, 2 * kSumChunk}) {
     for (const Index beside : {-1, 0, 1}) taken.push_back({40, around + beside, 17});
-    taken.push_back({48, around + 1, 32});  // as large as tiles of gradients are
+    taken.push_back({kMaxTileHeight, around + 1, 32});  // a whole tile of a gradient
   }
   return taken;
 }
