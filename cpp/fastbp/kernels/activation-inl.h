@@ -98,7 +98,7 @@ struct Stored {
 
 // Calls use(activation object): the choice is made once per tile, not per element.
 template <class T, class Use>
-void with_activation(Activation kind, T slope, Use use) {
+void with_activation(Activation kind, T slope, const Use& use) {
   switch (kind) {
     case Activation::kIdentity:
       return use(Identity<T>{});

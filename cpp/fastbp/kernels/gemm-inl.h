@@ -98,9 +98,12 @@ constexpr Products<T, kTransposed> kProducts =
 template <class F>
 void for_row_tiles(Index n, F f) {
   const Index n_tiles = (n + kTileRows - 1) / kTileRows;
-  for (Index t = 0; t < n_tiles; ++t) {
-    const Index first = n * t / n_tiles;
-    f(first, static_cast<int>(n * (t + 1) / n_tiles - first));
+  if (n_tiles == 0) return;
+  const Index n_rows = n / n_tiles, n_higher = n % n_tiles;
+  for (Index t = 0, first = 0; t < n_tiles; ++t) {
+    const Index height = n_rows + (t < n_higher);
+    f(first, static_cast<int>(height));
+    first += height;
   }
 }
 
@@ -118,17 +121,12 @@ void for_panel_tiles(Index n, bool is_half_panel, F f) {
   }
 }
 
-// Calls use(z, r, at) for each vector of pre-activations of a tile: that of row r from
-// column `at`.
+// Calls use(r, at) for each vector of some rows: that of row r from column `at`. `use`
+// has what it needs by value: behind a reference it might be changed by what it stores.
 template <class T, class Use>
-void for_pre_activations(const T* tile, const T* bias, int n_rows, int n_panels,
-                         Use use) {
+void for_vectors(int n_rows, Index n_columns, Use use) {
   for (int r = 0; r < n_rows; ++r) {
-    for (int c = 0; c < n_panels * kVecs<T>; ++c) {
-      const Index at = c * Vec<T>::kLanes;
-      const auto product = Vec<T>::load(tile + r * n_panels * kPanel<T> + at);
-      use(product + Vec<T>::load(bias + at), r, at);
-    }
+    for (Index at = 0; at < n_columns; at += Vec<T>::kLanes) use(r, at);
   }
 }
 
@@ -136,24 +134,28 @@ void for_pre_activations(const T* tile, const T* bias, int n_rows, int n_panels,
 template <class T>
 void finish_forward(const Forward<T>& f, const T* tile, Index row, int n_rows,
                     Index panel, int n_panels) {
+  const Index n_columns = n_panels * kPanel<T>;
   const T* bias = f.bias + panel * kPanel<T>;
-  T* y = f.y + row * f.y_stride + panel * kPanel<T>;
+  const Index y_stride = f.y_stride;
+  T* y = f.y + row * y_stride + panel * kPanel<T>;
+  const auto pre_activation = [=](int r, Index at) {
+    return Vec<T>::load(tile + r * n_columns + at) + Vec<T>::load(bias + at);
+  };
   with_activation<T>(f.activation, f.slope, [&](auto activation) {
     if constexpr (requires(Vec<T> z) { activation.both(z); }) {
       if (f.derivative != nullptr) {
-        T* derivative = f.derivative + row * f.derivative_stride + panel * kPanel<T>;
-        return for_pre_activations<T>(
-            tile, bias, n_rows, n_panels, [&](Vec<T> z, int r, Index at) {
-              const Smooth<T> both = activation.both(z);
-              both.value.store(y + r * f.y_stride + at);
-              both.derivative.store(derivative + r * f.derivative_stride + at);
-            });
+        const Index stride = f.derivative_stride;
+        T* derivative = f.derivative + row * stride + panel * kPanel<T>;
+        return for_vectors<T>(n_rows, n_columns, [=](int r, Index at) {
+          const Smooth<T> both = activation.both(pre_activation(r, at));
+          both.value.store(y + r * y_stride + at);
+          both.derivative.store(derivative + r * stride + at);
+        });
       }
     }
-    for_pre_activations<T>(tile, bias, n_rows, n_panels,
-                           [&](Vec<T> z, int r, Index at) {
-                             activation.value(z).store(y + r * f.y_stride + at);
-                           });
+    for_vectors<T>(n_rows, n_columns, [=](int r, Index at) {
+      activation.value(pre_activation(r, at)).store(y + r * y_stride + at);
+    });
   });
 }
 
@@ -176,17 +178,16 @@ void forward(const Forward<T>& f) {
 template <class T>
 void finish_backward(const Backward<T>& b, const T* tile, Index row, int n_rows,
                      Index panel, int n_panels) {
-  const T* x = b.x + row * b.x_stride + panel * kPanel<T>;
-  T* dx = b.dx + row * b.dx_stride + panel * kPanel<T>;
+  const Index n_columns = n_panels * kPanel<T>;
+  const Index x_stride = b.x_stride, dx_stride = b.dx_stride;
+  const T* x = b.x + row * x_stride + panel * kPanel<T>;
+  T* dx = b.dx + row * dx_stride + panel * kPanel<T>;
   with_activation<T>(b.activation, b.slope, [&](auto activation) {
-    for (int r = 0; r < n_rows; ++r) {
-      for (int c = 0; c < n_panels * kVecs<T>; ++c) {
-        const Index at = c * Vec<T>::kLanes;
-        const auto d = Vec<T>::load(tile + r * n_panels * kPanel<T> + at);
-        activation.chain(Vec<T>::load(x + r * b.x_stride + at), d)
-            .store(dx + r * b.dx_stride + at);
-      }
-    }
+    for_vectors<T>(n_rows, n_columns, [=](int r, Index at) {
+      const auto d = Vec<T>::load(tile + r * n_columns + at);
+      activation.chain(Vec<T>::load(x + r * x_stride + at), d)
+          .store(dx + r * dx_stride + at);
+    });
   });
 }
 

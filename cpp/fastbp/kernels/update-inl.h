@@ -206,22 +206,24 @@ PenaltySums update(const Tile& g, const Update<T>& u, const Parameters<T>& param
   for_gradient_sums(
       g, prefetch_tile, [&](const T* sums, Index stride, Index panel, int n_panels) {
         const auto step_all = [&](auto penalties, auto step) {
+          const auto [weights, moment_1, moment_2] = parameters;
+          const Index n_in = g.n_in, panel_size = g.panel_size, row_size = row_stride(g);
           for (int p = 0; p < n_panels; ++p) {
             V square[kVecs<T>], magnitude[kVecs<T>];
             FASTBP_UNROLL
             for (int c = 0; c < kVecs<T>; ++c) square[c] = magnitude[c] = V(0);
-            for (Index r = 0; r < g.n_in; ++r) {
+            for (Index r = 0; r < n_in; ++r) {
               FASTBP_UNROLL
               for (int c = 0; c < kVecs<T>; ++c) {
                 const Index lane = c * V::kLanes;
-                const Index at = (panel + p) * g.panel_size + r * row_stride(g) + lane;
+                const Index at = (panel + p) * panel_size + r * row_size + lane;
                 const V sum = V::load(sums + r * stride + p * kPanel<T> + lane);
-                const V w = V::load(parameters.weights + at);
+                const V w = V::load(weights + at);
                 square[c] = fma(w, w, square[c]);
                 magnitude[c] = penalties.add_magnitude(magnitude[c], w);
                 step(penalties.decayed(w), penalties.gradient(sum, w) * scale,
-                     parameters.moment_1 + at, parameters.moment_2 + at)
-                    .store(parameters.weights + at);
+                     moment_1 + at, moment_2 + at)
+                    .store(weights + at);
               }
             }
             FASTBP_UNROLL
