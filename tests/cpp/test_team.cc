@@ -151,10 +151,9 @@ TEST_CASE("a slow task is waited for") {
 
 namespace {
 
-// Phases of two tasks with nothing to do, to which the others come late, so that the
-// calling thread waits. Returns the size of the team at the end; every task must be
-// done once.
-int size_after_waiting(int n_phases, Caution* caution) {
+// Phases to which the others come late, so that the calling thread sleeps. Returns the
+// size of the team at the end; every task must be done once.
+int size_after_waiting(int n_phases, Pace* pace) {
   std::vector<std::atomic<int>> times(static_cast<std::size_t>(2 * n_phases));
   std::atomic<int> size{0};
   const auto body = [&](Member& member) {
@@ -165,7 +164,7 @@ int size_after_waiting(int n_phases, Caution* caution) {
     }
     size = member.size();
   };
-  CHECK(run_team(2, kNoPoll, body, caution));
+  CHECK(run_team(2, kNoPoll, body, pace));
   CHECK(std::count(times.begin(), times.end(), 1) == 2 * n_phases);
   return size;
 }
@@ -178,31 +177,30 @@ TEST_CASE("a team whose caller only waits is disbanded, and no task is lost") {
 }
 
 TEST_CASE("after a team was disbanded the next regions are the caller's alone") {
-  Caution caution;
-  CHECK_FALSE(caution.is_on());
-  CHECK(size_after_waiting(3, &caution) == 2);
-  CHECK_FALSE(caution.is_on());
-  CHECK(size_after_waiting(400, &caution) == 1);
-  CHECK(caution.is_on());
+  Pace pace;
+  CHECK(size_after_waiting(3, &pace) == 2);
+  CHECK_FALSE(pace.wants_alone(Clock::now()));
+  CHECK(size_after_waiting(400, &pace) == 1);
+  pace.stay_alone(Clock::time_point::max());
   run_team(
-      2, kNoPoll, [](Member& member) { CHECK(member.size() == 1); }, &caution);
+      2, kNoPoll, [](Member& member) { CHECK(member.size() == 1); }, &pace);
 }
 
-TEST_CASE("a team that loses in many short regions is disbanded too") {
-  Caution caution;
+TEST_CASE("a team that waits in many short regions is disbanded too") {
+  Pace pace;
   int n_regions = 0;
-  while (!caution.is_on() && n_regions < 100) {
-    size_after_waiting(3, &caution);
+  while (!pace.wants_alone(Clock::now()) && n_regions < 1000) {
+    size_after_waiting(3, &pace);
     ++n_regions;
   }
-  CHECK(caution.is_on());
   CHECK(n_regions > 3);
+  CHECK(n_regions < 1000);
 }
 
 TEST_CASE("who is alone on a busy machine may try again after a while") {
-  Caution caution;
   run_team(1, kNoPoll, [](Member& member) { CHECK_FALSE(member.may_regroup()); });
-  caution.start(Clock::now() + std::chrono::milliseconds(20));
+  Pace pace;
+  pace.stay_alone(Clock::now() + std::chrono::milliseconds(20));
   run_team(
       2, kNoPoll,
       [](Member& member) {
@@ -211,8 +209,8 @@ TEST_CASE("who is alone on a busy machine may try again after a while") {
         sleep_for_milliseconds(25);
         CHECK(member.may_regroup());
       },
-      &caution);
-  CHECK_FALSE(caution.is_on());
+      &pace);
+  CHECK_FALSE(pace.wants_alone(Clock::now()));
 }
 
 TEST_CASE("who was sent away has no more tasks") {

@@ -3,6 +3,7 @@
 
 #include <condition_variable>
 #include <cstdlib>
+#include <ctime>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -24,6 +25,18 @@ namespace {
 // difference between two members (microseconds), shorter than what another process
 // would miss.
 constexpr int kSpins = 1500;
+
+// For how long this thread had a processor. Where the system does not tell: always, so
+// that teams are kept.
+Clock::duration processor_time() {
+#ifdef CLOCK_THREAD_CPUTIME_ID
+  timespec t;
+  if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t) == 0) {
+    return std::chrono::seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec);
+  }
+#endif
+  return Clock::now().time_since_epoch();
+}
 
 void pause() {
 #if defined(__x86_64__) || defined(_M_X64)
@@ -60,24 +73,33 @@ Team::Verdict Team::barrier(int size) noexcept {
   return verdict_;
 }
 
-void Team::disband() noexcept {
-  constexpr std::chrono::milliseconds kAlone{200};
-  alone_until_ = Clock::now() + kAlone;
-  disband_asked_.store(true, std::memory_order_relaxed);
+void Team::start_clock() noexcept {
+  if (pace_ != nullptr) part_ = {0, Clock::now(), processor_time()};
 }
 
-void Team::lose(Clock::duration time, Clock::duration work) noexcept {
-  const int n_phases = balance_.is_long ? 1 : balance_.stride;
-  // A single one is no habit.
-  const auto counted = std::min<Clock::duration>(n_phases * time, kMostLost / 2);
-  const auto most_won = -kMostWon * n_phases * work;
-  auto& lost = balance_.lost;
-  lost = counted > counted.zero() ? lost + counted
-                                  : std::min(lost, std::max(lost + counted, most_won));
-  balance_.is_long = work > kLong;
-  balance_.stride = Balance::kStrides - balance_.stride;
-  balance_.until_measured = balance_.stride;
-  if (balance_.lost > kMostLost) disband();
+void Team::part_ends(bool by_team, Clock::time_point now) noexcept {
+  if (pace_ == nullptr) return;
+  const auto processor = processor_time();
+  pace_->add(by_team, part_.n_phases, now - part_.start,
+             processor - part_.processor_start, now);
+  part_ = {0, now, processor};
+}
+
+void Team::look_at_pace(bool by_team) noexcept {
+  const auto now = Clock::now();
+  if (now - part_.start < Pace::kWindow) return;
+  part_ends(by_team, now);
+  if (by_team && pace_->wants_alone(now)) {
+    disband_asked_.store(true, std::memory_order_relaxed);
+  }
+}
+
+bool Team::may_regroup() noexcept {
+  if (pace_ == nullptr) return false;
+  const auto now = Clock::now();
+  if (now < pace_->alone_until()) return false;
+  part_ends(false, now);
+  return !pace_->wants_alone(now);
 }
 
 void Team::stop(std::exception_ptr error) noexcept {
@@ -91,15 +113,6 @@ void Team::poll_now() noexcept {
   } catch (...) {
     stop(std::current_exception());
   }
-}
-
-bool Member::meet_and_measure(Clock::time_point start) noexcept {
-  const auto arrival = Clock::now();
-  const int n_others = size_ - 1;
-  const bool go_on = meet();
-  const auto work = arrival - start;
-  team_.lose(Clock::now() - arrival - n_others * work, work);
-  return go_on;
 }
 
 void Member::look_at_clock() noexcept {
@@ -236,23 +249,23 @@ void run_region_from_new_thread(int n_threads, Team& team, const Body& body) {
 
 }  // namespace
 
-bool run_team(int n_threads, const Poll& poll, const Body& body, Caution* caution) {
-  const bool is_cautious = n_threads > 1 && caution != nullptr && caution->is_on();
-  if (is_cautious) n_threads = 1;
-  Team team(std::max(n_threads, 1), poll);
-  if (is_cautious) team.stay_alone(caution->until());
-  if (caution != nullptr) team.start_with(caution->balance);
+bool run_team(int n_threads, const Poll& poll, const Body& body, Pace* pace) {
+  const bool from_new_thread = forked.load() && watching_forks;
+  // A region has its own if its caller does not remember one.
+  Pace of_region;
+  if (pace == nullptr) pace = &of_region;
+  if (n_threads <= 1 || from_new_thread) pace = nullptr;
+  if (pace != nullptr && pace->wants_alone(Clock::now())) n_threads = 1;
+  Team team(std::max(n_threads, 1), poll, pace);
+  team.start_clock();
   if (n_threads <= 1) {
     run_alone(team, body);
-  } else if (forked.load() && watching_forks) {
+  } else if (from_new_thread) {
     run_region_from_new_thread(n_threads, team, body);
   } else {
     run_region(n_threads, team, body, true);
   }
-  if (caution != nullptr) {
-    caution->balance = team.balance();
-    if (team.was_disbanded()) caution->start(team.alone_until());
-  }
+  team.part_ends(n_threads > 1 && !team.was_disbanded(), Clock::now());
   team.rethrow();
   return !team.stopping();
 }

@@ -5,10 +5,9 @@
 // no reductions (a sum split over threads would depend on their number), no
 // thread-local state.
 //
-// On a machine that is busy with other things, members of a team may wait for each
-// other longer than they work. The calling thread notices, sends the others away and
-// does the rest of the region alone: what a task computes does not depend on who runs
-// it.
+// When the machine is busy with other things, the calling thread may send the others
+// away and do the rest of the region alone (pace.h): what a task computes does not
+// depend on who runs it.
 //
 // Inside a region nothing may allocate or touch Python. An exception in a task stops
 // the team and is rethrown by run_team; so does a `poll` that returns true (Ctrl-C),
@@ -25,6 +24,7 @@
 #include <functional>
 #include <vector>
 
+#include "fastbp/base/pace.h"
 #include "fastbp/base/sizes.h"
 
 namespace fastbp {
@@ -33,42 +33,12 @@ using Poll = std::function<bool()>;  // true: stop now
 
 inline constexpr double kPollSeconds = 0.05;
 
-using Clock = std::chrono::steady_clock;
-
-// What the phases of a team have lost against doing all the work alone; negative if
-// they won.
-struct Balance {
-  // 11 and 12 in turns, so that the phases of a step have theirs.
-  static constexpr int kStrides = 23;
-
-  Clock::duration lost{};
-  int stride = 11;          // of so many short phases one is measured
-  int until_measured = 11;  // phases
-  bool is_long = false;     // the last one that was measured
-};
-
-// Remembers for a series of regions the balance of their teams, and that one was
-// disbanded: for a moment, the next regions do not try to have one.
-class Caution {
- public:
-  bool is_on() const { return Clock::now() < until_; }
-  Clock::time_point until() const { return until_; }
-  void start(Clock::time_point until) {
-    until_ = until;
-    balance = {};
-  }
-
-  Balance balance;
-
- private:
-  Clock::time_point until_{};
-};
-
 // What the members share. One per region.
 class Team {
  public:
-  Team(int max_size, const Poll& poll)
-      : poll_(poll), shares_(static_cast<std::size_t>(max_size)) {}
+  // `pace`: whether to go on with the team is asked there.
+  Team(int max_size, const Poll& poll, Pace* pace)
+      : poll_(poll), pace_(pace), shares_(static_cast<std::size_t>(max_size)) {}
 
   enum class Verdict { kGoOn, kStop, kDisband };
 
@@ -83,18 +53,17 @@ class Team {
   }
   bool stopping() const noexcept { return stop_asked_.load(std::memory_order_relaxed); }
   void stop(std::exception_ptr error) noexcept;
-  // By the calling thread only, like all that has to do with being alone.
-  void disband() noexcept;
-  void stay_alone(Clock::time_point until) noexcept { alone_until_ = until; }
-  void start_with(const Balance& balance) noexcept { balance_ = balance; }
-  const Balance& balance() const noexcept { return balance_; }
-  // Whether the next phase is to be measured, and what that has lost, after some work.
-  bool measures_next() noexcept {
-    return balance_.is_long || --balance_.until_measured == 0;
-  }
-  void lose(Clock::duration time, Clock::duration work) noexcept;
-  Clock::time_point alone_until() const noexcept { return alone_until_; }
   void poll_now() noexcept;
+
+  // All that has to do with the pace is the calling thread's. From now on it is
+  // measured:
+  void start_clock() noexcept;
+  void phase_ends(bool by_team) noexcept {
+    if (pace_ != nullptr && ++part_.n_phases % kPhasesPerLook == 0)
+      look_at_pace(by_team);
+  }
+  void part_ends(bool by_team, Clock::time_point now) noexcept;
+  bool may_regroup() noexcept;
 
   bool was_disbanded() const noexcept { return disband_asked_.load(); }
   void rethrow() const {
@@ -102,7 +71,12 @@ class Team {
   }
 
  private:
+  static constexpr Index kPhasesPerLook = 8;
+
+  void look_at_pace(bool by_team) noexcept;
+
   const Poll& poll_;
+  Pace* pace_;
   struct alignas(kCacheLine) Share {
     std::atomic<Index> n_taken{0};
   };
@@ -112,19 +86,15 @@ class Team {
   alignas(kCacheLine) std::atomic<unsigned> round_{0};
   alignas(kCacheLine) std::atomic<bool> stop_asked_{false};
   std::atomic<bool> disband_asked_{false};
-  Clock::time_point alone_until_ = Clock::time_point::max();
   Verdict verdict_ = Verdict::kGoOn;  // of the last barrier
   Verdict verdict() const noexcept;
   std::atomic_flag has_error_ = ATOMIC_FLAG_INIT;
   std::exception_ptr error_;
-
-  // Long phases are measured, and of others one stands for many. The team is disbanded
-  // when they have lost so much time, some turns of the system's scheduler, which may
-  // begin with all threads on one core; what they won before counts, but no more than
-  // so many times their work.
-  static constexpr std::chrono::microseconds kLong{20}, kMostLost{10000};
-  static constexpr int kMostWon = 16;
-  alignas(kCacheLine) Balance balance_;  // the calling thread's own
+  struct alignas(kCacheLine) {  // of the region, since the pace was told
+    Index n_phases = 0;
+    Clock::time_point start;
+    Clock::duration processor_start;
+  } part_;
 };
 
 // One thread's place in the team.
@@ -136,12 +106,9 @@ class Member {
   int rank() const { return rank_; }
   int size() const { return size_; }  // 0 for who was sent away
 
-  // Whether the calling thread has worked alone for so long, on a busy machine, that a
-  // new region is worth another try with a team.
-  bool may_regroup() const {
-    return size_ == 1 && team_.alone_until() != Clock::time_point::max() &&
-           Clock::now() >= team_.alone_until();
-  }
+  // Whether the calling thread, who has worked alone, is to have another region with a
+  // team.
+  bool may_regroup() const { return size_ == 1 && team_.may_regroup(); }
 
   // One phase: the tasks 0..n-1, then the barrier. A member does the same part of them
   // in every phase of n tasks, so that what they write stays in its cache; who is done
@@ -150,8 +117,6 @@ class Member {
   template <class Task>
   bool for_each(Index n_tasks, const Task& task) noexcept {
     if (size_ == 0) return false;
-    const bool measured = rank_ == 0 && size_ > 1 && team_.measures_next();
-    const auto start = measured ? Clock::now() : Clock::time_point();
     try {
       if (size_ == 1) {
         for (Index i = 0; i < n_tasks && proceed(); ++i) task(i);
@@ -161,7 +126,9 @@ class Member {
     } catch (...) {
       team_.stop(std::current_exception());
     }
-    return measured ? meet_and_measure(start) : meet();
+    const bool go_on = meet();
+    if (rank_ == 0) team_.phase_ends(size_ > 1);
+    return go_on;
   }
 
   // To be asked between the parts of a task that may take long. False when the team
@@ -184,7 +151,6 @@ class Member {
     }
     return false;
   }
-  bool meet_and_measure(Clock::time_point start) noexcept;
   void look_at_clock() noexcept;
 
   template <class Task>
@@ -208,7 +174,7 @@ class Member {
 // returns when all have finished: true, or false when `poll` stopped them. Rethrows
 // what a task threw.
 bool run_team(int n_threads, const Poll& poll, const std::function<void(Member&)>& body,
-              Caution* caution = nullptr);
+              Pace* pace = nullptr);
 
 // The tasks 0 .. n-1 and nothing else, as one region.
 template <class Task>

@@ -207,7 +207,8 @@ PenaltySums update(const Tile& g, const Update<T>& u, const Parameters<T>& param
       g, prefetch_tile, [&](const T* sums, Index stride, Index panel, int n_panels) {
         const auto step_all = [&](auto penalties, auto step) {
           const auto [weights, moment_1, moment_2] = parameters;
-          const Index n_in = g.n_in, panel_size = g.panel_size, row_size = row_stride(g);
+          const Index n_in = g.n_in, panel_size = g.panel_size,
+                      row_size = row_stride(g);
           for (int p = 0; p < n_panels; ++p) {
             V square[kVecs<T>], magnitude[kVecs<T>];
             FASTBP_UNROLL

@@ -7,9 +7,9 @@ namespace fastbp {
 namespace {
 
 // Floating-point operations that pay for one more thread at the two barriers of a step.
-// On a quiet machine a fifth would do; on a busy one, threads that share steps of a few
-// microseconds are slower than one.
-constexpr double kWorkPerThread = 1e6;
+// On a quiet machine a fourth would do; on a busy one, threads that share steps of a
+// few microseconds are slower than one.
+constexpr double kWorkPerThread = 0.75e6;
 constexpr double kUpdateWork =
     15;  // operations on each parameter in the optimizer step
 

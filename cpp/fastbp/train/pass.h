@@ -104,7 +104,7 @@ class Pass {
   // all zero are skipped. False if poll stopped it.
   template <class UpdateAll>
   bool run(int n_threads, const Poll& poll, const UpdateAll& update,
-           const OnBatch& on_batch, Caution* caution = nullptr);
+           const OnBatch& on_batch, Pace* pace = nullptr);
 
   Index n_tiles() const { return first_tile_.back(); }
   Index n_panels() const { return first_panel_.back(); }
@@ -135,7 +135,7 @@ class Pass {
               const OnBatch& on_batch);
   template <class UpdateAll>
   bool run_with_outer_loss(int n_threads, const Poll& poll, const UpdateAll& update,
-                           const OnBatch& on_batch, Caution* caution);
+                           const OnBatch& on_batch, Pace* pace);
   // Part i of n of the rows of a batch, while there is other work to do.
   void prefetch_rows(Index batch, Index i, Index n) const;
 
@@ -223,7 +223,7 @@ template <class T>
 template <class UpdateAll>
 bool Pass<T>::run_with_outer_loss(int n_threads, const Poll& poll,
                                   const UpdateAll& update, const OnBatch& on_batch,
-                                  Caution* caution) {
+                                  Pace* pace) {
   T* losses = losses_[0].data();
   Index number = 0;
   for (Index b = 0; b < n_batches_; ++b) {
@@ -236,11 +236,11 @@ bool Pass<T>::run_with_outer_loss(int n_threads, const Poll& poll,
       if (!run_from_losses(step, losses)) return;
       finish(step, losses, member.rank() == 0, update, on_batch);
     };
-    if (!run_team(n_threads, poll, before, caution)) return false;
+    if (!run_team(n_threads, poll, before, pace)) return false;
     const MatrixView<T> y = batch_.targets(n_rows(b)),
                         p = batch_.predictions(n_rows(b));
     if (!samples_.outer_loss(y, p, outer_losses_.data())) return false;
-    if (!run_team(n_threads, poll, after, caution)) return false;
+    if (!run_team(n_threads, poll, after, pace)) return false;
     ++number;
   }
   return true;
@@ -249,10 +249,10 @@ bool Pass<T>::run_with_outer_loss(int n_threads, const Poll& poll,
 template <class T>
 template <class UpdateAll>
 bool Pass<T>::run(int n_threads, const Poll& poll, const UpdateAll& update,
-                  const OnBatch& on_batch, Caution* caution) {
+                  const OnBatch& on_batch, Pace* pace) {
   if (!network_.refresh(n_threads, poll)) return false;
   if (samples_.outer_loss) {
-    return run_with_outer_loss(n_threads, poll, update, on_batch, caution);
+    return run_with_outer_loss(n_threads, poll, update, on_batch, pace);
   }
   Index next = 0, next_number = 0;  // batch of the next region's first step
   const auto body = [&](Member& member, Index batch, Index number) {
@@ -279,7 +279,7 @@ bool Pass<T>::run(int n_threads, const Poll& poll, const UpdateAll& update,
       body(member, batch, number);
     };
     next = n_batches_;
-    if (!run_team(n_threads, poll, region, caution)) return false;
+    if (!run_team(n_threads, poll, region, pace)) return false;
   }
   return true;
 }

@@ -167,7 +167,7 @@ double Trainer<T>::run_epoch(const Samples<T>& samples, Index batch_size,
     if (settings_.measures_norm) norm_sum_ += steps.gradient_norm(step.facts.weight);
     ++state_.t;
   };
-  *finished = pass.run(n_threads, poll, update, on_batch, &caution_);
+  *finished = pass.run(n_threads, poll, update, on_batch, &pace_);
   return sum;
 }
 

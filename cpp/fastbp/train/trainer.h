@@ -39,7 +39,7 @@ class Trainer {
   std::uint64_t seed_;
   RuleState<T> state_;
   double norm_sum_ = 0;
-  Caution caution_;
+  Pace pace_;
 };
 
 extern template class Trainer<float>;
