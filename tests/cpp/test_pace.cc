@@ -10,9 +10,9 @@ using Seconds = std::chrono::duration<double>;
 
 namespace {
 
-// A machine on which phases take so long; its clock is advanced by what is done.
+// A machine on which steps take so long; its clock is advanced by what is done.
 struct Machine {
-  microseconds team, alone;  // of a phase
+  microseconds team, alone;  // of a step
   double share;              // of the time in which the calling thread has a processor
   Clock::time_point now = Clock::time_point(std::chrono::hours(1));
 
@@ -74,16 +74,44 @@ TEST_CASE("a team comes back when the machine is quiet again") {
   busy.work(pace, kLater);
   Machine quiet{kShort, kLong, 1, busy.now};
   CHECK(kLater * quiet.work(pace, kLater) <= Pace::kLongest);
-  // And what was found out is forgotten.
+  // And what was found out is forgotten, in both directions.
   Machine again{kLong, kShort, 0.5, quiet.now};
   CHECK(again.work(pace, milliseconds(150)) > 0.4);
   Machine once_more{kShort, kLong, 1, again.now};
   CHECK(kLater * once_more.work(pace, kLater) <= Pace::kShortest);
+  Machine fast_team{kShort, kLong, 0.5, once_more.now};
+  fast_team.work(pace, kLater);
+  once_more.now = fast_team.now;
+  once_more.work(pace, milliseconds(100));
+  again.now = once_more.now;
+  CHECK(again.work(pace, milliseconds(150)) > 0.4);
 }
 
 TEST_CASE("a trial in which nothing was done says nothing") {
   Pace pace;
-  Machine busy{kLong, kShort, 0.5};
+  Machine busy{kShort, kLong, 0.5};
   while (!pace.wants_alone(busy.now)) busy.work(pace, milliseconds(1));
-  CHECK_FALSE(pace.wants_alone(busy.now + Pace::kWindow));
+  busy.now += Pace::kWindow;
+  CHECK_FALSE(pace.wants_alone(busy.now));
+  // Nor does what was measured before.
+  busy.work(pace, kLater);
+  Machine slower{3 * kShort, 3 * kLong, 0.5, busy.now};
+  while (!pace.wants_alone(slower.now)) slower.work(pace, milliseconds(1));
+  CHECK_FALSE(pace.wants_alone(slower.now + Pace::kWindow));
+}
+
+TEST_CASE("trials of long steps are rare") {
+  Pace pace;
+  const milliseconds step{500};
+  auto now = Clock::time_point(std::chrono::hours(1));
+  int n_alone = 0;
+  for (int i = 0; i < 400; ++i) {
+    const bool by_team = !pace.wants_alone(now);
+    if (!by_team) ++n_alone;
+    const auto time = by_team ? step : 4 * step;
+    now += time;
+    pace.add(by_team, 1, time, time / 2, now);
+  }
+  CHECK(n_alone > 1);
+  CHECK(n_alone < 10);
 }

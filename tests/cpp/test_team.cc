@@ -151,36 +151,37 @@ TEST_CASE("a slow task is waited for") {
 
 namespace {
 
-// Phases to which the others come late, so that the calling thread sleeps. Returns the
-// size of the team at the end; every task must be done once.
-int size_after_waiting(int n_phases, Pace* pace) {
-  std::vector<std::atomic<int>> times(static_cast<std::size_t>(2 * n_phases));
+// Steps of a phase each to which the others come late, so that the calling thread
+// sleeps. Returns the size of the team at the end; every task must be done once.
+int size_after_waiting(int n_steps, Pace* pace) {
+  std::vector<std::atomic<int>> times(static_cast<std::size_t>(2 * n_steps));
   std::atomic<int> size{0};
   const auto body = [&](Member& member) {
-    for (int phase = 0; phase < n_phases; ++phase) {
+    for (int step = 0; step < n_steps; ++step) {
       if (member.rank() != 0) sleep_for_milliseconds(1);
-      std::atomic<int>* done = &times[static_cast<std::size_t>(2 * phase)];
+      std::atomic<int>* done = &times[static_cast<std::size_t>(2 * step)];
       if (!member.for_each(2, [&](Index i) { ++done[i]; })) return;
+      if (member.rank() == 0) member.step_ends();
     }
     size = member.size();
   };
   CHECK(run_team(2, kNoPoll, body, pace));
-  CHECK(std::count(times.begin(), times.end(), 1) == 2 * n_phases);
+  CHECK(std::count(times.begin(), times.end(), 1) == 2 * n_steps);
   return size;
 }
 
 }  // namespace
 
 TEST_CASE("a team whose caller only waits is disbanded, and no task is lost") {
-  CHECK(size_after_waiting(3, nullptr) == 2);
-  CHECK(size_after_waiting(400, nullptr) == 1);
-}
-
-TEST_CASE("after a team was disbanded the next regions are the caller's alone") {
+  CHECK(size_after_waiting(400, nullptr) == 2);  // nobody has asked for that
   Pace pace;
   CHECK(size_after_waiting(3, &pace) == 2);
   CHECK_FALSE(pace.wants_alone(Clock::now()));
   CHECK(size_after_waiting(400, &pace) == 1);
+}
+
+TEST_CASE("who is to be alone has regions alone") {
+  Pace pace;
   pace.stay_alone(Clock::time_point::max());
   run_team(
       2, kNoPoll, [](Member& member) { CHECK(member.size() == 1); }, &pace);
@@ -198,33 +199,58 @@ TEST_CASE("a team that waits in many short regions is disbanded too") {
 }
 
 TEST_CASE("who is alone on a busy machine may try again after a while") {
-  run_team(1, kNoPoll, [](Member& member) { CHECK_FALSE(member.may_regroup()); });
   Pace pace;
-  pace.stay_alone(Clock::now() + std::chrono::milliseconds(20));
+  pace.stay_alone(Clock::now() + std::chrono::milliseconds(500));
   run_team(
       2, kNoPoll,
       [](Member& member) {
         CHECK(member.size() == 1);
-        CHECK_FALSE(member.may_regroup());
-        sleep_for_milliseconds(25);
-        CHECK(member.may_regroup());
+        CHECK_FALSE(member.step_ends());
+        sleep_for_milliseconds(510);
+        CHECK(member.step_ends());
       },
       &pace);
   CHECK_FALSE(pace.wants_alone(Clock::now()));
 }
 
+TEST_CASE("who is alone because one thread was asked for, or had, stays so") {
+  std::atomic<int> n_alone{0}, n_regrouping{0};
+  const std::function<void(Member&)> body = [&](Member& member) {
+    if (member.size() != 1) return;
+    ++n_alone;
+    for (int i = 0; i < 100; ++i) n_regrouping += member.step_ends();
+  };
+  Pace pace;
+  run_team(1, kNoPoll, body, &pace);
+  CHECK(n_alone == 1);
+  const auto with_little_memory = [&](int n_allocations) {
+    n_allocations_left = n_allocations;
+    try {
+      run_team(2, kNoPoll, body, &pace);
+    } catch (const std::bad_alloc&) {
+    }
+    n_allocations_left = -1;
+  };
+  for (int n = 0; n < 16; ++n) std::thread(with_little_memory, n).join();
+  CHECK(n_alone > 1);
+  CHECK(n_regrouping == 0);
+}
+
 TEST_CASE("who was sent away has no more tasks") {
   std::atomic<int> after{0}, size{-1};
-  run_team(2, kNoPoll, [&](Member& member) {
+  Pace pace;
+  const auto body = [&](Member& member) {
     while (member.for_each(2, [&](Index) {
       if (member.rank() != 0) sleep_for_milliseconds(1);
     }) && member.size() > 1) {
+      if (member.rank() == 0) member.step_ends();
     }
     if (member.rank() != 0) {
       size = member.size();
       member.for_each(5, [&](Index) { ++after; });
     }
-  });
+  };
+  run_team(2, kNoPoll, body, &pace);
   CHECK(size == 0);
   CHECK(after == 0);
 }

@@ -338,7 +338,7 @@ TEST_CASE_TEMPLATE("a pass that begins alone goes on with a team where it was", 
   samples.n_rows = static_cast<Index>(order.size());
   Pass<T> pass(task.network(), samples, kBatchSize);
   Pace pace;
-  pace.stay_alone(Clock::now() + std::chrono::milliseconds(1));
+  pace.stay_alone(Clock::now() + std::chrono::milliseconds(100));
   std::vector<Index> batches;
   const auto nothing = [](const auto& step) {
     return step.for_each_tile([](Index, auto&, Index, const auto&) {});
@@ -346,7 +346,7 @@ TEST_CASE_TEMPLATE("a pass that begins alone goes on with a team where it was", 
   const auto on_batch = [&](const auto& step, double) {
     CHECK(step.number == step.batch);
     batches.push_back(step.batch);
-    if (step.batch == 3) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    if (step.batch == 3) std::this_thread::sleep_for(std::chrono::milliseconds(110));
   };
   CHECK(pass.run(2, Poll(), nothing, on_batch, &pace));
   std::vector<Index> all(

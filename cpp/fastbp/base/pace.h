@@ -12,7 +12,7 @@ namespace fastbp {
 
 using Clock = std::chrono::steady_clock;
 
-// What a series of regions remembers of how long a phase takes with a team and without.
+// What a series of regions remembers of how long a step takes with a team and without.
 // All is told and asked by the calling thread.
 class Pace {
  public:
@@ -21,9 +21,9 @@ class Pace {
   // How long what was found out is believed; doubled each time that it is confirmed.
   static constexpr std::chrono::milliseconds kShortest{200}, kLongest{1600};
 
-  // Some phases took so long until now, and for so long the calling thread had a
+  // Some steps took so long until now, and for so long the calling thread had a
   // processor.
-  void add(bool by_team, Index n_phases, Clock::duration time,
+  void add(bool by_team, Index n_steps, Clock::duration time,
            Clock::duration processor_time, Clock::time_point now);
 
   // Whether the calling thread is to work alone now.
@@ -34,17 +34,17 @@ class Pace {
 
  private:
   struct Window {
-    Index n_phases = 0;
+    Index n_steps = 0;
     Clock::duration time{}, processor_time{};
 
-    double seconds_of_a_phase() const;
+    double seconds_of_a_step() const;
   };
 
   void compare(Clock::time_point now);
 
   bool of_team_ = true;
   Window window_;
-  double team_ = 0, alone_ = 0;  // seconds of a phase lately, 0: not known
+  double team_ = 0, alone_ = 0;  // seconds of a step lately, 0: not known
   bool is_quiet_ = true;         // the machine, in the last window
   int n_alike_ = 0;              // windows in a row
   bool is_trial_ = false;        // to be alone

@@ -73,33 +73,41 @@ Team::Verdict Team::barrier(int size) noexcept {
   return verdict_;
 }
 
-void Team::start_clock() noexcept {
-  if (pace_ != nullptr) part_ = {0, Clock::now(), processor_time()};
+void Team::start_clock(bool by_team) noexcept {
+  if (pace_ != nullptr) part_ = {by_team, 0, Clock::now(), processor_time()};
 }
 
-void Team::part_ends(bool by_team, Clock::time_point now) noexcept {
-  if (pace_ == nullptr) return;
+void Team::stop_clock() noexcept {
+  if (pace_ != nullptr) tell_pace(Clock::now());
+}
+
+void Team::tell_pace(Clock::time_point now) noexcept {
   const auto processor = processor_time();
-  pace_->add(by_team, part_.n_phases, now - part_.start,
+  pace_->add(part_.by_team, part_.n_steps, now - part_.start,
              processor - part_.processor_start, now);
-  part_ = {0, now, processor};
+  part_ = {part_.by_team, 0, now, processor};
 }
 
-void Team::look_at_pace(bool by_team) noexcept {
-  const auto now = Clock::now();
-  if (now - part_.start < Pace::kWindow) return;
-  part_ends(by_team, now);
-  if (by_team && pace_->wants_alone(now)) {
-    disband_asked_.store(true, std::memory_order_relaxed);
-  }
-}
-
-bool Team::may_regroup() noexcept {
+bool Team::step_ends(bool by_team) noexcept {
+  if (!by_team && !is_alone_by_pace_) pace_ = nullptr;
   if (pace_ == nullptr) return false;
+  if (by_team != part_.by_team) {  // the others have left within this step
+    start_clock(by_team);
+    return false;
+  }
+  ++part_.n_steps;
   const auto now = Clock::now();
-  if (now < pace_->alone_until()) return false;
-  part_ends(false, now);
-  return !pace_->wants_alone(now);
+  if (!by_team) {
+    if (now < pace_->alone_until()) return false;
+    tell_pace(now);
+    return !pace_->wants_alone(now);
+  }
+  if (now - part_.start >= Pace::kWindow) {
+    tell_pace(now);
+    is_alone_by_pace_ = pace_->wants_alone(now);
+    if (is_alone_by_pace_) disband_asked_.store(true, std::memory_order_relaxed);
+  }
+  return false;
 }
 
 void Team::stop(std::exception_ptr error) noexcept {
@@ -155,8 +163,10 @@ void join_all(std::vector<std::thread>& threads) {
 }
 
 void run_alone(Team& team, const Body& body) {
+  team.start_clock(false);
   Member member(team, 0, 1, true);
   body(member);
+  team.stop_clock();
 }
 
 #if FASTBP_OPENMP
@@ -180,12 +190,14 @@ void run_region(int n_threads, Team& team, const Body& body, bool caller_polls) 
   // the threads that were too many.
   thread_local int n_last = 1;
   n_threads = n_last = affordable_threads(n_threads, n_last);
+  team.start_clock(true);
 #pragma omp parallel num_threads(n_threads)
   {
     const int rank = omp_get_thread_num();
     Member member(team, rank, omp_get_num_threads(), rank == 0 && caller_polls);
     body(member);
   }
+  team.stop_clock();
 }
 
 #else
@@ -197,11 +209,13 @@ void run_region(int n_threads, Team& team, const Body& body, bool caller_polls) 
     Member member(team, i + 1, size.load(), false);
     body(member);
   });
+  team.start_clock(true);
   size.store(1 + static_cast<int>(threads.size()));
   size.notify_all();
   Member member(team, 0, size.load(), caller_polls);
   body(member);
   join_all(threads);
+  team.stop_clock();
 }
 
 #endif
@@ -250,22 +264,18 @@ void run_region_from_new_thread(int n_threads, Team& team, const Body& body) {
 }  // namespace
 
 bool run_team(int n_threads, const Poll& poll, const Body& body, Pace* pace) {
-  const bool from_new_thread = forked.load() && watching_forks;
-  // A region has its own if its caller does not remember one.
-  Pace of_region;
-  if (pace == nullptr) pace = &of_region;
-  if (n_threads <= 1 || from_new_thread) pace = nullptr;
-  if (pace != nullptr && pace->wants_alone(Clock::now())) n_threads = 1;
+  if (n_threads <= 1) pace = nullptr;
+  const bool wants_alone = pace != nullptr && pace->wants_alone(Clock::now());
+  if (wants_alone) n_threads = 1;
   Team team(std::max(n_threads, 1), poll, pace);
-  team.start_clock();
+  if (wants_alone) team.is_alone_by_pace();
   if (n_threads <= 1) {
     run_alone(team, body);
-  } else if (from_new_thread) {
+  } else if (forked.load() && watching_forks) {
     run_region_from_new_thread(n_threads, team, body);
   } else {
     run_region(n_threads, team, body, true);
   }
-  team.part_ends(n_threads > 1 && !team.was_disbanded(), Clock::now());
   team.rethrow();
   return !team.stopping();
 }

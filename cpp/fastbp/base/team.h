@@ -55,25 +55,19 @@ class Team {
   void stop(std::exception_ptr error) noexcept;
   void poll_now() noexcept;
 
-  // All that has to do with the pace is the calling thread's. From now on it is
-  // measured:
-  void start_clock() noexcept;
-  void phase_ends(bool by_team) noexcept {
-    if (pace_ != nullptr && ++part_.n_phases % kPhasesPerLook == 0)
-      look_at_pace(by_team);
-  }
-  void part_ends(bool by_team, Clock::time_point now) noexcept;
-  bool may_regroup() noexcept;
+  // All that has to do with the pace is the calling thread's, who is alone because of
+  // it, or alone because no more threads were to be had.
+  void is_alone_by_pace() noexcept { is_alone_by_pace_ = true; }
+  void start_clock(bool by_team) noexcept;
+  void stop_clock() noexcept;
+  bool step_ends(bool by_team) noexcept;
 
-  bool was_disbanded() const noexcept { return disband_asked_.load(); }
   void rethrow() const {
     if (error_) std::rethrow_exception(error_);
   }
 
  private:
-  static constexpr Index kPhasesPerLook = 8;
-
-  void look_at_pace(bool by_team) noexcept;
+  void tell_pace(Clock::time_point now) noexcept;
 
   const Poll& poll_;
   Pace* pace_;
@@ -90,8 +84,10 @@ class Team {
   Verdict verdict() const noexcept;
   std::atomic_flag has_error_ = ATOMIC_FLAG_INIT;
   std::exception_ptr error_;
-  struct alignas(kCacheLine) {  // of the region, since the pace was told
-    Index n_phases = 0;
+  bool is_alone_by_pace_ = false;
+  struct {  // of the region, since the pace was told
+    bool by_team = false;
+    Index n_steps = 0;
     Clock::time_point start;
     Clock::duration processor_start;
   } part_;
@@ -106,9 +102,9 @@ class Member {
   int rank() const { return rank_; }
   int size() const { return size_; }  // 0 for who was sent away
 
-  // Whether the calling thread, who has worked alone, is to have another region with a
-  // team.
-  bool may_regroup() const { return size_ == 1 && team_.may_regroup(); }
+  // To be called by the calling thread, of regions that have a pace. True when it has
+  // worked alone and is to have another region with a team.
+  bool step_ends() { return team_.step_ends(size_ > 1); }
 
   // One phase: the tasks 0..n-1, then the barrier. A member does the same part of them
   // in every phase of n tasks, so that what they write stays in its cache; who is done
@@ -126,9 +122,7 @@ class Member {
     } catch (...) {
       team_.stop(std::current_exception());
     }
-    const bool go_on = meet();
-    if (rank_ == 0) team_.phase_ends(size_ > 1);
-    return go_on;
+    return meet();
   }
 
   // To be asked between the parts of a task that may take long. False when the team
@@ -172,7 +166,7 @@ class Member {
 
 // Runs body(member) on up to n_threads threads (fewer when no more can be had) and
 // returns when all have finished: true, or false when `poll` stopped them. Rethrows
-// what a task threw.
+// what a task threw. With a pace, the calling thread may be alone.
 bool run_team(int n_threads, const Poll& poll, const std::function<void(Member&)>& body,
               Pace* pace = nullptr);
 

@@ -234,7 +234,8 @@ bool Pass<T>::run_with_outer_loss(int n_threads, const Poll& poll,
     const auto after = [&](Member& member) {
       const Step step(*this, member, b, number);
       if (!run_from_losses(step, losses)) return;
-      finish(step, losses, member.rank() == 0, update, on_batch);
+      if (!finish(step, losses, member.rank() == 0, update, on_batch)) return;
+      if (member.rank() == 0) member.step_ends();
     };
     if (!run_team(n_threads, poll, before, pace)) return false;
     const MatrixView<T> y = batch_.targets(n_rows(b)),
@@ -266,7 +267,7 @@ bool Pass<T>::run(int n_threads, const Poll& poll, const UpdateAll& update,
       if (!finish(step, losses, member.rank() == 0, update, on_batch)) return;
 
       if (member.rank() != 0) continue;
-      if (member.may_regroup()) {
+      if (member.step_ends()) {
         next = b + 1;
         next_number = number;
         return;
