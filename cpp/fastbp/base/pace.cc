@@ -7,9 +7,10 @@ namespace fastbp {
 namespace {
 
 // The share of the time that the calling thread has a processor on a quiet machine, at
-// least. Where it sleeps more, because there are fewer tasks than threads, a trial now
-// and then does little harm: it is so many times as long before the next.
+// least. It may sleep more there too, because there are fewer tasks than threads.
 constexpr double kQuiet = 0.8;
+
+// After a trial that was a loss there is none for so many times its length.
 constexpr int kRest = 30;
 
 // So many windows in a row make a habit. Threads that have slept or are new may begin
