@@ -174,6 +174,18 @@ def test_ctrl_c_in_a_callback_keeps_the_epoch() -> None:
     assert diary.notes == ["begin", 1, 2, "end"]
 
 
+def test_ctrl_c_at_the_end_of_the_fit_keeps_the_model() -> None:
+    class Upload(Callback):
+        def on_fit_end(self, estimator: Any) -> None:
+            raise KeyboardInterrupt
+
+    model = classifier(callbacks=[Upload()])
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, NAMES)
+    assert_same_weights(model, classifier().fit(X, NAMES))
+    assert model.n_iter_ == model.max_iter
+
+
 def test_ctrl_c_after_the_epoch_of_partial_fit_keeps_its_order() -> None:
     presses = iter([True, False])
 

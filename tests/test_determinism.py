@@ -1,10 +1,14 @@
 """The same bits for any number of threads and on every path with fused multiply-add."""
 
 import hashlib
+import os
+import subprocess
+import sys
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__
 from scipy import sparse
 
 from fastbp import _core
@@ -120,6 +124,42 @@ def test_repetition_has_the_same_bits():
     assert_one_result(
         trained(problem, dense, "adam", "", 2, batch_size=100) for _ in range(20)
     )
+
+
+# Prints what may go through NumPy's own functions, as digests.
+THROUGH_NUMPY = """
+import hashlib, numpy as np
+from fastbp import MLPRegressor, Network, schedules
+from fastbp.layers import Dense
+
+def show(*arrays):
+    print(hashlib.sha256(b"".join(a.tobytes() for a in arrays)).hexdigest())
+
+X = np.random.RandomState(0).normal(size=(300, 3))
+for name in schedules.SCHEDULES:
+    model = MLPRegressor("squared_error", (4,), lr_schedule=name, random_state=0)
+    model.set_params(max_iter=9, batch_size=20)
+    show(*model.fit(X, X[:, 0] - X[:, 2]).coefs_)
+for output in ("softmax", "exp", "softplus"):
+    network = Network([Dense(40, output)], n_in=3, random_state=0)
+    show(network.forward(X), network.predict(X))
+"""
+
+
+def test_instruction_sets_of_numpy_change_nothing():
+    found = [isa for isa in __cpu_dispatch__ if __cpu_features__.get(isa)]
+    digests = [
+        subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", THROUGH_NUMPY],
+            env=os.environ | {"NPY_DISABLE_CPU_FEATURES": " ".join(disabled)},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.split()
+        for disabled in ([], found)
+    ]
+    assert len(digests[0]) > 10
+    assert digests[0] == digests[1]
 
 
 # Of SHA-256, written down from a run. They change only when an elementary function or

@@ -338,8 +338,11 @@ def test_display_in_a_notebook_names_the_estimator(make: Callable[..., Any]) -> 
     html = estimator_html_repr(model)
     assert type(model).__name__ in html
     assert "hidden_layer_sizes" in html
-    fitted = model.fit(X, CLASSES)._repr_mimebundle_()
-    assert set(fitted) == {"text/plain", "text/html"}
+    model.fit(X, CLASSES)
+    without = make(hidden_layer_sizes=()).fit(X, CLASSES)
+    changed = make().fit(X, CLASSES).set_params(activation=["relu", "tanh", "elu"])
+    for fitted in (model, without, changed):
+        assert set(fitted._repr_mimebundle_()) == {"text/plain", "text/html"}
 
 
 @pytest.mark.parametrize("estimator", [MLPClassifier, MLPRegressor])

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from fastbp import MLPClassifier, MLPRegressor
@@ -319,6 +320,16 @@ def test_training_goes_on_after_the_best_epoch_before_a_divergence() -> None:
         model.fit(X, X[:, 0])
     assert not np.isfinite(model.loss_curve_[-1])
     assert all(np.isfinite(W).all() for W in model.coefs_)
+    # A callback looks at what is kept.
+    seen = []
+
+    def look(model: Any, record: Any) -> None:
+        seen.append(model.predict(X))
+
+    watched = clone(model).set_params(callbacks=[look])
+    with pytest.warns(ConvergenceWarning, match="diverged"):
+        watched.fit(X, X[:, 0])
+    np.testing.assert_array_equal(seen[-1], model.predict(X))
     # The moments of the divergence would make every step NaN.
     model.set_params(early_stopping=False, learning_rate_init=1e-12)
     model.partial_fit(X, X[:, 0])

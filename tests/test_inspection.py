@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.feature_selection import SelectFromModel
 
 from fastbp import MLPClassifier, MLPRegressor
@@ -137,6 +137,14 @@ def test_importances_follow_partial_fit():
         model.partial_fit(X[rows], Y[rows])
         expected = np.abs(X[rows] * model.coefs_[0].T).mean(axis=0)
         np.testing.assert_allclose(model.feature_importances_, expected, rtol=1e-12)
+
+
+def test_work_of_importances_is_limited():
+    # 3000 outputs of 5 x 200 + 200 x 3000 weights: 9 rows take 2**34 multiplications.
+    model = MLPRegressor("squared_error", (200,), max_iter=1, dtype="float32")
+    with pytest.warns(ConvergenceWarning):
+        model.fit(X, np.tile(Y[:, np.newaxis], 3000))
+    assert len(model._kept_rows) == 2**34 // (3000 * (5 * 200 + 200 * 3000))
 
 
 def test_pickle_has_the_importances_and_not_the_rows():

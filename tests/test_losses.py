@@ -692,8 +692,13 @@ def test_score_knows_weights_of_entries() -> None:
 
 def test_score_of_several_quantiles_is_refused() -> None:
     model = regressor("quantile", quantile=[0.1, 0.9]).fit(X, SINGLE)
-    with pytest.raises(ValueError, match=r"quantile=\[0.1, 0.9\] predicts several"):
+    with pytest.raises(ValueError, match=r"predicts the quantiles \(0.1, 0.9\)"):
         model.score(X, SINGLE)
+
+
+def test_quantiles_of_a_vector_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"needs y_true and y_pred of shape .* \(1,\)"):
+        losses.Quantile(0.5).per_output(np.array([1.0]), np.array([2.0]))
 
 
 def test_label_without_weight_is_as_if_not_there() -> None:

@@ -10,7 +10,7 @@ import pytest
 from scipy import sparse
 
 import fastbp
-from fastbp import Network, _core, activations
+from fastbp import Network, Trainer, _core, activations
 from fastbp.activations import LeakyReLU
 from fastbp.layers import Dense
 from fastbp.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES, LogLoss
@@ -35,6 +35,17 @@ def make_network(sizes, activations, dtype="float64", **options):
         if name.endswith("biases"):
             values[:] = rng.uniform(-0.5, 0.5, values.shape)
     return network
+
+
+# A loss that takes the output as it is.
+LOSS_OF = {
+    "identity": "squared_error",
+    "logistic": "log_loss",
+    "tanh": "squared_error",
+    "softplus": "gamma",
+    "exp": "poisson",
+    "softmax": "log_loss",
+}
 
 
 def normal(fan_in, fan_out, rng):
@@ -522,13 +533,28 @@ def test_gradient_check_leaves_the_network_alone():
     assert network.activations[0].shape == (3, 6)
 
 
-def test_predict_equals_forward_for_many_rows():
-    network = make_network((5, 30, 2), ["relu", "tanh"])
+@pytest.mark.parametrize("output", LOSS_OF)
+def test_predict_equals_forward_for_many_rows(output):
+    network = make_network((5, 30, 2), ["relu", output])
     X = rows(1000, 5)
-    np.testing.assert_array_equal(network.predict(X), network.forward(X))
+    outputs = network.forward(X)
+    expected = network.layers[-1].activation(network.pre_activations[-1])
+    np.testing.assert_allclose(outputs, expected, rtol=1e-13)
+    np.testing.assert_array_equal(network.activations[-1], outputs)
+    np.testing.assert_array_equal(network.predict(X), outputs)
+    trainer = Trainer(network, LOSS_OF[output])
+    np.testing.assert_array_equal(trainer.predict(X), outputs)
     np.testing.assert_array_equal(
         network.predict(sparse.csc_array(X))[:5].shape, (5, 2)
     )
+
+
+def test_long_sums_keep_their_digits():
+    network = Network([Dense(1, initializer="zeros")], n_in=1, dtype="float32")
+    X, y = np.full((200_000, 1), 0.1, np.float32), np.ones(200_000)
+    for given in (X, sparse.csr_array(X)):
+        _, gradients = network.loss_and_gradients(given, y, "squared_error")
+        assert gradients["dense_0.weights"][0, 0] == pytest.approx(-0.1, rel=2e-4)
 
 
 # ------------------------------------------------------------------ the flat vector

@@ -143,6 +143,14 @@ def test_score_has_the_name_of_the_scoring(settings: Any, name: str) -> None:
     assert LearningCurveDisplay.from_estimator(model).axes_[1].get_ylabel() == name
 
 
+@pytest.mark.parametrize(
+    ("loss", "name"), [("huber", "R²"), ("quantile", "negative loss")]
+)
+def test_score_of_a_regressor_is_that_of_its_loss(loss: str, name: str) -> None:
+    model = MLPRegressor(loss, max_iter=3, early_stopping=True).fit(X, CLASSES)
+    assert LearningCurveDisplay.from_estimator(model).axes_[1].get_ylabel() == name
+
+
 def test_validation_that_began_later_ends_with_the_training() -> None:
     model = fitted(warm_start=True, max_iter=3)
     model.fit(X, CLASSES, X_val=X[:30], y_val=CLASSES[:30])

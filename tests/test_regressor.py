@@ -185,6 +185,39 @@ def test_squared_error_is_averaged_with_the_sample_weights() -> None:
     assert model.loss_ == pytest.approx(expected, rel=1e-12)
 
 
+def test_weights_that_a_type_has_not_are_none() -> None:
+    weight = np.where(np.arange(len(X)) < 40, 1.0, 1e-60)  # a batch, and others
+    settings = {"shuffle": False, "batch_size": 20, "alpha": 0.0, "dtype": "float32"}
+    model = regressor(**settings).fit(X, SINGLE, weight)
+    without = regressor(**settings).fit(X, SINGLE, np.where(weight < 1, 0, weight))
+    for a, b in zip(model.coefs_, without.coefs_, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("weight", "said"),
+    [
+        (1e-46, "too small for float32: a weight must be at least .* at most 1e-46"),
+        (1e38, "too large for float32: the sum of the weights must be finite"),
+    ],
+)
+def test_weights_out_of_range_are_refused(weight: float, said: str) -> None:
+    weights = np.full(len(X), weight)
+    with pytest.raises(ValueError, match=f"sample_weight is {said}"):
+        regressor(dtype="float32").fit(X, SINGLE, weights)
+    regressor().fit(X, SINGLE, weights)  # float64 has them
+
+
+def test_ragged_weights_of_entries_are_refused_by_name() -> None:
+    weights = [[1.0]] * (len(X) - 1) + [[1.0, 2.0]]
+    model = regressor()
+    with pytest.raises(ValueError, match="sample_weight must hold numbers"):
+        model.fit(X, LINEAR, weights)
+    model.fit(X, LINEAR)
+    with pytest.raises(ValueError, match="sample_weight must hold numbers"):
+        model.score(X, LINEAR, weights)
+
+
 def test_poisson_loss_is_half_the_deviance() -> None:
     model = regressor(loss="poisson", alpha=0.0, **STANDING_STILL).fit(X, COUNTS)
     predicted = model.predict(X)

@@ -471,6 +471,22 @@ def test_restore_best_says_which_weights_are_kept(
     assert model.best_validation_score_ == 0.9
 
 
+def test_restored_weights_are_the_best_of_their_own_fit() -> None:
+    scores = iter([0.7, 0.6])
+    settings = {"early_stopping": True, "restore_best": True, "warm_start": True}
+    model = classifier(max_iter=1, scoring=lambda *_: next(scores), **settings)
+    for best in (0.7, 0.6):
+        assert model.fit(X, MULTICLASS).best_validation_score_ == best
+
+
+def test_score_of_another_kind_is_no_measure_for_partial_fit() -> None:
+    model = classifier(early_stopping=True)
+    for scoring in (None, "loss"):
+        model.set_params(scoring=scoring)
+        model.partial_fit(X, MULTICLASS, classes=[0, 1, 2], **given(MULTICLASS_VAL))
+    assert model.best_validation_score_ == model.validation_scores_[-1] < 0
+
+
 # --------------------------------------------------------------------- stratified split
 
 

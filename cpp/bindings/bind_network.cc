@@ -327,6 +327,7 @@ void bind_network(py::module_& m) {
           py::kw_only(), py::arg("n_threads") = 1)
       .def("is_finite",
            [](NetworkHandle& h) {
+             const Unlocked unlocked;
              return h.visit([](auto& network) { return network.is_finite(); });
            })
       .def(

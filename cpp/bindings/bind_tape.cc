@@ -74,6 +74,15 @@ py::array_t<T> output(const Tape<T>& tape, const Network<T>& network, Index laye
 }
 
 template <class T>
+py::array_t<T> outputs(const Tape<T>& tape, const Network<T>& network, int n_threads) {
+  py::array_t<T> p({tape.n_rows(), network.n_out()});
+  T* data = p.mutable_data();
+  unlocked_until_interrupt(
+      [&](const Poll& poll) { return tape.outputs(data, n_threads, poll); });
+  return p;
+}
+
+template <class T>
 py::array_t<T> inputs(const Tape<T>& tape, const Network<T>& network) {
   py::array_t<T> x({tape.n_rows(), network.n_in()});
   tape.inputs(x.mutable_data());
@@ -186,6 +195,15 @@ void bind_tape(py::module_& m) {
             });
           },
           py::arg("layer"))
+      .def(
+          "outputs",
+          [](TapeHandle& h, int n_threads) {
+            check_positive(n_threads, "n_threads");
+            return h.visit([&](auto& tape, auto& network) -> py::array {
+              return outputs(tape, network, n_threads);
+            });
+          },
+          py::kw_only(), py::arg("n_threads") = 1)
       .def(
           "pre_activations",
           [](TapeHandle& h, Index layer, int n_threads) {

@@ -19,7 +19,7 @@ from sklearn.utils import check_random_state
 
 from . import _core, activations
 from ._compat import CallbackSupportMixin, Interval, Options, StrOptions
-from ._data import Samples, check_weights
+from ._data import Samples, check_weights, weights_in
 from ._hidden_layers import (
     dropout_rates,
     fitted_normalization,
@@ -50,6 +50,20 @@ ACTIVATIONS = {
     for name, kind in activations.ACTIVATIONS.items()
     if kind.is_trainable and not kind.is_only_last
 }
+
+
+# What a first pass does without, until it has it.
+_OF_A_FIT = (
+    "_optimizer",
+    "_order",
+    "best_loss_",
+    "best_validation_score_",
+    "loss_",
+    "loss_curve_",
+    "norms_",
+    "validation_loss_curve_",
+    "validation_scores_",
+)
 
 
 class BaseMLP(
@@ -275,6 +289,7 @@ class BaseMLP(
         weights = self._class_weighted(weights, y, incremental=incremental)
         dtype = self._training_dtype(X, first_pass)
         solver_dtype = np.dtype(np.float64) if self.solver == "lbfgs" else dtype
+        weights = weights_in(solver_dtype, weights)
         y = self._encode(y, solver_dtype)
         held_out = given_samples(self, *validation, solver_dtype)
         self._continue_random_stream(incremental and not first_pass)
@@ -295,7 +310,10 @@ class BaseMLP(
         task = FitTask(self, lambda: samples)
         task.begins()
         interrupt = fit_lbfgs(self, network, samples)
-        task.ends()
+        try:
+            task.ends()
+        except KeyboardInterrupt as late:
+            return late
         return interrupt
 
     def _hidden_layer_sizes(self) -> list[int]:
@@ -343,11 +361,7 @@ class BaseMLP(
 
     def _initialize(self, n_units: list[int], dtype: np.dtype[Any]) -> None:
         """Draw the initial weights and set all attributes for a first pass."""
-        for name in ("_optimizer", "_order", "loss_curve_", "validation_scores_"):
-            self.__dict__.pop(name, None)
-        for name in ("best_loss_", "best_validation_score_", "loss_"):
-            self.__dict__.pop(name, None)
-        for name in ("validation_loss_curve_", "norms_"):
+        for name in _OF_A_FIT:
             self.__dict__.pop(name, None)
         self.n_iter_ = 0
         self.t_ = 0

@@ -275,6 +275,9 @@ class Tape:
     def output(self, layer: int) -> Any:
         """Activations of a layer, (n_rows, n_out), a copy."""
 
+    def outputs(self, *, n_threads: int = 1) -> Any:
+        """Those of the last layer through the output of the network's loss."""
+
     def pre_activations(self, layer: int, *, n_threads: int = 1) -> Any:
         """What its activation was applied to, (n_rows, n_out), computed again."""
 

@@ -31,6 +31,7 @@ __all__ = [
     "row_parts",
     "total_weight",
     "weighted_mean",
+    "weights_in",
     "without_missing",
 ]
 
@@ -264,7 +265,8 @@ def read_only(array: Any) -> Any:
 
 def are_weights_of_entries(sample_weight: Any, y: Any) -> bool:
     """Tell whether weights are a matrix, as y is."""
-    return y.ndim == 2 and np.asarray(sample_weight).ndim == 2
+    with conversion_of("sample_weight"):
+        return y.ndim == 2 and np.asarray(sample_weight).ndim == 2
 
 
 def check_entry_weights(sample_weight: Any, y: Any) -> NDArray[np.float64]:
@@ -301,6 +303,30 @@ def _not_negative(weights: NDArray[np.float64]) -> NDArray[np.float64]:
             f"{total}"
         )
     return np.ascontiguousarray(weights)
+
+
+def weights_in(
+    dtype: Any, weights: NDArray[np.float64] | None
+) -> NDArray[np.float64] | None:
+    """Return the weights with zeros for those that this type takes for zero.
+
+    Their reciprocal, which a batch of nothing else is divided by, would be infinite.
+    """
+    if weights is None:
+        return None
+    limits, total, largest = np.finfo(dtype), weights.sum(), weights.max()
+    if total > limits.max:
+        raise ValueError(
+            f"sample_weight is too large for {limits.dtype}: the sum of the weights "
+            f"must be finite, got {total:g}"
+        )
+    if largest < limits.tiny:
+        raise ValueError(
+            f"sample_weight is too small for {limits.dtype}: a weight must be at least "
+            f"{limits.tiny:g}, got at most {largest:g}"
+        )
+    is_tiny = weights < limits.tiny
+    return np.where(is_tiny, 0.0, weights) if weights[is_tiny].any() else weights
 
 
 def without_missing(

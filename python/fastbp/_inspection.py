@@ -19,9 +19,11 @@ from ._prediction import n_threads_for
 
 __all__ = ["InputGradients"]
 
-# Rows of the training data that are kept for feature_importances_, and numbers of them.
+# Of the training data that is kept for feature_importances_: rows, numbers of them, and
+# multiplications to be done, a fraction of a second of them.
 _MOST_ROWS = 256
 _MOST_NUMBERS = 2**22
+_MOST_WORK = 2**34
 
 
 class InputGradients(NetworkOwner):
@@ -93,9 +95,9 @@ n_features)
 
         The mean over all outputs (as in ``input_gradient``) and some training samples:
         at most 256, evenly spread over those of the last call of ``fit`` or
-        ``partial_fit`` (fewer if there are more than 16384 features). It is computed
-        when it is asked for, from the weights as they are; a pickle contains the result
-        and not the samples.
+        ``partial_fit`` (fewer if there are more than 16384 features, or if outputs
+        times weights are more than 67 million). It is computed when it is asked for,
+        from the weights as they are; a pickle contains the result and not the samples.
         """
         check_is_fitted(self)
         if not hasattr(self, "_kept_rows"):
@@ -105,7 +107,14 @@ n_features)
                     "copied or pickled: its parameters did not fit its weights then"
                 )
             return self._kept_importances
-        X = self._kept_rows
+        try:
+            return self._importances(self._kept_rows)
+        except ValueError as error:  # the parameters have been changed
+            raise AttributeError(
+                f"feature_importances_ cannot be computed: {error}"
+            ) from error
+
+    def _importances(self, X: Any) -> NDArray[np.float64]:
         total = np.zeros(X.shape[1])
         for gradient in self._gradients(X, range(self.n_outputs_)):
             product = (
@@ -117,8 +126,9 @@ n_features)
 
     def _keep_rows(self, X: Any) -> None:
         """Keep what ``feature_importances_`` needs of the training data."""
-        most = min(_MOST_ROWS, max(1, _MOST_NUMBERS // X.shape[1]))
-        n = min(X.shape[0], most)
+        work = self.n_outputs_ * sum(np.size(coef) for coef in self.coefs_)
+        most = min(_MOST_ROWS, _MOST_NUMBERS // X.shape[1], _MOST_WORK // work)
+        n = min(X.shape[0], max(most, 1))
         rows = np.linspace(0, X.shape[0] - 1, n).round().astype(np.int64)
         self._kept_rows = X[rows]
 
@@ -127,6 +137,6 @@ n_features)
         if "_kept_rows" in state:
             state = {k: v for k, v in state.items() if k != "_kept_rows"}
             # Parameters that have been changed since need not fit the weights.
-            with suppress(ValueError):
+            with suppress(AttributeError):
                 state["_kept_importances"] = self.feature_importances_
         return state

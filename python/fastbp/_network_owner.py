@@ -15,18 +15,12 @@ from . import _core
 from ._config import configured_blas
 from ._data import check_X
 from ._hidden_layers import check_norms, fitted_normalization, stack
-from ._objective import Objective
+from ._objective import OUTPUT_ONLY, Objective
 from ._prediction import predict_rows
 from ._threads import effective_n_threads, n_threads_to_copy
 from .losses import Loss
 
 __all__ = ["NetworkOwner", "refuse_nan"]
-
-# What the core needs to know for a prediction: the output activation, by its name.
-_OUTPUTS = {
-    name: _core.Loss("linear", name)
-    for name in ("identity", "logistic", "tanh", "softplus", "exp", "softmax")
-}
 
 # Few rows: less work than the packing of the weights, and within the milliseconds for
 # which Ctrl-C and other Python threads can wait.
@@ -69,11 +63,11 @@ class NetworkOwner(ABC):
     def _core_output(self) -> _core.Loss:
         """Return what the core needs to know of the loss for a prediction."""
         name = self.out_activation_
-        if name not in _OUTPUTS:
+        if name not in OUTPUT_ONLY:
             raise ValueError(
-                f"out_activation_ must be one of {', '.join(_OUTPUTS)}, got {name!r}"
+                f"out_activation_ must be one of {', '.join(OUTPUT_ONLY)}, got {name!r}"
             )
-        return _OUTPUTS[name]
+        return OUTPUT_ONLY[name]
 
     def _n_threads(self) -> int:
         return effective_n_threads(self.n_jobs)[0]

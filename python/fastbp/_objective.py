@@ -11,6 +11,7 @@ from . import _core
 from ._data import Samples, as_numbers, conversion_of
 from .activations import Activation
 from .losses import (
+    OUTPUTS,
     SUM_TOLERANCE,
     CustomLoss,
     LogLoss,
@@ -21,7 +22,11 @@ from .losses import (
     get_loss,
 )
 
-__all__ = ["NetworkObjective", "Objective"]
+__all__ = ["OUTPUT_ONLY", "NetworkObjective", "Objective"]
+
+# In place of a loss where there is none: the output activation alone, by its name. It
+# sends a gradient at the outputs, given as y, back through them.
+OUTPUT_ONLY = {name: _core.Loss("linear", name) for name in OUTPUTS}
 
 
 class Objective:

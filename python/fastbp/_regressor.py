@@ -23,6 +23,7 @@ from ._data import (
     check_entry_weights,
     check_weights,
     check_Xy,
+    conversion_of,
     without_missing,
 )
 from ._refusals import refuse_weights_of_entries
@@ -385,6 +386,11 @@ default=None
     def _output_activation(self) -> str:
         return self.output_activation or self._loss()._outputs[0]
 
+    @property
+    def _default_scoring(self) -> str:
+        """What ``scoring=None`` means."""
+        return "loss" if isinstance(self._loss(), Quantile | CustomLoss) else "r2"
+
     def _output_score(self, outputs: NDArray[Any], validation: Samples) -> float:
         """Return R2, or NaN if a prediction is not finite.
 
@@ -393,7 +399,7 @@ default=None
         """
         if not np.isfinite(outputs).all():
             return float("nan")
-        if isinstance(self._loss(), Quantile | CustomLoss):
+        if self._default_scoring == "loss":
             return -self._output_loss(outputs, validation)
         y, weights = validation.y, validation.weights
         if weights is None or weights.ndim == 1:
@@ -463,13 +469,15 @@ default=None
         """
         if len(getattr(self, "quantiles_", ())) > 1:
             raise ValueError(
-                f"score needs one prediction for each target, but quantile="
-                f"{self.quantile!r} predicts several: score each with "
+                "score needs one prediction for each target, but the model predicts "
+                f"the quantiles {tuple(self.quantiles_)}: score each with "
                 "sklearn.metrics.mean_pinball_loss"
             )
         given: Any = sample_weight
         masks = self.missing_targets == "mask"
-        if not masks and np.asarray(given).ndim < 2:
+        with conversion_of("sample_weight"):
+            is_of_entries = np.ndim(given) == 2
+        if not masks and not is_of_entries:
             return float(super().score(X, y, given))
         prediction = self.predict(X)
         y = check_array(

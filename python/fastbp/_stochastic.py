@@ -65,8 +65,16 @@ def fit_stochastic(
     fit = _Fit(est, network, samples, validation, incremental)
     if not wants_hooks(est):
         return fit.train()
-    with EstimatorHooks(fit) as fit.hooks:
-        return fit.train()
+    is_trained, interrupt = False, None
+    try:
+        with EstimatorHooks(fit) as fit.hooks:
+            interrupt = fit.train()
+            is_trained = True
+    except KeyboardInterrupt as late:
+        if not is_trained:
+            raise
+        return late
+    return interrupt
 
 
 class _Fit(TrainingLoop):
@@ -117,6 +125,7 @@ class _Fit(TrainingLoop):
         self.trainer = self.descent.trainer
         self.n_threads = self.descent.n_threads
         self.averaged: _core.Network | None = None  # made when it is asked for
+        self.has_diverged = False
         est._optimizer.load_into(self.trainer, network, self.n_threads)
         self.shuffles = est.shuffle
         self.generator = est._random_state
@@ -197,7 +206,8 @@ class _Fit(TrainingLoop):
             print(f"Iteration {est.n_iter_}, loss = {loss:.8f}")
         self.count_bad_epochs()
         est._optimizer.epoch_ends(est.t_)
-        if not is_finite:  # the best weights before it are kept
+        if not is_finite:
+            self.go_back_to_best()
             warnings.warn(
                 f"Training diverged in epoch {est.n_iter_} and was stopped.",
                 ConvergenceWarning,
@@ -213,6 +223,12 @@ class _Fit(TrainingLoop):
                 return True
             est._no_improvement_count = 0
         return self.incremental
+
+    def go_back_to_best(self) -> None:
+        """Have the network be what is kept: callbacks are about to see it."""
+        assert self.best_parameters is not None
+        self.has_diverged = True
+        self.network.set_parameters(*self.best_parameters, n_threads=self.n_threads)
 
     def is_flat(self) -> bool:
         """Tell whether the gradient has become as small as ``grad_tol`` asks for."""
@@ -273,13 +289,13 @@ class _Fit(TrainingLoop):
                 est._optimizer.average_start = self.trainer.average_start
             parameters = with_arrays(parameters, average)
         est._set_parameters(self.best_parameters or parameters)
-        if self.best_parameters is not None and not self.network.is_finite():
+        if self.has_diverged:
             t, moments = 0, []  # they diverged with the weights
         est._optimizer.store(t, moments)
 
     def fitted(self) -> _core.Network:
         """Return the network that counts: that of the average, if there is one."""
-        if self.est.ema is None:
+        if self.est.ema is None or self.has_diverged:
             return self.network
         if self.averaged is None:
             loss = self.est._core_output()
@@ -310,6 +326,7 @@ class _Progress:
         attributes = fit.est.__dict__
         self.n_iter = fit.est.n_iter_
         self.t = fit.trainer.t
+        self.has_diverged = fit.has_diverged
         self.best_parameters = fit.best_parameters
         self.learning_rate = fit.est._optimizer.learning_rate
         self.plateau_factor = fit.est._optimizer.plateau_factor
@@ -319,6 +336,7 @@ class _Progress:
     def restore(self, fit: _Fit) -> None:
         """Take back what came after it."""
         fit.save_complete(self.t)
+        fit.has_diverged = self.has_diverged
         fit.best_parameters = self.best_parameters
         fit.est._optimizer.learning_rate = self.learning_rate
         fit.est._optimizer.plateau_factor = self.plateau_factor

@@ -60,10 +60,34 @@ class HiddenFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkO
                 f"{self.hidden_layer_sizes!r}"
             )
 
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
+        """Return the names of the columns of ``transform``.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Not used.
+
+        Returns
+        -------
+        names : ndarray of str of shape (n_units,)
+            The name of the class in lower case, and the number of the unit.
+
+        Raises
+        ------
+        ValueError
+            If there is no hidden layer.
+        """
+        check_is_fitted(self)
+        self._check_hidden_layer()
+        names: NDArray[Any] = super().get_feature_names_out(input_features)
+        return names
+
     @property
     def _n_features_out(self) -> int:
-        """Number of columns of ``transform``, for ``get_feature_names_out``."""
-        self._check_hidden_layer()
+        """Number of columns of ``transform``; an attribute of those that have any."""
+        if len(self.coefs_) == 1:
+            raise AttributeError("there is no hidden layer")
         return int(np.shape(self.coefs_[-1])[0])
 
     def __sklearn_tags__(self) -> Any:

@@ -104,8 +104,9 @@ def _strata(est: Any, samples: Samples) -> NDArray[Any] | None:
 def begin_history(est: BaseMLP, *, is_given: bool, goes_on: bool) -> None:
     """Make the attributes that are written at each epoch, unless they are there.
 
-    A best score of another kind or set is no measure for a new fit; with a split,
-    scikit-learn keeps that of the last fit. Calls of partial_fit go on.
+    A best score of another kind is no measure for this one. Nor is that of another fit
+    on a set that is given, or if its weights were to be restored: they are gone. With a
+    split, scikit-learn keeps it. Calls of partial_fit go on.
     """
     if getattr(est, "validation_scores_", None) is None:
         est.validation_scores_ = []
@@ -113,7 +114,9 @@ def begin_history(est: BaseMLP, *, is_given: bool, goes_on: bool) -> None:
     if getattr(est, "validation_loss_curve_", None) is None:
         est.validation_loss_curve_ = []
     scored = (est.scoring, is_given)
-    if not goes_on and (is_given or getattr(est, "_scored", None) != scored):
+    scoring, *former = getattr(est, "_scored", scored)
+    begins_anew = is_given or est.restore_best or former != [is_given]
+    if scoring != est.scoring or (begins_anew and not goes_on):
         est.best_validation_score_ = -np.inf
     est._scored = scored
 

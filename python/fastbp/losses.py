@@ -272,6 +272,11 @@ class Quantile(Loss):
 
     def per_output(self, y_true: Any, y_pred: Any) -> Any:
         error = y_true - y_pred
+        if np.ndim(error) != 2:
+            raise ValueError(
+                f"{self!r} needs y_true and y_pred of shape (n_rows, n_outputs), got "
+                f"{np.shape(error)}"
+            )
         levels = self._levels(error.shape[1]).astype(error.dtype)
         return np.maximum(levels * error, (levels - 1) * error)
 

@@ -20,11 +20,10 @@ from ._data import Samples, check_inputs, check_weights, conversion_of, rows_of
 from ._gradient_check import worst_error
 from ._hidden_layers import layers_of
 from ._network_owner import NetworkOwner
-from ._objective import NetworkObjective
+from ._objective import OUTPUT_ONLY, NetworkObjective
 from ._objects import check_bool, check_size
 from ._prediction import n_threads_for, predict_rows
 from ._threads import n_threads_to_copy
-from .activations import Activation
 from .layers import Dense, Dropout, Layer, check_trainable, drawn_seed
 from .losses import OUTPUTS
 
@@ -83,7 +82,8 @@ class Network:
     ``parameters`` are views of it by name, and so are ``gradients`` of another one.
     ``statistics`` are what ``BatchNorm`` keeps besides. Write into them as you like.
     The core computes with its own copy in another layout. Every call compares the two
-    and copies what has changed; training copies it back after each epoch.
+    and copies what has changed; a :class:`Trainer` copies it back when training ends,
+    and after each epoch if a function or an object of yours may look at it.
 
     Nothing here depends on the number of threads.
 
@@ -430,7 +430,7 @@ class Network:
                 f"{gradient.shape}"
             )
         grad_input: NDArray[Any] = self._loss_backward(
-            tape, gradient, _through(self._output), gradients=gradients
+            tape, gradient, OUTPUT_ONLY[self._output], gradients=gradients
         )[1]
         return grad_input
 
@@ -512,7 +512,7 @@ class Network:
         own = objective.numbers(y, self.dtype).copy()
         losses, gradient = objective.outer_loss(own, self._outputs(tape))
         _, dX = self._loss_backward(
-            tape, gradient, _through(self._output), weights, **wanted
+            tape, gradient, OUTPUT_ONLY[self._output], weights, **wanted
         )
         return losses * weights.astype(self.dtype), dX
 
@@ -652,7 +652,7 @@ class Network:
         X = check_inputs(X, self.n_in)
         core = self._synchronized()
         self._without_old_tape()  # which may be large, and is not needed here
-        return self._finished(predict_rows(core, X, raw=True))
+        return predict_rows(core, X)
 
     # To look at.
 
@@ -783,20 +783,14 @@ class Network:
         return NetworkObjective(loss, self.layers[-1].activation, self.n_out)
 
     def _outputs(self, tape: _core.Tape) -> NDArray[Any]:
-        return self._finished(tape.output(self._n_in_core - 1))
+        outputs: NDArray[Any] = tape.outputs(n_threads=self._n_threads(tape))
+        return outputs
 
     @property
     def _output(self) -> str:
         """The activation of the last layer, if the core leaves it to the loss."""
         name = self.layers[-1].activation.name
         return name if name in OUTPUTS else "identity"
-
-    def _finished(self, outputs: NDArray[Any]) -> NDArray[Any]:
-        """Return the outputs, given what the core makes of the last layer."""
-        if self._output == "identity":
-            return outputs
-        activation: Activation = self.layers[-1].activation
-        return activation(outputs)
 
     def _synchronized(self) -> _core.Network:
         """Return the core's network with the parameters as they are now."""
@@ -831,7 +825,8 @@ class Network:
         With the loss for targets like y, or for passes that have their own.
         """
         dtype: Any = self.dtype
-        loss: Any = "squared_error" if objective is None else objective.in_core(y)
+        output_only = OUTPUT_ONLY[self._output]
+        loss = output_only if objective is None else objective.in_core(y)
         last = len(self.layers) - 1
         specs = [
             layer._in_core(
@@ -884,11 +879,6 @@ def copy_arrays(arrays: Sequence[Any], to: Sequence[Any]) -> None:
     for held, norm in zip(to[2], norms[0] if norms else (), strict=True):
         for part, array in norm.items():
             held[part][...] = array
-
-
-def _through(output: str) -> _core.Loss:
-    """Return the loss that sends a gradient at the outputs, as y, back through them."""
-    return _core.Loss("linear", output)
 
 
 def _dtype_name(dtype: Any) -> str:

@@ -9,7 +9,9 @@ what whoever trains is to do.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -73,9 +75,20 @@ def _done(epoch: Numbers, n_epochs: float) -> Any:
     return np.clip(np.divide(epoch, n_epochs), 0, 1) if n_epochs > 0 else epoch * 0 + 1
 
 
+def _of_each(function: Callable[..., float], *numbers: Any) -> Any:
+    """Return the function of each number, or of each of the pairs.
+
+    Those of the C library: NumPy's differ in the last bit between processors, and a
+    training with such rates would.
+    """
+    arrays = np.broadcast_arrays(*numbers)
+    values = map(function, *(array.ravel().tolist() for array in arrays))
+    return np.fromiter(values, np.float64, arrays[0].size).reshape(arrays[0].shape)
+
+
 def _cosine(start: float, end: float, done: Any) -> Any:
     """Return the way from start to end along half a wave."""
-    return end + (start - end) * (1 + np.cos(np.pi * done)) / 2
+    return end + (start - end) * (1 + _of_each(math.cos, np.pi * done)) / 2
 
 
 @dataclass(frozen=True)
@@ -127,7 +140,8 @@ class Step(Schedule):
         check_field(self, "gamma", 0, 1)
 
     def __call__(self, epoch: Numbers, n_epochs: float) -> Any:
-        return np.power(float(self.gamma), np.floor_divide(epoch, self.every))
+        n_changes = np.floor_divide(epoch, self.every)
+        return _of_each(math.pow, self.gamma, n_changes)
 
 
 @dataclass(frozen=True)
@@ -162,7 +176,7 @@ class Exponential(Schedule):
         check_field(self, "gamma", 0, 1)
 
     def __call__(self, epoch: Numbers, n_epochs: float) -> Any:
-        return np.power(float(self.gamma), epoch)
+        return _of_each(math.pow, self.gamma, epoch)
 
 
 @dataclass(frozen=True)
@@ -197,7 +211,7 @@ class InverseScaling(Schedule):
         check_field(self, "power", 0)
 
     def __call__(self, epoch: Numbers, n_epochs: float) -> Any:
-        return np.power(1.0 + epoch, -float(self.power))
+        return _of_each(math.pow, np.add(1.0, epoch), -self.power)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
 from . import _core
-from ._data import Samples, check_inputs, check_weights, read_only
+from ._data import Samples, check_inputs, check_weights, read_only, weights_in
 from ._diagnostics import diagnose, sampled_rows
 from ._objective import NetworkObjective
 from ._objects import check_bool, check_number, check_size
@@ -266,7 +266,7 @@ class Trainer:
             weights = check_weights(sample_weight, X)
         except ValueError as error:
             raise ValueError(f"sample_weight{suffix}: {error}") from error
-        return Samples(X, y, weights)
+        return Samples(X, y, weights_in(self.network.dtype, weights))
 
     def evaluate(
         self, X: Any, y: Any, sample_weight: ArrayLike | None = None

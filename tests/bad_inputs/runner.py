@@ -1,7 +1,8 @@
 """Try every case in a process of its own, and print what came of it as JSON.
 
 ``python -m bad_inputs.runner MLPClassifier``: a process that imports everything once
-and forks for each case; a crash, a hang or an appetite for memory stays in the child.
+and has a forked child try the cases; a crash, a hang or an appetite for memory ends the
+child, and another one goes on with the next case.
 """
 
 import gc
@@ -37,40 +38,47 @@ def attempt(case: Case, estimator: Any) -> dict[str, str]:
     return {"ending": "ok", "says": ""}
 
 
-def child(case: Case, estimator: Any, answer: int) -> None:
-    signal.alarm(SECONDS)
+def child(cases: list[Case], estimator: Any, answers: int) -> None:
     if not SANITIZED:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    warnings.simplefilter("ignore")
-    os.write(answer, json.dumps(attempt(case, estimator)).encode())
+    for case in cases:
+        signal.alarm(SECONDS)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            answer = json.dumps(attempt(case, estimator))
+        os.write(answers, f"{answer}\n".encode())
 
 
-def try_in_child(case: Case, estimator: Any) -> dict[str, str]:
+def try_in_child(cases: list[Case], estimator: Any) -> list[dict[str, str]]:
+    """Return how cases ended, up to and with the first that ended the child."""
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
-            child(case, estimator, write)
+            child(cases, estimator, write)
         finally:
             os._exit(0)  # whatever happened: the child must not return to the loop
     os.close(write)
     with os.fdopen(read, "rb") as pipe:
-        answer = pipe.read()
+        endings = [json.loads(line) for line in pipe]
     _, status = os.waitpid(pid, 0)
-    if os.WIFSIGNALED(status):
-        return {"ending": "killed", "says": signal.Signals(os.WTERMSIG(status)).name}
-    return json.loads(answer) if answer else {"ending": "killed", "says": "no answer"}
+    if len(endings) < len(cases):
+        says = "no answer"
+        if os.WIFSIGNALED(status):
+            says = signal.Signals(os.WTERMSIG(status)).name
+        endings.append({"ending": "killed", "says": says})
+    return endings
 
 
 def main() -> None:
     gc.freeze()  # or the first collection in each child copies all objects
     estimator = getattr(fastbp, sys.argv[1])
-    endings = {
-        case.name: try_in_child(case, estimator)
-        for case in CASES.values()
-        if not (SANITIZED and case.huge)
-    }
-    print(json.dumps(endings))
+    cases = [case for case in CASES.values() if not (SANITIZED and case.huge)]
+    endings: list[dict[str, str]] = []
+    while len(endings) < len(cases):
+        endings += try_in_child(cases[len(endings) :], estimator)
+    names = [case.name for case in cases]
+    print(json.dumps(dict(zip(names, endings, strict=True))))
 
 
 if __name__ == "__main__":

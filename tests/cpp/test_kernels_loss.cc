@@ -213,6 +213,25 @@ TEST_CASE_TEMPLATE("logits of a thousand give clipped losses and exact gradients
             {-2}, 2000 * 4 * eps);
 }
 
+// dp / dz and p are equal in the limit, whose quotient must not be 0 / 0 or overflow.
+TEST_CASE_TEMPLATE("gradients stay finite where a softplus output vanishes", T, float,
+                   double) {
+  const double eps = static_cast<double>(kEps<T>);
+  const double least = std::log(static_cast<double>(std::numeric_limits<T>::min()));
+  for (const Output output : {Output::kSoftplus, Output::kLogistic}) {
+    CAPTURE(static_cast<int>(output));
+    for (const T z : {T(-50), T(-90), T(-110), T(-720), T(-1000)}) {
+      CAPTURE(z);
+      const double log_p = std::max(static_cast<double>(z), least);
+      check_row(given<T>({Loss::kPoisson, output}, {z}, {10}, T(1)),
+                10 * (std::log(10.0) - log_p) - 10, {-10}, 10000 * eps);
+    }
+    const double ratio = std::exp(50.0);
+    check_row(given<T>({Loss::kGamma, output}, {-50}, {1}, T(1)), ratio - 51, {-ratio},
+              100 * eps * ratio);
+  }
+}
+
 TEST_CASE_TEMPLATE("infinite and NaN logits are not hidden", T, float, double) {
   constexpr T kInfinity = std::numeric_limits<T>::infinity();
   constexpr T kNaN = std::numeric_limits<T>::quiet_NaN();

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <new>
 #include <type_traits>
@@ -60,8 +61,9 @@ class Buffer {
 
   static void* allocate(Index size) {
     const Index bytes = checked_mul(size, static_cast<Index>(sizeof(T)));
-    void* memory =
-        std::calloc(static_cast<std::size_t>(checked_add(bytes, kCacheLine)), 1);
+    const Index reserved = checked_add(bytes, kCacheLine);
+    if (reserved > std::numeric_limits<std::ptrdiff_t>::max()) throw std::bad_alloc();
+    void* memory = std::calloc(static_cast<std::size_t>(reserved), 1);
     if (memory == nullptr) throw std::bad_alloc();
     prefer_huge_pages(memory, bytes);
     return memory;

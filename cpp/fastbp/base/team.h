@@ -122,6 +122,7 @@ class Member {
     } catch (...) {
       team_.stop(std::current_exception());
     }
+    if (n_tasks > kManyTasks) until_clock_ = clock_stride_ = 1;  // the next may be long
     return meet();
   }
 
@@ -153,6 +154,8 @@ class Member {
     const Index last = n_tasks * (member + 1) / size_;
     for (Index i; proceed() && (i = first + team_.take_task(member)) < last;) task(i);
   }
+
+  static constexpr Index kManyTasks = 16;
 
   Team& team_;
   int rank_;

@@ -9,10 +9,10 @@
 // read and written in every row.
 //
 // Arithmetic. Every element of a matrix product is one chain of fused multiply-adds in
-// the order of the summed index, cut into pieces of kSumChunk whose sums are added in
-// order. It does not depend on tile sizes, on the rows beside it or on the instruction
-// set: AVX2, AVX-512 and NEON give the same bits (baseline has no fused multiply-add
-// and gives others).
+// the order of the summed index, cut into pieces of kSumChunk (gradients of sparse
+// rows: kSparseSumChunk) whose sums are added in order. It does not depend on tile
+// sizes, on the rows beside it or on the instruction set: AVX2, AVX-512 and NEON give
+// the same bits (baseline has no fused multiply-add and gives others).
 #pragma once
 
 #include <cstdint>
@@ -32,6 +32,8 @@ constexpr bool has_half_panel(Index n) {
 
 // Long sums lose digits (error ~ length), and operands of this many rows stay in cache.
 inline constexpr Index kSumChunk = 512;
+// Of sparse rows, few of which have a number to add.
+inline constexpr Index kSparseSumChunk = 16 * kSumChunk;
 
 // A product's tile is at most this many panels wide, on any instruction set.
 inline constexpr Index kMaxTilePanels = 2;

@@ -19,31 +19,21 @@ FASTBP_NOINLINE void sum_of_points_of(const LossBlock<T>& b, Point point) {
   using V = Vec<T>;
   for (Index r = 0; r < b.n_rows; ++r) {
     const T weight = b.row_weights[r];
-    alignas(kCacheLine) T lanes[kPanel<T>] = {};
-    for (Index first = 0; first < b.n_outputs; first += kPanel<T>) {
-      const T* inside = lanes_below<T>(b.n_outputs - first);
-      FASTBP_UNROLL
-      for (int c = 0; c < kVecs<T>; ++c) {
-        const Index lane = c * V::kLanes;
-        const Index column = first + lane;
-        V of_entry = V::load(inside + lane);
-        if constexpr (kIsWeighed) {
-          of_entry = select(
-              less(V(0), of_entry),
-              V::load(b.entry_weights + r * b.entry_weights_stride + column), V(0));
-        }
-        const auto in = less(V(0), of_entry);
-        const V y = V::load(b.y + r * b.y_stride + column);
-        PointLoss<T> at = point(V::load(b.z + r * b.z_stride + column), y, column);
-        if constexpr (kIsWeighed) {
-          at.dz = at.dz * of_entry;
-          at.loss = at.loss * of_entry;
-        }
-        select(in, at.dz * V(weight), V(0)).store(b.dz + r * b.dz_stride + column);
-        (V::load(lanes + lane) + select(in, at.loss, V(0))).store(lanes + lane);
+    Lanes<T> losses(0);
+    for_row_vectors<T>(b.n_outputs, [&](int c, Index column, auto inside) {
+      const V y = V::load(b.y + r * b.y_stride + column);
+      PointLoss<T> of = point(V::load(b.z + r * b.z_stride + column), y, column);
+      auto in = inside;
+      if constexpr (kIsWeighed) {
+        const V entry_weight = select(
+            inside, V::load(b.entry_weights + r * b.entry_weights_stride + column), V(0));
+        of = {of.dz * entry_weight, of.loss * entry_weight};
+        in = less(V(0), entry_weight);
       }
-    }
-    b.loss[r] = add_lanes(lanes) * weight;
+      select(in, of.dz * V(weight), V(0)).store(b.dz + r * b.dz_stride + column);
+      losses.at[c] = losses.at[c] + select(in, of.loss, V(0));
+    });
+    b.loss[r] = losses.sum() * weight;
   }
 }
 
@@ -134,34 +124,22 @@ FASTBP_NOINLINE void softmax_classes(const LossBlock<T>& b, OfClass of_class) {
     T* dz = b.dz + r * b.dz_stride;  // holds p until the end
     const T* y = b.y + r * b.y_stride;
     const V sum(shifted_exp(b.z + r * b.z_stride, b.n_outputs, dz));
-    alignas(kCacheLine) T losses[kPanel<T>] = {}, totals[kPanel<T>] = {};
-    for (Index first = 0; first < b.n_outputs; first += kPanel<T>) {
-      const T* inside = lanes_below<T>(b.n_outputs - first);
-      FASTBP_UNROLL
-      for (int c = 0; c < kVecs<T>; ++c) {
-        const Index lane = c * V::kLanes;
-        const auto in = less(V(0), V::load(inside + lane));
-        const V p = V::load(dz + first + lane) / sum;
-        p.store(dz + first + lane);
-        const ClassLoss<T> at = of_class(p, V::load(y + first + lane));
-        (V::load(losses + lane) + select(in, at.loss, V(0))).store(losses + lane);
-        (V::load(totals + lane) + select(in, at.p_dp, V(0))).store(totals + lane);
-      }
-    }
+    Lanes<T> losses(0), totals(0);
+    for_row_vectors<T>(b.n_outputs, [&](int c, Index at, auto inside) {
+      const V p = V::load(dz + at) / sum;
+      p.store(dz + at);
+      const ClassLoss<T> of = of_class(p, V::load(y + at));
+      losses.at[c] = losses.at[c] + select(inside, of.loss, V(0));
+      totals.at[c] = totals.at[c] + select(inside, of.p_dp, V(0));
+    });
     const T weight = b.row_weights[r];
-    b.loss[r] = add_lanes(losses) * weight;
-    const V total(add_lanes(totals));
-    for (Index first = 0; first < b.n_outputs; first += kPanel<T>) {
-      const T* inside = lanes_below<T>(b.n_outputs - first);
-      FASTBP_UNROLL
-      for (int c = 0; c < kVecs<T>; ++c) {
-        const Index lane = c * V::kLanes;
-        const auto in = less(V(0), V::load(inside + lane));
-        const V p = V::load(dz + first + lane);
-        const ClassLoss<T> at = of_class(p, V::load(y + first + lane));
-        select(in, (at.p_dp - p * total) * V(weight), V(0)).store(dz + first + lane);
-      }
-    }
+    b.loss[r] = losses.sum() * weight;
+    const V total(totals.sum());
+    for_row_vectors<T>(b.n_outputs, [&](int, Index at, auto inside) {
+      const V p = V::load(dz + at);
+      const ClassLoss<T> of = of_class(p, V::load(y + at));
+      select(inside, (of.p_dp - p * total) * V(weight), V(0)).store(dz + at);
+    });
   }
 }
 
@@ -211,6 +189,24 @@ void linear(Output output, const LossBlock<T>& b) {
   });
 }
 
+// For losses with a logarithm of p, and any output that is no softmax: of_output(p, y,
+// held, slope) gives the PointLoss, with held = p, but no less than the smallest normal
+// number, and slope = dp / dz / held. It is at most 1 for a softplus or logistic p,
+// where 1 / p may overflow, and 1 where such a p is too small to divide by.
+template <class T, class OfOutput>
+void through_positive_output(Output output, const LossBlock<T>& b, OfOutput of_output) {
+  using V = Vec<T>;
+  const bool has_limit = output == Output::kSoftplus || output == Output::kLogistic;
+  sum_of_points(b, [=](V z, V y, Index) -> PointLoss<T> {
+    const V smallest(Format<T>::kSmallestNormal);
+    const V p = output_at(output, z);
+    const V held = max(p, smallest);
+    V slope = output_derivative(output, p) / held;
+    if (has_limit) slope = select(less(p, smallest), V(1), slope);
+    return of_output(p, y, held, slope);
+  });
+}
+
 template <class T>
 void poisson(Output output, const LossBlock<T>& b) {
   using V = Vec<T>;
@@ -221,10 +217,9 @@ void poisson(Output output, const LossBlock<T>& b) {
       return {p - y, y_log_ratio - y + p};
     });
   }
-  through_output(output, b, [](V p, V y, Index) -> OutputLoss<T> {
-    const V held = max(p, V(Format<T>::kSmallestNormal));
+  through_positive_output(output, b, [](V p, V y, V held, V slope) -> PointLoss<T> {
     const V y_log_ratio = select(less(V(0), y), y * (log(y) - log(held)), V(0));
-    return {V(1) - y / held, y_log_ratio - y + p};
+    return {(held - y) * slope, y_log_ratio - y + p};
   });
 }
 
@@ -237,10 +232,9 @@ void gamma(Output output, const LossBlock<T>& b) {
       return {V(1) - ratio, ratio - V(1) - (log(y) - z)};
     });
   }
-  through_output(output, b, [](V p, V y, Index) -> OutputLoss<T> {
-    const V held = max(p, V(Format<T>::kSmallestNormal));
+  through_positive_output(output, b, [](V, V y, V held, V slope) -> PointLoss<T> {
     const V ratio = y / held;
-    return {(V(1) - ratio) / held, ratio - V(1) - (log(y) - log(held))};
+    return {(V(1) - ratio) * slope, ratio - V(1) - (log(y) - log(held))};
   });
 }
 

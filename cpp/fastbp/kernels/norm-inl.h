@@ -46,51 +46,20 @@ Vec<T> norm_scale(Vec<T> variance) {
   return V(1) / sqrt(variance + V(static_cast<T>(kNormEpsilon)));
 }
 
-// Calls use(c, at, inside) for each vector of n columns: the c-th of its panel, from
-// column `at`, and the mask of those below n.
-template <class T, class Use>
-FASTBP_INLINE void for_row_vectors(Index n, Use use) {
-  using V = Vec<T>;
-  for (Index first = 0; first < n; first += kPanel<T>) {
-    const T* inside = lanes_below<T>(n - first);
-    FASTBP_UNROLL
-    for (int c = 0; c < kVecs<T>; ++c) {
-      const Index lane = c * V::kLanes;
-      use(c, first + lane, less(V(0), V::load(inside + lane)));
-    }
-  }
-}
-
-// A sum for each lane of a panel.
-template <class T>
-struct LaneSums {
-  using V = Vec<T>;
-  V sums[kVecs<T>];
-
-  LaneSums() {
-    for (V& sum : sums) sum = V(0);
-  }
-  T total() const {
-    alignas(kCacheLine) T lanes[kPanel<T>];
-    for (int c = 0; c < kVecs<T>; ++c) sums[c].store(lanes + c * V::kLanes);
-    return add_lanes(lanes);
-  }
-};
-
 template <class T>
 void row_statistics(const T* x, Index n, T* statistics) {
   using V = Vec<T>;
-  LaneSums<T> sum, squares;
+  Lanes<T> sum(0), squares(0);
   for_row_vectors<T>(n, [&](int c, Index at, auto inside) {
-    sum.sums[c] = sum.sums[c] + select(inside, V::load(x + at), V(0));
+    sum.at[c] = sum.at[c] + select(inside, V::load(x + at), V(0));
   });
-  const T mean = sum.total() / static_cast<T>(n);
+  const T mean = sum.sum() / static_cast<T>(n);
   for_row_vectors<T>(n, [&](int c, Index at, auto inside) {
     const V d = select(inside, V::load(x + at) - V(mean), V(0));
-    squares.sums[c] = fma(d, d, squares.sums[c]);
+    squares.at[c] = fma(d, d, squares.at[c]);
   });
   alignas(kCacheLine) T scale[V::kLanes];
-  norm_scale(V(squares.total() / static_cast<T>(n))).store(scale);
+  norm_scale(V(squares.sum() / static_cast<T>(n))).store(scale);
   statistics[0] = mean;
   statistics[1] = scale[0];
 }
@@ -149,13 +118,13 @@ void layer_norm_backward(const NormBackward<T>& b) {
     const auto n = RowStatistics<T>{b.x}.row(r);
     const T* dz = b.dz + r * b.dz_stride;
     T* dx = b.dx + r * b.dx_stride;
-    LaneSums<T> dn_sum, dnn_sum;
+    Lanes<T> dn_sum(0), dnn_sum(0);
     for_row_vectors<T>(b.x.n_cols, [&](int c, Index at, auto) {
       const V dn = V::load(b.gain + at) * V::load(dz + at);
-      dn_sum.sums[c] = dn_sum.sums[c] + dn;
-      dnn_sum.sums[c] = fma(dn, n(at), dnn_sum.sums[c]);
+      dn_sum.at[c] = dn_sum.at[c] + dn;
+      dnn_sum.at[c] = fma(dn, n(at), dnn_sum.at[c]);
     });
-    const V dn_mean(dn_sum.total() / n_cols), dnn_mean(dnn_sum.total() / n_cols);
+    const V dn_mean(dn_sum.sum() / n_cols), dnn_mean(dnn_sum.sum() / n_cols);
     for_row_vectors<T>(b.x.n_cols, [&](int, Index at, auto inside) {
       const V dn = V::load(b.gain + at) * V::load(dz + at);
       const V d = n.scale * (dn - dn_mean - n(at) * dnn_mean);

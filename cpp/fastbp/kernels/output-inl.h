@@ -11,32 +11,17 @@ template <class T>
 T shifted_exp(const T* z, Index n, T* out) {
   using V = Vec<T>;
   const V lowest(from_word<T>(~kMantissaMask<T>));  // minus infinity
-  alignas(kCacheLine) T lanes[kPanel<T>];
-  for (Index i = 0; i < kPanel<T>; ++i) lanes[i] = z[0];
-  for (Index first = 0; first < n; first += kPanel<T>) {
-    const T* inside = lanes_below<T>(n - first);
-    FASTBP_UNROLL
-    for (int c = 0; c < kVecs<T>; ++c) {
-      const Index lane = c * V::kLanes;
-      const auto in = less(V(0), V::load(inside + lane));
-      const V value = select(in, V::load(z + first + lane), lowest);
-      max(V::load(lanes + lane), value).store(lanes + lane);
-    }
-  }
-  const V largest(largest_lane(lanes));
-  for (T& lane : lanes) lane = 0;
-  for (Index first = 0; first < n; first += kPanel<T>) {
-    const T* inside = lanes_below<T>(n - first);
-    FASTBP_UNROLL
-    for (int c = 0; c < kVecs<T>; ++c) {
-      const Index lane = c * V::kLanes;
-      const auto in = less(V(0), V::load(inside + lane));
-      const V e = select(in, exp(V::load(z + first + lane) - largest), V(0));
-      e.store(out + first + lane);
-      (V::load(lanes + lane) + e).store(lanes + lane);
-    }
-  }
-  return add_lanes(lanes);
+  Lanes<T> most(z[0]), sum(0);
+  for_row_vectors<T>(n, [&](int c, Index at, auto inside) {
+    most.at[c] = max(most.at[c], select(inside, V::load(z + at), lowest));
+  });
+  const V largest(most.largest());
+  for_row_vectors<T>(n, [&](int c, Index at, auto inside) {
+    const V e = select(inside, exp(V::load(z + at) - largest), V(0));
+    e.store(out + at);
+    sum.at[c] = sum.at[c] + e;
+  });
+  return sum.sum();
 }
 
 // With so few outputs, kPanel rows go through the softmax together, one in each lane:

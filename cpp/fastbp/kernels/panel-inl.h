@@ -50,5 +50,40 @@ const T* lanes_below(Index n) {
   return n >= kPanel<T> ? kSteps.v : kSteps.v + kPanel<T> - n;
 }
 
+// Calls use(c, at, inside) for each vector of n columns: the c-th of its panel, from
+// column `at`, and the mask of those below n.
+template <class T, class Use>
+FASTBP_INLINE void for_row_vectors(Index n, Use use) {
+  using V = Vec<T>;
+  for (Index first = 0; first < n; first += kPanel<T>) {
+    const T* inside = lanes_below<T>(n - first);
+    FASTBP_UNROLL
+    for (int c = 0; c < kVecs<T>; ++c) {
+      const Index lane = c * V::kLanes;
+      use(c, first + lane, less(V(0), V::load(inside + lane)));
+    }
+  }
+}
+
+// A number for each lane of a panel, such as a sum so far.
+template <class T>
+struct Lanes {
+  using V = Vec<T>;
+  V at[kVecs<T>];
+
+  explicit Lanes(T all) {
+    for (V& v : at) v = V(all);
+  }
+  T sum() const { return joined(add_lanes<T>); }
+  T largest() const { return joined(largest_lane<T>); }
+
+ private:
+  T joined(T (*join)(T*)) const {
+    alignas(kCacheLine) T lanes[kPanel<T>];
+    for (int c = 0; c < kVecs<T>; ++c) at[c].store(lanes + c * V::kLanes);
+    return join(lanes);
+  }
+};
+
 }  // namespace
 }  // namespace fastbp

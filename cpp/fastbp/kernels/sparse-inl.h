@@ -67,14 +67,27 @@ const Entry<T>* lower_bound(const Entry<T>* first, const Entry<T>* end, Index co
   return first;
 }
 
+// total (+)= tile, which is zero then.
+template <class T>
+void move_sums(T* tile, Index n, T* total, bool is_first) {
+  for (Index i = 0; i < n; ++i) {
+    total[i] = is_first ? tile[i] : total[i] + tile[i];
+    tile[i] = 0;
+  }
+}
+
 template <class T, class Soon, class Use>
 void for_gradient_sums(const SparseGradientTile<T>& g, Soon, Use use) {
   using V = Vec<T>;
-  alignas(kCacheLine) T tile[kSparseTileRows * kMaxTilePanels * kPanel<T>];
+  constexpr Index kMost = kSparseTileRows * kMaxTilePanels * kPanel<T>;
+  alignas(kCacheLine) T tile[kMost], total[kMost];
   const Index width = g.n_panels * kPanel<T>;
-  for (Index i = 0; i < g.n_in * width; ++i) tile[i] = 0;
+  const Index size = g.n_in * width;
+  for (Index i = 0; i < size; ++i) tile[i] = 0;
   const Index last_in = g.first_in + g.n_in;
   for (Index r = 0; r < g.n_batch; ++r) {
+    if (r > 0 && r % kSparseSumChunk == 0)
+      move_sums(tile, size, total, r == kSparseSumChunk);
     const Entry<T>* end = g.x.entries + g.x.last[r];
     const T* dz = g.dz + r * g.dz_stride;
     for (auto e = lower_bound(g.x.entries + g.x.first[r], end, g.first_in);
@@ -85,7 +98,9 @@ void for_gradient_sums(const SparseGradientTile<T>& g, Soon, Use use) {
       }
     }
   }
-  use(tile, width, Index{0}, static_cast<int>(g.n_panels));
+  const bool is_whole = g.n_batch <= kSparseSumChunk;
+  if (!is_whole) move_sums(tile, size, total, false);
+  use(is_whole ? tile : total, width, Index{0}, static_cast<int>(g.n_panels));
 }
 
 }  // namespace

@@ -41,6 +41,7 @@ bool predict(const Network<T>& network, const Rows& x, Predicted what, T* out,
   if (n_layers < 1) throw std::invalid_argument("there is no hidden layer");
   const Output output =
       what == Predicted::kOutputs ? network.loss().output : Output::kIdentity;
+  n_threads = static_cast<int>(std::clamp<Index>(n_blocks, 1, n_threads));
   std::vector<Batch<T>> batches;
   for (int i = 0; i < n_threads; ++i) {
     batches.emplace_back(network, block_rows, n_entries, BatchUse::kPrediction);

@@ -140,6 +140,22 @@ void Tape<T>::inputs(T* x) const {
 }
 
 template <class T>
+bool Tape<T>::outputs(T* p, int n_threads, const Poll& poll) const {
+  const Index n_out = network_.n_out();
+  const Matrix<T> padded(n_rows_, n_out);  // the kernel may overwrite what it is given
+  return run_team(n_threads, poll, [&](Member& member) {
+    Worker{member, n_rows_}.for_each_block([&](Index first, Index n) {
+      const auto from = output(network_.n_layers() - 1).block(first, n);
+      const auto z = padded.view.block(first, n);
+      for (Index i = 0; i < n; ++i) std::copy_n(from.row(i), n_out, z.row(i));
+      network_.kernels().output(
+          network_.loss().output,
+          {n, n_out, z.data, z.stride, p + first * n_out, n_out});
+    });
+  });
+}
+
+template <class T>
 bool Tape<T>::pre_activations(Index layer, T* z, int n_threads,
                               const Poll& poll) const {
   const Index n_out = network_.layer(layer).n_out();

@@ -49,6 +49,8 @@ class Tape {
 
   // x (n_rows, n_in) as the first layer has it: after dropout of the inputs.
   void inputs(T* x) const;
+  // (n_rows, n_out), of the last layer through the output of the network's loss.
+  bool outputs(T* p, int n_threads, const Poll& poll) const;
   // z (n_rows, n_out of the layer), what its activation was applied to.
   bool pre_activations(Index layer, T* z, int n_threads, const Poll& poll) const;
 

@@ -332,7 +332,10 @@ def _score_name(estimator: Any) -> str:
     """Return what ``validation_scores_`` are."""
     scoring = getattr(estimator, "scoring", None)
     if scoring is None:
-        return "accuracy" if hasattr(estimator, "classes_") else "R²"
+        of_scikit_learn = "accuracy" if hasattr(estimator, "classes_") else "r2"
+        scoring = getattr(estimator, "_default_scoring", of_scikit_learn)
     if scoring == "loss":
         return "negative loss"
+    if scoring == "r2":
+        return "R²"
     return scoring.replace("_", " ") if isinstance(scoring, str) else "score"
