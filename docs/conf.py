@@ -100,6 +100,7 @@ sphinx_gallery_conf = {
     "remove_config_comments": True,
     "reset_modules": ("matplotlib", refuse_warnings),
     "reset_modules_order": "both",
+    "parallel": 2,
     "show_memory": False,
     "show_signature": False,
     "within_subsection_order": "FileNameSortKey",
