@@ -26,7 +26,8 @@ FASTBP_NOINLINE void sum_of_points_of(const LossBlock<T>& b, Point point) {
       auto in = inside;
       if constexpr (kIsWeighed) {
         const V entry_weight = select(
-            inside, V::load(b.entry_weights + r * b.entry_weights_stride + column), V(0));
+            inside, V::load(b.entry_weights + r * b.entry_weights_stride + column),
+            V(0));
         of = {of.dz * entry_weight, of.loss * entry_weight};
         in = less(V(0), entry_weight);
       }

@@ -148,9 +148,8 @@ bool Tape<T>::outputs(T* p, int n_threads, const Poll& poll) const {
       const auto from = output(network_.n_layers() - 1).block(first, n);
       const auto z = padded.view.block(first, n);
       for (Index i = 0; i < n; ++i) std::copy_n(from.row(i), n_out, z.row(i));
-      network_.kernels().output(
-          network_.loss().output,
-          {n, n_out, z.data, z.stride, p + first * n_out, n_out});
+      network_.kernels().output(network_.loss().output,
+                                {n, n_out, z.data, z.stride, p + first * n_out, n_out});
     });
   });
 }
