@@ -86,7 +86,7 @@ TEST_CASE("gradients agree with finite differences") {
         loss_of(task, gradient, 2);
         const auto start = copy_of(w);
         Numbers numbers(1, Digits::kAll);
-        for (int direction = 0; direction < 4; ++direction) {
+        for (int direction = 0; direction < (kThinning == 1 ? 4 : 2); ++direction) {
           CAPTURE(direction);
           Buffer<double> d(w.size());
           double slope = 0, norm = 0;

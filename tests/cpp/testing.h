@@ -31,6 +31,14 @@ inline constexpr Index kThinning = 1;
 inline constexpr std::array<Index, 16> kSizes = {1,  2,  3,  15, 16,  17,  31,  32,
                                                  33, 63, 64, 65, 100, 127, 128, 129};
 
+// All of them, or every second: still on, under and over multiples.
+inline std::vector<Index> some_sizes() {
+  constexpr std::size_t kStep = kThinning == 1 ? 1 : 2;
+  std::vector<Index> taken;
+  for (std::size_t i = 0; i < kSizes.size(); i += kStep) taken.push_back(kSizes[i]);
+  return taken;
+}
+
 // A product of matrices: (rows, inner) x (inner, cols).
 struct Shape {
   Index rows, inner, cols;
