@@ -341,7 +341,8 @@ def test_display_in_a_notebook_names_the_estimator(make: Callable[..., Any]) -> 
     model.fit(X, CLASSES)
     without = make(hidden_layer_sizes=()).fit(X, CLASSES)
     changed = make().fit(X, CLASSES).set_params(activation=["relu", "tanh", "elu"])
-    for fitted in (model, without, changed):
+    wrong = make().fit(X, CLASSES).set_params(loss="no such loss")
+    for fitted in (model, without, changed, wrong):
         assert set(fitted._repr_mimebundle_()) == {"text/plain", "text/html"}
 
 

@@ -194,10 +194,21 @@ def test_weights_that_a_type_has_not_are_none() -> None:
         np.testing.assert_array_equal(a, b)
 
 
+def test_rows_of_nearly_weightless_entries_are_none() -> None:
+    targets, weights = np.tile(SINGLE[:, np.newaxis], 8), np.ones((len(X), 8))
+    weights[:20] = 0
+    weights[0, 0] = 1.2e-38  # the mean of the row is under the smallest normal number
+    model = regressor(shuffle=False, batch_size=20, dtype="float32")
+    model.fit(X, targets, weights)
+    weights[0, 0] = 0
+    without = regressor(**model.get_params()).fit(X, targets, weights)
+    np.testing.assert_array_equal(model.coefs_[0], without.coefs_[0])
+
+
 @pytest.mark.parametrize(
     ("weight", "said"),
     [
-        (1e-46, "too small for float32: a weight must be at least .* at most 1e-46"),
+        (1e-46, "too small for float32: a row must weigh at least .* at most 1e-46"),
         (1e38, "too large for float32: the sum of the weights must be finite"),
     ],
 )

@@ -308,13 +308,14 @@ def _not_negative(weights: NDArray[np.float64]) -> NDArray[np.float64]:
 def weights_in(
     dtype: Any, weights: NDArray[np.float64] | None
 ) -> NDArray[np.float64] | None:
-    """Return the weights with zeros for those that this type takes for zero.
+    """Return the weights with zeros for rows that this type takes for weightless.
 
     Their reciprocal, which a batch of nothing else is divided by, would be infinite.
     """
     if weights is None:
         return None
-    limits, total, largest = np.finfo(dtype), weights.sum(), weights.max()
+    rows = weights if weights.ndim == 1 else weights.mean(axis=1)
+    limits, total, largest = np.finfo(dtype), rows.sum(), rows.max()
     if total > limits.max:
         raise ValueError(
             f"sample_weight is too large for {limits.dtype}: the sum of the weights "
@@ -322,11 +323,15 @@ def weights_in(
         )
     if largest < limits.tiny:
         raise ValueError(
-            f"sample_weight is too small for {limits.dtype}: a weight must be at least "
+            f"sample_weight is too small for {limits.dtype}: a row must weigh at least "
             f"{limits.tiny:g}, got at most {largest:g}"
         )
-    is_tiny = weights < limits.tiny
-    return np.where(is_tiny, 0.0, weights) if weights[is_tiny].any() else weights
+    is_tiny = rows < limits.tiny
+    if not rows[is_tiny].any():
+        return weights
+    weights = weights.copy()
+    weights[is_tiny] = 0
+    return weights
 
 
 def without_missing(

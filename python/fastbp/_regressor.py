@@ -386,7 +386,6 @@ default=None
     def _output_activation(self) -> str:
         return self.output_activation or self._loss()._outputs[0]
 
-    @property
     def _default_scoring(self) -> str:
         """What ``scoring=None`` means."""
         return "loss" if isinstance(self._loss(), Quantile | CustomLoss) else "r2"
@@ -399,7 +398,7 @@ default=None
         """
         if not np.isfinite(outputs).all():
             return float("nan")
-        if self._default_scoring == "loss":
+        if self._default_scoring() == "loss":
             return -self._output_loss(outputs, validation)
         y, weights = validation.y, validation.weights
         if weights is None or weights.ndim == 1:

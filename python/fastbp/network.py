@@ -83,7 +83,8 @@ class Network:
     ``statistics`` are what ``BatchNorm`` keeps besides. Write into them as you like.
     The core computes with its own copy in another layout. Every call compares the two
     and copies what has changed; a :class:`Trainer` copies it back when training ends,
-    and after each epoch if a function or an object of yours may look at it.
+    and after each epoch if a function or an object of yours may look at it, or its
+    ``diagnostics`` or ``grad_tol`` do.
 
     Nothing here depends on the number of threads.
 

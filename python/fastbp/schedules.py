@@ -211,7 +211,7 @@ class InverseScaling(Schedule):
         check_field(self, "power", 0)
 
     def __call__(self, epoch: Numbers, n_epochs: float) -> Any:
-        return _of_each(math.pow, np.add(1.0, epoch), -self.power)
+        return _of_each(math.pow, np.add(1.0, epoch), -float(self.power))
 
 
 @dataclass(frozen=True)

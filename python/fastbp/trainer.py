@@ -249,6 +249,7 @@ class Trainer:
         for name in ("callbacks", "metrics", "grad_tol"):
             setattr(self, name, getattr(self, name))
         samples = self._samples(X, y, sample_weight)
+        samples.weights = weights_in(self.network.dtype, samples.weights)
         if (X_val is None) != (y_val is None):
             raise ValueError("a validation set is both X_val and y_val")
         if X_val is None and sample_weight_val is not None:
@@ -266,7 +267,7 @@ class Trainer:
             weights = check_weights(sample_weight, X)
         except ValueError as error:
             raise ValueError(f"sample_weight{suffix}: {error}") from error
-        return Samples(X, y, weights_in(self.network.dtype, weights))
+        return Samples(X, y, weights)
 
     def evaluate(
         self, X: Any, y: Any, sample_weight: ArrayLike | None = None

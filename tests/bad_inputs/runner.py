@@ -1,4 +1,4 @@
-"""Try every case in a process of its own, and print what came of it as JSON.
+"""Try every case in a process beside, and print what came of it as JSON.
 
 ``python -m bad_inputs.runner MLPClassifier``: a process that imports everything once
 and has a forked child try the cases; a crash, a hang or an appetite for memory ends the

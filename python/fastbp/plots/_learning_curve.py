@@ -332,8 +332,8 @@ def _score_name(estimator: Any) -> str:
     """Return what ``validation_scores_`` are."""
     scoring = getattr(estimator, "scoring", None)
     if scoring is None:
-        of_scikit_learn = "accuracy" if hasattr(estimator, "classes_") else "r2"
-        scoring = getattr(estimator, "_default_scoring", of_scikit_learn)
+        usual = "accuracy" if hasattr(estimator, "classes_") else "r2"
+        scoring = getattr(estimator, "_default_scoring", lambda: usual)()
     if scoring == "loss":
         return "negative loss"
     if scoring == "r2":
