@@ -235,9 +235,13 @@ void backward(const Backward<T>& b) {
 
 // What comes after a chunk of dz, as a rule: the next chunk, or the first one of the
 // columns beside the tile. Its rows are scattered over as many pages, and in the
-// third-level cache; they are asked for little by little.
+// third-level cache, unless the whole chunk is small; they are asked for little by
+// little.
 template <class T>
 struct NextColumns {
+  // Of them a second-level cache has enough left, beside x and the parameters.
+  static constexpr Index kNearBytes = 1 << 18;
+
   const T* dz;
   Index n_rows, share;  // that falls to each row of the tile
 
@@ -248,8 +252,10 @@ struct NextColumns {
       n_rows -= end_of_chunk;
     }
     if (n_rows > kSumChunk) n_rows = kSumChunk;
+    const bool is_near = n_rows * g.dz_stride * Index{sizeof(T)} <= kNearBytes;
     // Biases come before the weights of the same columns, which will ask.
-    share = g.n_in > 1 ? (n_rows + g.n_in - 1) / g.n_in : 0;
+    const bool asks = kColumnsAhead && !is_near && g.n_in > 1;
+    share = asks ? (n_rows + g.n_in - 1) / g.n_in : 0;
   }
 
   void prefetch_part(Index dz_stride, Index row, int height, Index panel,

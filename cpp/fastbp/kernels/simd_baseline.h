@@ -23,6 +23,7 @@ constexpr int kTileRows = 3;  // 3 x 4 sums use 12 of 16 registers
 constexpr int kTilePanels = 1;
 constexpr Index kRowsAhead = 6;     // as with AVX2
 constexpr Index kWeightsAhead = 0;  // not at all: costs 2 to 3 %
+constexpr bool kColumnsAhead = true;
 
 template <class T>
 struct Bits;

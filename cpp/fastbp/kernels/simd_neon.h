@@ -14,6 +14,7 @@ constexpr int kTileRows = 6;  // 6 x 4 sums use 24 of 32 registers, a panel's ro
 constexpr int kTilePanels = 1;
 constexpr Index kRowsAhead = 6;     // as with AVX2
 constexpr Index kWeightsAhead = 0;  // not at all
+constexpr bool kColumnsAhead = true;
 
 template <class T>
 struct Vec;
