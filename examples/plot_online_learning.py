@@ -16,8 +16,8 @@ rng = np.random.default_rng(0)
 
 
 # %%
-# Two classes, divided by a wave whose direction turns by three quarters of a circle
-# while the stream lasts, and jumps back in the middle of it.
+# Two classes, divided by a wave whose direction turns by three eighths of a circle,
+# jumps back in the middle of the stream, and turns again.
 def next_chunk(time):
     """Return X and y of a moment between 0 and 1."""
     angle = 1.5 * np.pi * (time if time < 0.5 else time - 0.5)

@@ -52,8 +52,8 @@ for title, network in networks.items():
     print(f"{title}: {n_right} of 4 right, outputs {outputs.round(2)}")
 
 # %%
-# The best sum for XOR is 0 everywhere: for each line that one pair of equal answers is
-# on the right side of, the other pair is on the wrong one.
+# The best sum for XOR is 0 everywhere, so that its sign says nothing. No line does
+# better than three of four: f(0, 0) + f(1, 1) = f(0, 1) + f(1, 0).
 try:
     import matplotlib.pyplot as plt
 except ImportError:

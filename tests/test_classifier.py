@@ -316,7 +316,7 @@ def test_training_learns_the_classes(y: np.ndarray) -> None:
 @each_target
 def test_score_is_the_weighted_accuracy(y: np.ndarray) -> None:
     model = classifier(max_iter=3).fit(X, y)
-    weight = rng.uniform(size=len(X))
+    weight = np.random.RandomState(1).uniform(size=len(X))
     expected = accuracy_score(y, model.predict(X), sample_weight=weight)
     assert 0 < expected < 1
     assert model.score(X, y, weight) == pytest.approx(expected)
@@ -575,7 +575,7 @@ def test_float32_training_is_near_float64_training() -> None:
 @each_target
 def test_integer_weights_are_repeated_rows(y: np.ndarray, solver: str) -> None:
     # One batch, whatever the number of rows, and an order that does not matter.
-    repeats = rng.randint(0, 3, len(X))
+    repeats = np.random.RandomState(1).randint(0, 3, len(X))
     settings = {"solver": solver, "batch_size": 200, "shuffle": False, "max_iter": 8}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("warnings.warn", lambda *args, **kwargs: None)  # clipped batch

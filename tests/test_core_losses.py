@@ -84,6 +84,7 @@ class Case:
         return loss, coefs[0], intercepts[0]
 
 
+@pytest.mark.names_isa
 @each_pair
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_loss_and_gradients_agree_with_reference(loss, output, dtype):
@@ -300,6 +301,7 @@ def test_label_smoothing_mixes_targets_with_the_uniform_distribution(output):
         np.testing.assert_allclose(got, expected, rtol=1e-13)
 
 
+@pytest.mark.names_isa
 @each_pair
 def test_any_path_and_number_of_threads_gives_the_same_bits(loss, output):
     results = {

@@ -11,15 +11,18 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-COMMON = """
+# "idle" or "busy", then the functions to call.
+PARENT = """
 import hashlib, multiprocessing, os, signal, sys, threading, warnings
 import numpy as np
-from fastbp import MLPClassifier
+from fastbp import MLPClassifier, Network
+from fastbp.layers import Dense
 
 warnings.simplefilter("ignore")
 rng = np.random.RandomState(0)
 X = rng.standard_normal((1500, 64))
 y = (X[:, 0] > 0).astype(int)
+fork = multiprocessing.get_context("fork")
 
 
 def work():
@@ -32,153 +35,117 @@ def work():
     return hashlib.sha256(bits).hexdigest().encode()
 
 
-expected = work()
-stop = threading.Event()
-
-
-def keep_busy():
+def repeat(call):
     while not stop.is_set():
-        work()
+        call()
 
 
 def end_with_alarm():
     signal.alarm(30)  # its default action ends the process with a signal
 
 
-busy = threading.Thread(target=keep_busy)
-if sys.argv[1] == "busy":
-    busy.start()
-n_forks = int(sys.argv[2])
-"""
+def children():
+    for _ in range(40):
+        read, write = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            end_with_alarm()
+            try:
+                os.write(write, work())
+            finally:
+                os._exit(0)
+        os.close(write)
+        with os.fdopen(read, "rb") as pipe:
+            digest = pipe.read()
+        _, status = os.waitpid(pid, 0)
+        assert status == 0, f"child ended with status {status}"
+        assert digest == expected, "the child's model is another one"
 
-OS_FORK = (
-    COMMON
-    + """
-for _ in range(n_forks):
-    read, write = os.pipe()
+
+def grandchild():
     pid = os.fork()
     if pid == 0:
         end_with_alarm()
-        try:
-            os.write(write, work())
-        finally:
+        assert work() == expected
+        inner = os.fork()
+        if inner == 0:
+            end_with_alarm()
+            assert work() == expected
             os._exit(0)
-    os.close(write)
-    with os.fdopen(read, "rb") as pipe:
-        digest = pipe.read()
+        _, status = os.waitpid(inner, 0)
+        os._exit(0 if status == 0 else 1)
     _, status = os.waitpid(pid, 0)
-    assert status == 0, f"child ended with status {status}"
-    assert digest == expected, "the child's model is another one"
-stop.set()
-assert work() == expected
-print("all", n_forks, "well")
-"""
-)
+    assert status == 0, status
 
-MULTIPROCESSING = (
-    COMMON
-    + """
-def child(queue):
+
+def put_work(queue):
     end_with_alarm()
     queue.put(work())
 
 
-fork = multiprocessing.get_context("fork")
-for _ in range(n_forks):
-    queue = fork.SimpleQueue()
-    process = fork.Process(target=child, args=(queue,))
-    process.start()
-    process.join(60)
-    assert process.exitcode == 0, f"child ended with {process.exitcode}"
-    assert queue.get() == expected, "the child's model is another one"
-if sys.argv[1] == "idle":  # a pool forks from a thread of its own, too
-    with fork.Pool(2, initializer=end_with_alarm) as pool:
-        assert [pool.apply(work) for _ in range(4)] == [expected] * 4
-stop.set()
-print("all", n_forks, "well")
+def processes():
+    for _ in range(10):
+        queue = fork.SimpleQueue()
+        process = fork.Process(target=put_work, args=(queue,))
+        process.start()
+        process.join(60)
+        assert process.exitcode == 0, f"child ended with {process.exitcode}"
+        assert queue.get() == expected, "the child's model is another one"
+
+
+def pool():
+    '''It forks from a thread of its own, too.'''
+    with fork.Pool(2, initializer=end_with_alarm) as workers:
+        assert [workers.apply(work) for _ in range(4)] == [expected] * 4
+
+
+def network():
+    '''A thread of the parent is in the core, with its lock, most of the time.'''
+    model = Network([Dense(2000, "relu"), Dense(500)], n_in=64, random_state=0)
+    twin = model.copy()
+    right = twin.forward(X[:2]), twin.backward(np.ones((2, 500)))
+    predict = threading.Thread(target=repeat, args=(lambda: model.predict(X[:2]),))
+    predict.start()
+    for _ in range(20):
+        pid = os.fork()
+        if pid == 0:
+            end_with_alarm()
+            got = model.forward(X[:2]), model.backward(np.ones((2, 500)))
+            os._exit(0 if all(map(np.array_equal, got, right)) else 1)
+        _, status = os.waitpid(pid, 0)
+        assert status == 0, status
+
+
+expected = work()
+stop = threading.Event()
+try:
+    if sys.argv[1] == "busy":
+        threading.Thread(target=repeat, args=(work,)).start()
+    for name in sys.argv[2:]:
+        globals()[name]()
+        print(name, flush=True)
+finally:
+    stop.set()
+assert work() == expected
 """
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "idle children grandchild processes pool",
+        "busy children processes",
+        "idle network",
+    ],
 )
-
-NESTED = (
-    COMMON
-    + """
-pid = os.fork()
-if pid == 0:
-    end_with_alarm()
-    assert work() == expected
-    grandchild = os.fork()
-    if grandchild == 0:
-        end_with_alarm()
-        assert work() == expected
-        os._exit(0)
-    _, status = os.waitpid(grandchild, 0)
-    os._exit(0 if status == 0 else 1)
-_, status = os.waitpid(pid, 0)
-assert status == 0, status
-print("all", n_forks, "well")
-"""
-)
-
-# A thread of the parent is in the core, with its lock, most of the time.
-NETWORK = (
-    COMMON
-    + """
-from fastbp import Network
-from fastbp.layers import Dense
-
-network = Network([Dense(2000, "relu"), Dense(500)], n_in=64, random_state=0)
-twin = network.copy()
-right = twin.forward(X[:2]), twin.backward(np.ones((2, 500)))
-
-
-def predict():
-    while not stop.is_set():
-        network.predict(X[:2])
-
-
-predicting = threading.Thread(target=predict, daemon=True)
-predicting.start()
-for _ in range(n_forks):
-    pid = os.fork()
-    if pid == 0:
-        end_with_alarm()
-        got = network.forward(X[:2]), network.backward(np.ones((2, 500)))
-        os._exit(0 if all(map(np.array_equal, got, right)) else 1)
-    _, status = os.waitpid(pid, 0)
-    assert status == 0, status
-stop.set()
-predicting.join()
-print("all", n_forks, "well")
-"""
-)
-
-
-def run(script: str, parent: str, n_forks: int) -> None:
+def test_forked_child_trains_the_same_model(arguments: str) -> None:
     process = subprocess.run(
-        [sys.executable, "-c", script, parent, str(n_forks)],
+        [sys.executable, "-c", PARENT, *arguments.split()],
         # Two threads whatever the machine has: one would not show the trouble.
         env=os.environ | {"OMP_NUM_THREADS": "2"},
         capture_output=True,
         text=True,
         timeout=300,
     )
-    assert process.returncode == 0, process.stderr
-    assert process.stdout == f"all {n_forks} well\n"
-
-
-@pytest.mark.parametrize("parent", ["idle", "busy"])
-def test_forked_child_trains_the_same_model(parent: str) -> None:
-    run(OS_FORK, parent, 40)
-
-
-@pytest.mark.parametrize("parent", ["idle", "busy"])
-def test_multiprocessing_child_trains_the_same_model(parent: str) -> None:
-    run(MULTIPROCESSING, parent, 10)
-
-
-def test_child_has_a_network_that_a_thread_of_the_parent_uses() -> None:
-    run(NETWORK, "idle", 20)
-
-
-def test_child_of_a_child_trains_the_same_model() -> None:
-    run(NESTED, "idle", 1)
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert process.stdout.split() == arguments.split()[1:]

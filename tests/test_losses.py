@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import InvalidParameterError
 
-from fastbp import MLPClassifier, MLPRegressor, Network, losses
+from fastbp import MLPClassifier, MLPRegressor, Network, _core, losses
 from fastbp.layers import Dense
 
 rng = np.random.default_rng(0)
@@ -25,6 +25,7 @@ SEVERAL = np.c_[SINGLE, 2 * SINGLE + 0.1]
 LABELS = np.digitize(X[:, 0] + 0.3 * rng.normal(size=120), [-0.5, 0.5])
 BINARY = (LABELS > 0).astype(int)
 INDICATORS = LabelBinarizer().fit_transform(LABELS)
+WEIGHTS = rng.uniform(0.5, 2, 120)
 
 OBJECTS = [
     losses.SquaredError(),
@@ -112,15 +113,36 @@ def test_bad_parameters_of_objects_are_refused(make: Any, message: str) -> None:
         make()
 
 
+# The numbers are those of docs/losses.md.
+OF_REGRESSION_NAMES: dict[str, losses.Loss] = {
+    "squared_error": losses.SquaredError(),
+    "absolute_error": losses.AbsoluteError(),
+    "huber": losses.Huber(delta=1.0),
+    "log_cosh": losses.LogCosh(),
+    "quantile": losses.Quantile(quantiles=0.5),
+    "poisson": losses.Poisson(),
+    "gamma": losses.Gamma(),
+}
+OF_CLASSIFICATION_NAMES: dict[str, losses.Loss] = {
+    "log_loss": losses.LogLoss(label_smoothing=0.0),
+    "squared_error": losses.SquaredError(),
+    "focal": losses.Focal(gamma=2.0),
+    "symmetric_cross_entropy": losses.SymmetricCrossEntropy(1.0, 1.0, log_zero=-4.0),
+    "kl_divergence": losses.KLDivergence(),
+}
+
+
 @pytest.mark.parametrize("name", losses.REGRESSION_LOSSES)
 def test_name_of_a_regression_loss_stands_for_the_object(name: str) -> None:
-    by_object = regressor(losses.get_loss(name)).fit(X, SINGLE)
+    assert losses.get_loss(name) == OF_REGRESSION_NAMES[name]
+    by_object = regressor(OF_REGRESSION_NAMES[name]).fit(X, SINGLE)
     assert weights_of(regressor(name).fit(X, SINGLE)) == weights_of(by_object)
 
 
 @pytest.mark.parametrize("name", losses.CLASSIFICATION_LOSSES)
 def test_name_of_a_classification_loss_stands_for_the_object(name: str) -> None:
-    by_object = classifier(loss=losses.get_loss(name)).fit(X, LABELS)
+    assert losses.get_loss(name) == OF_CLASSIFICATION_NAMES[name]
+    by_object = classifier(loss=OF_CLASSIFICATION_NAMES[name]).fit(X, LABELS)
     assert weights_of(classifier(loss=name).fit(X, LABELS)) == weights_of(by_object)
 
 
@@ -168,11 +190,10 @@ def test_validation_loss_of_a_classifier_is_its_training_loss(
 
 @pytest.mark.parametrize("loss", [*OBJECTS, squared], ids=name_of)
 def test_validation_loss_of_a_regressor_is_its_training_loss(loss: Any) -> None:
-    w = rng.uniform(0.5, 2, 120)
     for y in (SINGLE, SEVERAL):
         model = regressor(loss, alpha=0, max_iter=1, learning_rate_init=1e-14)
         model.set_params(batch_size=120)
-        model.fit(X, y, w, X_val=X, y_val=y, sample_weight_val=w)
+        model.fit(X, y, WEIGHTS, X_val=X, y_val=y, sample_weight_val=WEIGHTS)
         assert model.validation_loss_curve_ == pytest.approx([model.loss_], rel=1e-10)
 
 
@@ -505,10 +526,9 @@ def test_quantiles_cover_their_share() -> None:
 def test_function_gives_the_model_of_its_formula(solver: str) -> None:
     for y in (SINGLE, SEVERAL):
         expected = regressor(solver=solver).fit(X, y)
-        for n_jobs in (1, 2, 3):
-            model = regressor(squared, solver=solver, n_jobs=n_jobs).fit(X, y)
-            np.testing.assert_allclose(model.predict(X), expected.predict(X), 1e-9)
-            assert model.loss_ == pytest.approx(expected.loss_, rel=1e-9)
+        model = regressor(squared, solver=solver).fit(X, y)
+        np.testing.assert_allclose(model.predict(X), expected.predict(X), 1e-9)
+        assert model.loss_ == pytest.approx(expected.loss_, rel=1e-9)
 
 
 def test_function_of_a_classifier_gets_indicators_and_probabilities() -> None:
@@ -531,11 +551,13 @@ def test_function_of_a_classifier_gets_indicators_and_probabilities() -> None:
 
 
 def test_number_of_threads_does_not_change_the_model_of_a_function() -> None:
+    settings = {"hidden_layer_sizes": (300, 300), "batch_size": 120}
     models = [
-        regressor(squared, hidden_layer_sizes=(300, 300), batch_size=120, n_jobs=n)
-        for n in (1, 2, 3)
+        regressor(squared, **settings, n_jobs=n).fit(X, SEVERAL) for n in (1, 2, 3)
     ]
-    assert len({weights_of(model.fit(X, SEVERAL)) for model in models}) == 1
+    network = models[0]._network(np.dtype(np.float64), models[0]._core_output())
+    assert _core.threads_for(network, 120, 3) == 3
+    assert len({weights_of(model) for model in models}) == 1
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -595,11 +617,10 @@ def test_interrupt_in_a_function_keeps_the_last_epoch() -> None:
 
 
 def test_function_sees_sparse_rows_and_weights() -> None:
-    w = rng.uniform(0.5, 2, 120)
     from scipy import sparse
 
-    expected = regressor().fit(sparse.csc_array(X), SINGLE, w)
-    model = regressor(squared).fit(sparse.csc_array(X), SINGLE, w)
+    expected = regressor().fit(sparse.csc_array(X), SINGLE, WEIGHTS)
+    model = regressor(squared).fit(sparse.csc_array(X), SINGLE, WEIGHTS)
     np.testing.assert_allclose(model.predict(X), expected.predict(X), rtol=1e-9)
 
 
@@ -671,13 +692,12 @@ def test_missing_targets_may_be_those_of_pandas() -> None:
 def test_score_leaves_missing_targets_out() -> None:
     y = with_holes(SEVERAL)
     model = regressor(missing_targets="mask").fit(X, y)
-    w = rng.uniform(0.5, 2, 120)
     expected = [
-        r2_score(column[there], p[there], sample_weight=w[there])
+        r2_score(column[there], p[there], sample_weight=WEIGHTS[there])
         for column, p in zip(y.T, model.predict(X).T, strict=True)
         for there in [~np.isnan(column)]
     ]
-    assert model.score(X, y, w) == pytest.approx(np.mean(expected), rel=1e-12)
+    assert model.score(X, y, WEIGHTS) == pytest.approx(np.mean(expected), rel=1e-12)
     assert np.isfinite(cross_val_score(model, X, y, cv=3)).all()
     with pytest.raises(ValueError, match="contains NaN"):
         regressor().fit(X, SEVERAL).score(X, y)
@@ -703,7 +723,7 @@ def test_quantiles_of_a_vector_are_refused() -> None:
 
 def test_label_without_weight_is_as_if_not_there() -> None:
     labels = np.c_[BINARY, LABELS == 2].astype(int)
-    w = np.c_[rng.uniform(0.5, 2, 120), np.zeros(120)]
+    w = np.c_[WEIGHTS, np.zeros(120)]
     settings = {"early_stopping": True, "hidden_layer_sizes": ()}
     model = classifier(**settings).fit(X, labels, w)
     flipped = np.c_[labels[:, 0], 1 - labels[:, 1]]
@@ -714,20 +734,20 @@ def test_label_without_weight_is_as_if_not_there() -> None:
 
 
 def test_equal_weights_of_labels_are_weights_of_samples() -> None:
-    w = rng.uniform(0.5, 2, 120)
     balance = {"class_weight": [{0: 1, 1: 2}] * 3}
     for settings in ({}, {"loss": "focal"}, balance):
         model = classifier(**settings)
-        model.fit(X, INDICATORS, np.c_[w, w, w], X_val=X, y_val=INDICATORS)
+        each = np.c_[WEIGHTS, WEIGHTS, WEIGHTS]
+        model.fit(X, INDICATORS, each, X_val=X, y_val=INDICATORS)
         expected = classifier(**settings)
-        expected.fit(X, INDICATORS, w, X_val=X, y_val=INDICATORS)
+        expected.fit(X, INDICATORS, WEIGHTS, X_val=X, y_val=INDICATORS)
         p = expected.predict_proba(X)
         np.testing.assert_allclose(model.predict_proba(X), p, rtol=1e-9)
         assert model.loss_ == pytest.approx(expected.loss_, rel=1e-12)
 
 
 def test_score_of_labels_with_weights_of_their_own_is_that_of_single_labels() -> None:
-    w = rng.uniform(0.5, 2, (120, 3))
+    w = np.c_[WEIGHTS, WEIGHTS[::-1], np.ones(120)]
     model = classifier()
     model.fit(X, INDICATORS, X_val=X, y_val=INDICATORS, sample_weight_val=w)
     correct = model.predict(X) == INDICATORS
@@ -756,9 +776,8 @@ def test_weights_of_entries_do_not_go_with_what_knows_rows(
 
 
 def test_equal_weights_of_entries_are_weights_of_samples() -> None:
-    w = rng.uniform(0.5, 2, 120)
-    model = regressor().fit(X, SEVERAL, np.c_[w, w])
-    expected = regressor().fit(X, SEVERAL, w)
+    model = regressor().fit(X, SEVERAL, np.c_[WEIGHTS, WEIGHTS])
+    expected = regressor().fit(X, SEVERAL, WEIGHTS)
     np.testing.assert_allclose(model.predict(X), expected.predict(X), rtol=1e-9)
     assert model.loss_ == pytest.approx(expected.loss_, rel=1e-12)
 
@@ -933,7 +952,7 @@ def test_function_gets_targets_of_its_own() -> None:
         return (difference**2).sum(axis=1) / 2, difference
 
     network = Network([Dense(2)], n_in=4, random_state=0)
-    y = rng.normal(size=(len(X), 2))
+    y = SEVERAL.copy()
     before = y.copy()
     network.loss_and_gradients(X, y, greedy)
     network.input_gradient(X, y=y, loss=greedy)

@@ -4,9 +4,11 @@ import copy
 import pickle
 import signal
 import threading
+import time
 
 import numpy as np
 import pytest
+import threadpoolctl
 from scipy import sparse
 
 import fastbp
@@ -746,14 +748,22 @@ def test_blas_gives_the_same_within_rounding():
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_a_jacobian():
-    network = make_network((300, 500, 400), ["tanh", "tanh"])
-    X = rows(2000, 300)
-    timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
-    with pytest.raises(KeyboardInterrupt):
-        timer.start()
-        for _ in range(1000):
-            network.jacobian(X)
+@pytest.mark.parametrize("name", ["forward", "backward"])
+def test_ctrl_c_ends_a_pass_long_before_its_end(name):
+    network = make_network((1500,) * 4, ["tanh"] * 3)
+    X = rows(3000, 1500)  # or, as good as any, the gradient of the outputs
+    with threadpoolctl.threadpool_limits(1):
+        network.forward(X)
+        begin = time.perf_counter()
+        getattr(network, name)(X)
+        seconds = time.perf_counter() - begin
+        press = threading.Timer(seconds / 5, signal.raise_signal, [signal.SIGINT])
+        begin = time.perf_counter()
+        with pytest.raises(KeyboardInterrupt):
+            press.start()
+            getattr(network, name)(X)
+            press.join()
+        assert time.perf_counter() - begin < seconds / 2
 
 
 # ---------------------------------------------------------------------- bad values

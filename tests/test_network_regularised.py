@@ -24,7 +24,6 @@ CASES = [
     ("layer", (0.5, 0.25), 0.1),
     ("batch", (0.2, 0.3), 0.1),
 ]
-RNG = np.random.default_rng(0)
 
 
 def make_network(
@@ -331,8 +330,18 @@ def test_two_fits_are_one(case):
     trainer = trained(make_network(*case), 2)
     trainer.fit(rows(90, 6), rows(90, 3), 2)
     assert bits(trainer.network._state) == bits(once._state)
-    other = trained(make_network(*case), 4, n_jobs=3).network
-    assert bits(other._state) == bits(once._state)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_number_of_threads_does_not_change_bits(case):
+    options, states = {"batch_size": 200, "random_state": 4}, []
+    for n_jobs in (1, 2, 3):
+        network = make_network(*case, sizes=(6, 200, 150, 3))
+        assert _core.threads_for(network._core_network(), 200, 3) == 3
+        trainer = Trainer(network, "squared_error", n_jobs=n_jobs, **options)
+        trainer.fit(rows(400, 6), rows(400, 3), 2)
+        states.append(bits(network._state))
+    assert len(set(states)) == 1
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])

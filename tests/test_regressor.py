@@ -177,7 +177,7 @@ def test_squared_error_is_half_the_sum_over_outputs(y: np.ndarray) -> None:
 
 
 def test_squared_error_is_averaged_with_the_sample_weights() -> None:
-    weight = rng.uniform(size=len(X))
+    weight = np.random.RandomState(1).uniform(size=len(X))
     model = regressor(alpha=2.0, **STANDING_STILL).fit(X, SINGLE, weight)
     errors = SINGLE - model.predict(X)
     expected = np.average(0.5 * errors**2, weights=weight)
@@ -284,7 +284,7 @@ def test_target_of_any_numeric_kind_is_learned_as_float(convert: Any) -> None:
 @each_solver
 def test_score_is_the_weighted_r2(solver: str) -> None:
     model = regressor(solver=solver).fit(X, SINGLE)
-    weight = rng.uniform(size=len(X))
+    weight = np.random.RandomState(1).uniform(size=len(X))
     predicted = model.predict(X)
     assert model.score(X, SINGLE) == pytest.approx(r2_score(SINGLE, predicted))
     assert model.score(X, SINGLE, sample_weight=weight) == pytest.approx(

@@ -10,10 +10,9 @@ import pytest
 from scipy import sparse
 from sklearn.base import clone
 
-from fastbp import MLPClassifier, MLPRegressor
+from fastbp import MLPClassifier, MLPRegressor, _core
 
-rng = np.random.default_rng(0)
-X = rng.standard_normal((203, 12))
+X = np.random.default_rng(0).standard_normal((203, 12))
 Y = (X[:, :6].reshape(-1, 3, 2).sum(axis=2)).argmax(axis=1)
 
 EVERYTHING = {"dropout": (0.3, 0.1), "input_dropout": 0.1, "normalization": "batch"}
@@ -68,7 +67,16 @@ def test_setting_changes_the_model_and_repeats(setting: dict[str, Any]) -> None:
     model = classifier(**setting).fit(X, Y)
     assert bits(model) != bits(classifier().fit(X, Y))
     assert bits(model) == bits(classifier(**setting).fit(X, Y))
-    assert bits(model) == bits(classifier(**setting, n_jobs=3).fit(X, Y))
+
+
+@each_setting
+def test_number_of_threads_changes_no_bit(setting: dict[str, Any]) -> None:
+    settings = {**setting, "hidden_layer_sizes": (200, 150), "batch_size": 203}
+    models = [classifier(**settings, n_jobs=n).fit(X, Y) for n in (1, 2, 3)]
+    output = models[0]._core_output()
+    network = models[0]._network(np.dtype(np.float64), output, training=True)
+    assert _core.threads_for(network, 203, 3) == 3
+    assert len({bits(model) for model in models}) == 1
 
 
 def test_one_rate_stands_for_all_layers() -> None:
@@ -321,7 +329,7 @@ def test_gradients_of_inputs_are_differences_of_predictions(normalization: str) 
 
 
 def test_equal_weights_of_entries_change_nothing_of_batch_normalization() -> None:
-    targets = X[:, :3] @ rng.standard_normal((3, 2))
+    targets = X[:, :2] - X[:, 2:4]
 
     def fitted(weights: Any) -> MLPRegressor:
         model = MLPRegressor(

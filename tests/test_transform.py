@@ -126,7 +126,7 @@ def test_transform_needs_a_fit(estimator: Any) -> None:
 
 
 def test_fit_transform_is_fit_and_transform() -> None:
-    weights = rng.uniform(0.5, 2, 90)
+    weights = np.random.RandomState(1).uniform(0.5, 2, 90)
     model = MLPClassifier((5,), max_iter=3, random_state=0)
     actual = clone(model).fit_transform(X, CLASSES, sample_weight=weights)
     expected = model.fit(X, CLASSES, weights).transform(X)

@@ -37,8 +37,9 @@ class InputGradients(NetworkOwner):
         """Compute the gradient of the outputs with respect to the inputs.
 
         Of the outputs before their activation, that is, of the logit of a class or
-        label, of a prediction, or with ``loss='poisson'`` of its logarithm (lecture
-        001, error signal to the input layer). Several quantiles are not sorted.
+        label, of a regressor's prediction, or behind 'exp' (the default of 'poisson'
+        and 'gamma') of its logarithm (lecture 001, error signal to the input layer).
+        Several quantiles are not sorted.
 
         Parameters
         ----------

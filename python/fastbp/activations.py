@@ -91,8 +91,8 @@ class Activation(ABC):
     def derivative(self, z: ArrayLike) -> NDArray[Any]:
         """Return f'(z).
 
-        At a kink it is the left derivative, as lecture 002 has it for ReLU; of a
-        threshold it is 0.
+        At the kink of a ReLU, leaky ReLU or SELU it is the left derivative, as lecture
+        002 has it; at those of hard tanh, and of a threshold, it is 0.
 
         Parameters
         ----------

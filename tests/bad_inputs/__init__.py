@@ -2,8 +2,5 @@
 
 from bad_inputs import misuse, rows, settings, sparse, targets
 
-CASES = {
-    case.name: case
-    for family in (rows, sparse, targets, settings, misuse)
-    for case in family.CASES
-}
+FAMILIES = (rows, sparse, targets, settings, misuse)
+CASES = {case.name: case for family in FAMILIES for case in family.CASES}

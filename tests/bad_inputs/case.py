@@ -1,6 +1,7 @@
 """A case, and the small training that most cases use."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,6 +14,12 @@ Make = Callable[[], Any]
 BASE = np.random.RandomState(0).randint(0, 7, (40, 4)).astype(np.float64)
 LABELS = (BASE[:, 0] > BASE[:, 1]).astype(np.int64)
 WEIGHTS = np.linspace(0.5, 2.0, 40)
+
+# What scikit-learn's checks and NumPy say of an array whose name they do not know.
+OF_ARRAY = (
+    "Expected 2D|Found array with|inconsistent numbers of samples|Complex data|"
+    "could not convert string to float|setting an array element|'numeric'"
+)
 
 SETTINGS: dict[str, Any] = {
     "hidden_layer_sizes": (5,),
@@ -46,10 +53,25 @@ class Case:
         return self.expected
 
 
+@contextmanager
+def set_up() -> Iterator[None]:
+    """Around what a case needs before it begins: an error of it is no right ending."""
+    try:
+        yield
+    except Exception as error:
+        raise AssertionError(f"in the set-up: {error!r}") from error
+
+
 def train(
     estimator: Any, X: Any = BASE, y: Any = LABELS, weight: Any = None, **settings: Any
 ) -> Any:
     return estimator(**{**SETTINGS, **settings}).fit(X, y, weight)
+
+
+def trained(estimator: Any, **settings: Any) -> Any:
+    """A model for a case that is about what comes after."""
+    with set_up():
+        return train(estimator, **settings)
 
 
 def outputs(model: Any, X: Any) -> np.ndarray:
@@ -61,5 +83,8 @@ def outputs(model: Any, X: Any) -> np.ndarray:
     return result
 
 
-def assert_same_outputs(model: Any, plain: Any, X: Any = BASE) -> None:
-    np.testing.assert_array_equal(outputs(model, X), outputs(plain, X))
+def assert_same_model(model: Any, plain: Any) -> None:
+    ours, theirs = ([*m.coefs_, *m.intercepts_] for m in (model, plain))
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(outputs(model, BASE), outputs(plain, BASE))

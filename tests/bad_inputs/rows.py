@@ -7,7 +7,17 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from bad_inputs.case import BASE, LABELS, Case, Make, Outcome, outputs, train
+from bad_inputs.case import (
+    BASE,
+    LABELS,
+    OF_ARRAY,
+    Case,
+    Make,
+    Outcome,
+    outputs,
+    set_up,
+    train,
+)
 
 INTEGERS = "int8 int16 int32 int64 uint8 uint16 uint32 uint64".split()
 FLOATS = "float16 float32 float64 longdouble".split()
@@ -191,23 +201,28 @@ EITHER: dict[str, Make] = {
 }
 
 
+OF_X = rf"\bX\b|{OF_ARRAY}|np.matrix is not|non-finite parameter weights"
+
+
 def fit_and_predict(name: str, expected: Outcome, make: Make) -> Case:
     def run(estimator: Any) -> None:
-        X = make()
+        with set_up():
+            X = make()
         outputs(train(estimator, X), X)
 
-    return Case(f"X: {name}", expected, run)
+    return Case(f"X: {name}", expected, run, says=OF_X)
 
 
 def predict_only(name: str, expected: Outcome, make: Make) -> Case:
     def run(estimator: Any) -> None:
-        model = train(estimator)
+        with set_up():
+            model, X = train(estimator), make()
         if expected == "either":  # what overflows may well be predicted to be infinite
-            model.predict(make())
+            model.predict(X)
         else:
-            outputs(model, make())
+            outputs(model, X)
 
-    return Case(f"X of predict: {name}", expected, run)
+    return Case(f"X of predict: {name}", expected, run, says=OF_X)
 
 
 def one_row(estimator: Any) -> None:

@@ -117,7 +117,11 @@ def trains(settings: dict[str, Any], expected: Outcome, huge: bool = False) -> C
         outputs(train(estimator, **settings), BASE)
 
     text = ", ".join(f"{key}={shown(value)}" for key, value in settings.items())
-    return Case(f"setting: {text}", expected, run, huge=huge)
+    name = next(iter(settings))
+    says = rf"\b{name}\b|array of Given|non-finite parameter weights"
+    if huge:
+        says = "alloc|too big|Maximum allowed dimension"
+    return Case(f"setting: {text}", expected, run, says=says, huge=huge)
 
 
 CASES = [

@@ -6,7 +6,18 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from bad_inputs.case import BASE, LABELS, WEIGHTS, Case, Make, Outcome, outputs, train
+from bad_inputs.case import (
+    BASE,
+    LABELS,
+    OF_ARRAY,
+    WEIGHTS,
+    Case,
+    Make,
+    Outcome,
+    outputs,
+    set_up,
+    train,
+)
 
 NUMBERS = LABELS + 0.5
 
@@ -84,11 +95,19 @@ TARGETS: dict[str, tuple[Outcome, Outcome, Make]] = {
 }
 
 
+OF_Y = (
+    rf"\by\b|label|at least 1 dimension|Singleton array|{OF_ARRAY}|"
+    "not supported between|unhashable|non-finite parameter weights"
+)
+
+
 def target(name: str, expected: tuple[Outcome, Outcome], make: Make) -> Case:
     def run(estimator: Any) -> None:
-        outputs(train(estimator, y=make()), BASE)
+        with set_up():
+            y = make()
+        outputs(train(estimator, y=y), BASE)
 
-    return Case(f"y: {name}", expected[0], run, expected[1])
+    return Case(f"y: {name}", expected[0], run, expected[1], says=OF_Y)
 
 
 SAME_WEIGHTS: dict[str, Make] = {
@@ -144,13 +163,16 @@ def same_weights(name: str, make: Make) -> Case:
     return Case(f"weights: {name}", "ok", run)
 
 
+OF_WEIGHTS = "(?i)sample.weight|Found array with 0 sample"
+
+
 def weights(name: str, expected: Outcome, make: Make, solver: str) -> Case:
     def run(estimator: Any) -> None:
-        outputs(train(estimator, weight=make(), solver=solver), BASE)
+        with set_up():
+            weight = make()
+        outputs(train(estimator, weight=weight, solver=solver), BASE)
 
-    # What the message calls the argument is up to scikit-learn in some cases.
-    says = "(?i)weight" if "egative" in name or "zero" in name else ""
-    return Case(f"weights, {solver}: {name}", expected, run, says=says)
+    return Case(f"weights, {solver}: {name}", expected, run, says=OF_WEIGHTS)
 
 
 def batch_without_weight(estimator: Any) -> None:

@@ -167,6 +167,11 @@ class LearningTask {
   std::vector<double> row_weights_;
 };
 
+// Fewer and more threads than tasks, even and odd; sanitized and emulated ones are
+// slow.
+inline const std::vector<int> kThreadCounts =
+    kThinning == 1 ? std::vector<int>{2, 3, 4, 8} : std::vector<int>{3, 8};
+
 // Batches of 24: the last one is short.
 inline constexpr Index kBatchSize = 24;
 

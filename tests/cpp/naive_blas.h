@@ -11,13 +11,15 @@ namespace fastbp::testing {
 template <class T, class Int>
 void naive_gemm(char* op_a, char* op_b, Int* m, Int* n, Int* k, T* alpha, T* a,
                 Int* lda, T* b, Int* ldb, T* beta, T* c, Int* ldc) {
+  const Int start = *n % *k;
   for (Int j = 0; j < *n; ++j) {
     for (Int i = 0; i < *m; ++i) {
       T sum = 0;
+      Int p = start;
       for (Int l = 0; l < *k; ++l) {
-        const Int p = (l + *n) % *k;
         sum += (*op_a == 'T' ? a[p + i * *lda] : a[i + p * *lda]) *
                (*op_b == 'T' ? b[j + p * *ldb] : b[p + j * *ldb]);
+        if (++p == *k) p = 0;
       }
       T& to = c[i + j * *ldc];
       to = *alpha * sum + (*beta == 0 ? 0 : *beta * to);

@@ -353,6 +353,10 @@ class UpdateProblem {
 
 // --- Losses ------------------------------------------------------------------------
 
+inline constexpr std::array kOutputActivations = {Output::kIdentity, Output::kLogistic,
+                                                  Output::kTanh,     Output::kSoftplus,
+                                                  Output::kExp,      Output::kSoftmax};
+
 // All pairs of a loss and an output activation that have arithmetic of their own.
 inline const std::vector<LossSettings>& loss_pairs() {
   using L = Loss;

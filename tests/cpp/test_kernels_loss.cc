@@ -53,9 +53,13 @@ void check_row(const LossProblem<T>& problem, double loss,
 }  // namespace
 
 TEST_CASE_TEMPLATE("losses and gradients equal the reference", T, float, double) {
+  constexpr std::array<Index, 3> kRows = {1, 3, 17};
+  std::size_t n_sizes = 0;
   for (const LossSettings& pair : loss_pairs()) {
     for (const Index outputs : some_sizes()) {
-      for (const Index rows : {1, 3, 17}) {
+      const Index in_turn = kRows[n_sizes++ % kRows.size()];
+      for (const Index rows : kRows) {
+        if (kThinning > 1 && rows != in_turn) continue;
         const LossProblem<T> problem(pair, rows, outputs, 4,
                                      Numbers(static_cast<std::uint64_t>(outputs)));
         const auto expected = problem.solve(reference::kernels<T>());
@@ -106,14 +110,14 @@ TEST_CASE_TEMPLATE("an entry without weight may hold anything", T, float, double
 }
 
 TEST_CASE_TEMPLATE("outputs equal the reference", T, float, double) {
-  for (const LossSettings& pair : loss_pairs()) {
+  for (const Output output : kOutputActivations) {
     for (const Index outputs : some_sizes()) {
-      const LossProblem<T> problem(pair, 5, outputs, 8,
+      const LossProblem<T> problem({Loss::kSquaredError, output}, 5, outputs, 8,
                                    Numbers(static_cast<std::uint64_t>(outputs)));
       const auto expected = problem.outputs(reference::kernels<T>());
       for (const auto& isa : available_isas()) {
         CAPTURE(isa);
-        CAPTURE(static_cast<int>(pair.output));
+        CAPTURE(static_cast<int>(output));
         CAPTURE(outputs);
         const auto got = problem.outputs(kernels_of<T>(isa));
         CHECK(difference(got, expected, few_roundings<T>) == "");

@@ -69,6 +69,10 @@ std::string refusal(LearningTask<T>& task) {
 // smooth ones, because a difference across the corner of relu means nothing.
 TEST_CASE("gradients agree with finite differences") {
   using A = Activation;
+  // 7 has no common divisor with the 40 cases: the thinned ones have all losses.
+  constexpr int kStep = kThinning == 1 ? 1 : 7;
+  constexpr int kDirections = kThinning == 1 ? 4 : 1;
+  int n_cases = 0;
   for (const Loss loss : kLosses) {
     for (const auto& activations : {std::vector<A>{},
                                     {A::kTanh},
@@ -76,6 +80,7 @@ TEST_CASE("gradients agree with finite differences") {
                                     {A::kGelu, A::kSilu},
                                     {A::kMish, A::kTanh, A::kSoftplus}}) {
       for (const bool is_sparse : {false, true}) {
+        if (n_cases++ % kStep != 0) continue;
         CAPTURE(static_cast<int>(loss));
         CAPTURE(activations.size());
         CAPTURE(is_sparse);
@@ -86,7 +91,7 @@ TEST_CASE("gradients agree with finite differences") {
         loss_of(task, gradient, 2);
         const auto start = copy_of(w);
         Numbers numbers(1, Digits::kAll);
-        for (int direction = 0; direction < (kThinning == 1 ? 4 : 2); ++direction) {
+        for (int direction = 0; direction < kDirections; ++direction) {
           CAPTURE(direction);
           Buffer<double> d(w.size());
           double slope = 0, norm = 0;
@@ -160,7 +165,7 @@ TEST_CASE_TEMPLATE("any number of threads gives the same gradient", T, float, do
     const auto eps = static_cast<double>(std::numeric_limits<T>::epsilon());
     CHECK(loss_alone == doctest::Approx(loss_once).epsilon(100 * eps));
     CHECK(largest_difference(alone, once) <= 100 * eps);
-    for (const int n_threads : {2, 3, 4, 8}) {
+    for (const int n_threads : kThreadCounts) {
       CAPTURE(n_threads);
       Buffer<T> together(size);
       CHECK(loss_of(task, together, n_threads) == loss_alone);
@@ -191,7 +196,7 @@ TEST_CASE_TEMPLATE("any number of threads gives the same predictions", T, float,
     recipe.is_sparse = is_sparse;
     LearningTask<T> task(recipe);
     const auto alone = predictions(task, task.network(), false, 1);
-    for (const int n_threads : {2, 3, 8}) {
+    for (const int n_threads : kThreadCounts) {
       CAPTURE(n_threads);
       CHECK(predictions(task, task.network(), false, n_threads) == alone);
     }
