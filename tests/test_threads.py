@@ -323,16 +323,9 @@ for megabytes in sys.argv[1:]:
 
 def endings_within(*megabytes: int, stack: int) -> list[str]:
     """How fits end for which there is memory for some, not for 64 threads' stacks."""
-
-    def set_stack() -> None:
-        import resource
-
-        _, most = resource.getrlimit(resource.RLIMIT_STACK)
-        resource.setrlimit(resource.RLIMIT_STACK, (stack * 2**20, most))
-
     run = subprocess.run(
-        [sys.executable, "-c", STARVED, *map(str, megabytes)],
-        preexec_fn=set_stack,
+        ["sh", "-c", f'ulimit -S -s {stack * 1024}; exec "$@"', "sh"]
+        + [sys.executable, "-c", STARVED, *map(str, megabytes)],
         capture_output=True,
         text=True,
         timeout=120,
